@@ -1,0 +1,76 @@
+# When Pruning Works. `make` lists the targets.
+# Every target that needs the environment makes it first; repeated calls do nothing.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The interpreter that makes .venv: Python 3.11, else python3 (3.12 and 3.13 also do).
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+PROFILE ?= default
+PYTEST_ARGS ?=
+
+VENV_PYTHON := .venv/bin/python
+PYTEST := $(VENV_PYTHON) -m pytest
+# Two runs side by side with default threads are many times slower than with one each.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.PHONY: help setup book smoke test test-slow test-gpu test-browser bench lint format lock \
+	clean distclean
+
+help: ## List the targets
+	@echo "Usage: make TARGET [PROFILE=default|smoke|published] [PYTHON=python3.11]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Make .venv from the lock, or bring it up to date
+	@$(PYTHON) workflow/setup.py
+
+book: setup ## Run the chapters and build the site in _build/html (PROFILE=default)
+	@$(VENV_PYTHON) workflow/build.py --profile $(PROFILE)
+
+smoke: setup ## Build the book with the smallest parameters
+	@$(VENV_PYTHON) workflow/build.py --profile smoke
+
+test: setup ## Run the tests, without the slow, GPU and browser ones
+	@$(ONE_THREAD) $(PYTEST) -m "not slow and not gpu and not browser" $(PYTEST_ARGS)
+
+test-slow: setup ## Run the slow tests
+	@$(ONE_THREAD) $(PYTEST) -m "slow and not gpu and not browser" $(PYTEST_ARGS)
+
+test-gpu: setup ## Run the tests that need a GPU
+	@$(PYTEST) -m gpu $(PYTEST_ARGS)
+
+test-browser: setup ## Look at the built site in Chromium (build the book first)
+	@$(ONE_THREAD) $(PYTEST) -m browser tests/ $(PYTEST_ARGS)
+
+bench: setup ## Run the benchmarks, print a table, write build/bench.json
+	@$(VENV_PYTHON) -m benchmarks
+
+lint: setup ## Check style, formatting and types
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) -m mypy
+
+format: setup ## Format the code and apply the safe fixes
+	@$(VENV_PYTHON) -m ruff check --fix .
+	@$(VENV_PYTHON) -m ruff format .
+
+# Frozen from a fresh environment; build tags (+cpu) and the packages that only a CUDA
+# build of torch brings are left out, so that the lock serves every machine.
+lock: ## Make requirements/lock.txt again from requirements/direct.txt
+	@echo "Installing requirements/direct.txt into build/lock; details in build/lock.log"
+	@rm -rf build/lock && mkdir -p build && $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --no-input -r requirements/direct.txt \
+		> build/lock.log 2>&1 || { tail -n 20 build/lock.log >&2; exit 1; }
+	@build/lock/bin/python -m pip freeze --all --exclude pip 2>> build/lock.log > build/lock.raw
+	@! grep -nE ' @ |^-e ' build/lock.raw || { echo "lock: a package has no plain version" >&2; exit 1; }
+	@{ echo "# Made by \`make lock\` from direct.txt. Do not edit."; \
+		sed -E -e 's/\+[^ ;]*$$//' -e '/^(nvidia|cuda|triton)[-_=]/d' build/lock.raw; } > build/lock.txt
+	@mv build/lock.txt requirements/lock.txt && rm -rf build/lock build/lock.raw
+	@echo "Wrote requirements/lock.txt; look at the difference before you commit it."
+
+clean: ## Remove what runs made: _build, build and results (keeps .venv and the model cache)
+	rm -rf _build build results
+
+distclean: clean ## Also remove .venv and the tools' caches (keeps the model cache)
+	rm -rf .venv .venv-setup.log .pytest_cache .ruff_cache .mypy_cache .hypothesis
