@@ -1,0 +1,82 @@
+"""The long table of deviations, built column by column from a block of numbers."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from helpers.capture import Pair
+from helpers.data import Prompt
+from helpers.parameters import RunParameters
+from helpers.spaces import Space
+
+
+def deviation_table(
+    parameters: RunParameters,
+    run: str,
+    prompts: tuple[Prompt, ...],
+    pairs: tuple[Pair, ...],
+    rows: list[tuple[int, int]],
+    kinds: list[tuple[Space, str]],
+    values: np.ndarray,
+) -> pa.Table:
+    """One row per number of ``values`` (C, K, M), float64: chains × sublayers × kinds.
+
+    ``rows`` gives each chain's prompt and step, ``pairs`` each sublayer, ``kinds`` each number's
+    space and metric. The result has the columns of the ``deviations`` schema.
+    """
+    chains, sublayers, numbers = values.shape
+    total = values.size
+
+    def constant(value: str) -> pa.Array:
+        return dictionary([value], np.zeros(total))
+
+    def per_chain(codes: list[int]) -> np.ndarray:
+        return np.repeat(np.array(codes), sublayers * numbers)
+
+    def per_pair(codes: list[int]) -> np.ndarray:
+        return np.tile(np.repeat(np.array(codes), numbers), chains)
+
+    def per_kind(codes: list[Any]) -> np.ndarray:
+        return np.tile(np.array(codes), chains * sublayers)
+
+    def text_per_kind(words: list[str]) -> pa.Array:
+        unique = sorted(set(words))
+        return dictionary(unique, per_kind([unique.index(word) for word in words]))
+
+    prompt = per_chain([row for row, _ in rows])
+    sublayer = dictionary(["attention", "mlp"], per_pair([pair.kind == "mlp" for pair in pairs]))
+    softmaxed = [space.space == "probability" for space, _ in kinds]
+    return pa.table(
+        {
+            "run": constant(run),
+            "model": constant(parameters.model),
+            "dtype": constant(parameters.dtype),
+            "method": constant(parameters.method),
+            "target": sublayer,
+            "amount": np.ones(total),
+            "pattern": constant(""),
+            "intervention": constant("in_place"),
+            "decoding": constant("free"),
+            "prompt": dictionary([prompt.id for prompt in prompts], prompt),
+            "category": dictionary([prompt.category for prompt in prompts], prompt),
+            "seed": np.full(total, parameters.seed),
+            "step": per_chain([step for _, step in rows]).astype(np.int32),
+            "layer": per_pair([pair.layer for pair in pairs]).astype(np.int32),
+            "sublayer": sublayer,
+            "space": text_per_kind([space.space for space, _ in kinds]),
+            "lens": text_per_kind([space.lens for space, _ in kinds]),
+            "centred": per_kind([space.centred for space, _ in kinds]),
+            "temperature": pa.array(
+                np.full(total, parameters.temperature), mask=~per_kind(softmaxed)
+            ),
+            "metric": text_per_kind([metric for _, metric in kinds]),
+            "quantity": constant("measured"),
+            "value": values.reshape(-1),
+        }
+    )
+
+
+def dictionary(words: list[str], codes: np.ndarray) -> pa.Array:
+    """Dictionary-encoded text: ``words[codes[i]]`` for each i."""
+    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), words)

@@ -1,0 +1,142 @@
+"""Load a model by name, hub id or folder, and say exactly which one it was."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from helpers.errors import InputError
+from helpers.machine import resolve_device
+from helpers.models import embedded
+from helpers.models.architecture import Decoder
+from helpers.models.embedded import sha256
+
+CONFIGURATION_FILES = ("config.json", "generation_config.json", "tokenizer.json")
+SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to run: weights, tokenizer, its parts, and its identity."""
+
+    name: str
+    model: nn.Module
+    tokenizer: Any
+    decoder: Decoder
+    fingerprint: str
+
+    @property
+    def size(self) -> str:
+        """Parameter count in words that belong beside every verdict, such as ``135M``."""
+        return size_in_words(self.decoder.parameter_count)
+
+
+def size_in_words(parameters: int) -> str:
+    """134515008 → ``135M``; 7615616512 → ``7.6B``."""
+    for unit, letter in SIZES:
+        if parameters >= unit:
+            value = parameters / unit
+            return f"{value:.0f}{letter}" if value >= 10 else f"{value:.1f}{letter}"
+    return str(parameters)
+
+
+def load(
+    name: str, revision: str = "main", dtype: str = "float32", device: str = "auto"
+) -> LoadedModel:
+    """The model ``name`` in evaluation mode with frozen weights.
+
+    ``name`` is ``smollm2-135m``, a folder that holds ``config.json`` and safetensors, or a hub
+    id. Raises :class:`InputError` naming what is missing. Code from the hub is never run and
+    pickled weights are never read.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    place = resolve_device(device)
+    identity = fingerprint(name, revision)
+    source = _source(name)
+    options: dict[str, Any] = {"trust_remote_code": False}
+    if not Path(source).is_dir():
+        options["revision"] = revision
+    if place == "spread":
+        options["device_map"] = "auto"
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=getattr(torch, dtype), use_safetensors=True, **options
+        )
+        options.pop("device_map", None)
+        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
+    except (OSError, ValueError) as error:
+        raise InputError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
+    if place != "spread":
+        model.to(place)
+    model.eval().requires_grad_(False)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return LoadedModel(name, model, tokenizer, Decoder.of(model), identity)
+
+
+def fingerprint(name: str, revision: str = "main") -> str:
+    """What pins the weights: the embedded file's hash, a hash over a folder, a hub commit."""
+    if name == embedded.NAME:
+        return f"gguf-sha256:{embedded.GGUF_SHA256}"
+    source = _source(name)
+    if Path(source).is_dir():
+        return f"folder-sha256:{_folder_digest(Path(source))}"
+    return f"hub-commit:{_hub_commit(source, revision)}"
+
+
+def check_exists(name: str) -> None:
+    """Raise :class:`InputError` if ``name`` can be no model: a cheap look, nothing is loaded."""
+    if name != embedded.NAME:
+        _source(name)
+
+
+def _source(name: str) -> str:
+    """Folder or hub id of a model name, refused early if it is plainly neither."""
+    if name == embedded.NAME:
+        return str(embedded.embedded_folder())
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"folder {name} is no model: it has no config.json")
+        if not any(folder.glob("*.safetensors")):
+            raise InputError(f"folder {name} has no weights: no *.safetensors file in it")
+        return str(folder.resolve())
+    parts = name.split("/")
+    if len(parts) != 2 or not all(parts) or parts[0] in {".", "..", "~"}:
+        raise InputError(
+            f"unknown model {name!r}: known are {embedded.NAME} (embedded), a folder with "
+            "config.json and safetensors, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct"
+        )
+    return name
+
+
+def _folder_digest(folder: Path) -> str:
+    names = [path.name for path in folder.glob("*.safetensors")]
+    names += [name for name in CONFIGURATION_FILES if (folder / name).is_file()]
+    digests = {name: sha256(folder / name) for name in sorted(names)}
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+
+
+def _hub_commit(name: str, revision: str) -> str:
+    """Commit of a hub model: asked of the hub, else read from the local cache."""
+    from huggingface_hub import model_info, try_to_load_from_cache
+
+    try:
+        return str(model_info(name, revision=revision, timeout=20).sha)
+    except Exception:
+        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+        if isinstance(cached, str):
+            return Path(cached).parent.name
+    raise InputError(
+        f"model {name!r} is not in the local cache and the hub is out of reach (or has no such "
+        f"model): use {embedded.NAME}, or a folder with config.json and safetensors"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

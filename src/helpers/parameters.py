@@ -1,0 +1,161 @@
+"""What may be asked for? One validated model of every parameter that a run takes."""
+
+import difflib
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from helpers.errors import InputError
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Method = Literal["drop", "checkpoint"]
+NOTEBOOK_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open"}
+
+
+def parameter(default: Any, description: str, allowed: str, **constraints: Any) -> Any:
+    """One field: its default, what it means and, for error messages, what is allowed."""
+    extra = {"allowed": allowed}
+    return Field(default, description=description, json_schema_extra=extra, **constraints)
+
+
+class RunParameters(BaseModel):
+    """Everything that a run can be asked for, with its allowed values.
+
+    Unknown names and values out of range raise :class:`InputError` through
+    :func:`validate` and :func:`read`; the object itself is immutable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: str = parameter(
+        "smollm2-135m",
+        "the network: the embedded one by name, a hub id, or a local folder",
+        "smollm2-135m, a hub id such as Qwen/Qwen2.5-0.5B-Instruct, or a folder with weights",
+        min_length=1,
+    )
+    revision: str = parameter("main", "hub revision of the model", "a branch, tag or commit")
+    dtype: Dtype = parameter(
+        "float32", "number format of weights and states", ", ".join(get_args(Dtype))
+    )
+    device: str = parameter(
+        "auto",
+        "where the model runs; auto takes a GPU when there is one, spread uses all of them",
+        "auto, cpu, cuda, cuda:N, mps or spread",
+        pattern=r"^(auto|cpu|cuda(:\d+)?|mps|spread)$",
+    )
+    method: Method = parameter(
+        "drop",
+        "what stands in for each sublayer: nothing, or the same sublayer of a pruned checkpoint",
+        ", ".join(get_args(Method)),
+    )
+    checkpoint: str = parameter(
+        "",
+        "folder of a checkpoint pruned from the model; only with method=checkpoint",
+        "a folder with config.json and safetensors",
+    )
+    prompts: str = parameter(
+        "all",
+        "which prompts of Appendix E",
+        "all, or ids separated by commas, such as MC1,Math2,Gen4",
+        min_length=1,
+    )
+    chat_template: bool = parameter(
+        True, "wrap each prompt in the model's chat template", "true or false"
+    )
+    max_new_tokens: int = parameter(
+        64, "measured steps per prompt, the first on the prompt itself", "1 to 4096", ge=1, le=4096
+    )
+    temperature: float = parameter(
+        1.0, "divides the logits on the way to probabilities", "a number above 0", gt=0
+    )
+    seed: int = parameter(0, "seed of everything random", "0 to 4294967295", ge=0, lt=2**32)
+    profile: str = parameter(
+        "custom",
+        "name of the set of sample sizes, shown under each figure",
+        "letters, digits, - and _",
+        pattern=r"^[\w-]+$",
+    )
+    results: str = parameter(
+        "", "folder for results; empty means results/ of the project", "a folder"
+    )
+
+    @field_validator("temperature")
+    @classmethod
+    def _finite(cls, value: float) -> float:
+        if not math.isfinite(value):
+            raise ValueError("must be finite")
+        return value
+
+    @model_validator(mode="after")
+    def _checkpoint_matches_method(self) -> Self:
+        if (self.method == "checkpoint") != bool(self.checkpoint):
+            raise ValueError(
+                "method=checkpoint needs checkpoint=FOLDER, and no other method takes one"
+            )
+        return self
+
+    def results_folder(self) -> Path:
+        """Where results go: the parameter, the environment, or ``results/`` of the project."""
+        chosen = self.results or os.environ.get("WHEN_PRUNING_WORKS_RESULTS", "")
+        return Path(chosen).resolve() if chosen else project_root() / "results"
+
+
+def project_root() -> Path:
+    """The nearest folder above the working one that holds the book; else the working one."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "_toc.yml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    return here
+
+
+def validate(values: Mapping[str, Any]) -> RunParameters:
+    """Parameters from names and values; :class:`InputError` names the first that is wrong."""
+    for name in values:
+        refuse_unknown(name, RunParameters.model_fields)
+    try:
+        return RunParameters(**values)
+    except ValidationError as error:
+        raise InputError(_one_line(error)) from None
+
+
+def read(namespace: Mapping[str, Any]) -> RunParameters:
+    """Parameters of a notebook, from its global variables right after the parameters cell.
+
+    papermill only warns about a name that the notebook does not have. Here every public
+    variable must be a parameter, so a misspelt one stops the run before anything heavy.
+    """
+    values = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_")
+        and name not in NOTEBOOK_NAMES
+        and not isinstance(value, ModuleType | type)
+        and not callable(value)
+    }
+    return validate(values)
+
+
+def refuse_unknown(name: str, known: Iterable[str]) -> None:
+    """Raise :class:`InputError` if ``name`` is not known, with the nearest name that is."""
+    known = sorted(known)
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise InputError(f"unknown parameter {name!r}: {hint}known are {', '.join(known)}")
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    name = str(first["loc"][0])
+    extra = RunParameters.model_fields[name].json_schema_extra
+    allowed = extra["allowed"] if isinstance(extra, dict) else ""
+    return f"parameter {name}={first['input']!r} is not allowed: it takes {allowed}"

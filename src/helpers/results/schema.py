@@ -1,0 +1,163 @@
+"""The columns of every table, what they mean, and the check that each table passes on writing."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: name, Arrow type, meaning, allowed values (empty: any), may it be missing."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    allowed: tuple[str, ...] = ()
+    nullable: bool = False
+
+
+RUN = Column("run", TEXT, "identity of the measurement that made the row; names its folder")
+MODEL = Column("model", TEXT, "name of the dense model")
+METHOD = Column("method", TEXT, "pruning method")
+TARGET = Column("target", TEXT, "what is pruned: attention, mlp, block, all, or a kind of weight")
+AMOUNT = Column("amount", pa.float64(), "how much is removed: a count of sublayers, or a ratio")
+PATTERN = Column("pattern", TEXT, "sparsity pattern such as 2:4; empty if there is none")
+SEED = Column("seed", pa.int64(), "seed of everything random in the run")
+
+DEVIATIONS = (
+    RUN,
+    MODEL,
+    Column("dtype", TEXT, "number format of weights and states"),
+    METHOD,
+    TARGET,
+    AMOUNT,
+    PATTERN,
+    Column(
+        "intervention",
+        TEXT,
+        "in_place: one sublayer is replaced and compared where it stands; "
+        "propagated: the pruned model runs on to its output",
+        ("in_place", "propagated"),
+    ),
+    Column(
+        "decoding",
+        TEXT,
+        "free: each model reads its own text; forced: both read the dense text; "
+        "prefill: one pass over a given text",
+        ("free", "forced", "prefill"),
+    ),
+    Column("prompt", TEXT, "id of the prompt"),
+    Column("category", TEXT, "category of the prompt"),
+    SEED,
+    Column("step", pa.int32(), "decoding step; 0 is the last position of the prompt"),
+    Column("layer", pa.int32(), "layer, from 0"),
+    Column(
+        "sublayer", TEXT, "which part of the layer", ("attention", "mlp", "block", "model")
+    ),
+    Column("space", TEXT, "where states are compared", ("embedding", "logit", "probability")),
+    Column(
+        "lens",
+        TEXT,
+        "raw: the head reads the residual stream as it is; normed: after the final norm",
+        ("raw", "normed"),
+    ),
+    Column("centred", pa.bool_(), "whether the mean logit was subtracted first"),
+    Column(
+        "temperature", pa.float64(), "temperature of the softmax; missing outside it", nullable=True
+    ),
+    Column(
+        "metric",
+        TEXT,
+        "cosine; angular (1 − cosine); parallel (h·Δ/‖h‖², negative where pruning shortens) and "
+        "orthogonal (‖Δ⊥‖/‖h‖), both relative to dense or, with _from_pruned, to pruned; kl is "
+        "KL(dense‖pruned) in nats, kl_reversed KL(pruned‖dense)",
+    ),
+    Column(
+        "quantity",
+        TEXT,
+        "measured here, given by an exact identity, a theorem or a bounded form, or reported "
+        "by the paper",
+        ("measured", "exact", "theorem", "bounded", "reported"),
+    ),
+    Column("value", pa.float64(), "the number"),
+)
+
+SCORES = (
+    RUN,
+    MODEL,
+    METHOD,
+    TARGET,
+    AMOUNT,
+    PATTERN,
+    Column("task", TEXT, "name of the task"),
+    Column(
+        "kind",
+        TEXT,
+        "what the task asks for",
+        ("multiple_choice", "generation", "retrieval", "probe"),
+    ),
+    Column("form", TEXT, "form in which a question is asked"),
+    Column("metric", TEXT, "name of the score"),
+    SEED,
+    Column("calibration", TEXT, "calibration text of the pruning method"),
+    Column("value", pa.float64(), "the score"),
+    Column("stderr", pa.float64(), "its standard error", nullable=True),
+    Column("n", pa.int64(), "number of items"),
+    Column("dense_value", pa.float64(), "the dense model's score on the same items", nullable=True),
+    Column("paired_low", pa.float64(), "lower end of the paired 95% interval", nullable=True),
+    Column("paired_high", pa.float64(), "upper end of the paired 95% interval", nullable=True),
+    Column("flips_lost", pa.int64(), "items right when dense, wrong when pruned", nullable=True),
+    Column("flips_gained", pa.int64(), "items wrong when dense, right when pruned", nullable=True),
+    Column(
+        "verdict", TEXT, "whether the score allows a conclusion", ("ok", "at_floor", "at_ceiling")
+    ),
+)
+
+TEXTS = (
+    RUN,
+    MODEL,
+    Column("prompt", TEXT, "id of the prompt"),
+    Column("category", TEXT, "category of the prompt"),
+    Column("prompt_tokens", pa.int32(), "length of the prompt with its template, in tokens"),
+    Column("steps", pa.int32(), "measured decoding steps"),
+    Column("ended", pa.bool_(), "whether the text ended by itself within those steps"),
+    Column("text", pa.string(), "what the dense model wrote"),
+)
+
+SCHEMAS: dict[str, tuple[Column, ...]] = {
+    "deviations": DEVIATIONS,
+    "scores": SCORES,
+    "texts": TEXTS,
+}
+
+
+def check(name: str, table: pa.Table) -> pa.Table:
+    """``table`` with exactly the columns and types of its schema, in their order.
+
+    Raises :class:`ValueError` naming the first column that is missing, unknown, of another
+    type, empty where it may not be, or holds a value that is not allowed.
+    """
+    columns = SCHEMAS[name]
+    wanted = [column.name for column in columns]
+    if sorted(table.column_names) != sorted(wanted):
+        odd = sorted(set(table.column_names) ^ set(wanted))
+        raise ValueError(f"table {name}: columns missing or unknown: {', '.join(odd)}")
+    arrays = []
+    for column in columns:
+        array = table.column(column.name)
+        try:
+            array = array.cast(column.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ValueError(f"table {name}, column {column.name}: {error}") from None
+        if array.null_count and not column.nullable:
+            raise ValueError(f"table {name}, column {column.name}: {array.null_count} missing")
+        if column.allowed:
+            found = set(pc.unique(array.cast(pa.string())).to_pylist())
+            if not found <= set(column.allowed):
+                odd = sorted(found - set(column.allowed))
+                raise ValueError(f"table {name}, column {column.name}: {odd} not allowed")
+        arrays.append(array)
+    return pa.table(arrays, names=wanted)

