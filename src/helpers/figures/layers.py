@@ -1,0 +1,191 @@
+"""Figures over the depth of a model: one point for each sublayer, attention above MLP.
+
+The x axis is relative depth, layer / (layers − 1), so that models with different numbers of
+layers can be compared. The input is one row for each sublayer, layer and line, with the columns
+of `COLUMNS`: cosine similarities (no unit) between the dense and the pruned state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from helpers.figures.alternative import describe
+from helpers.figures.html import FigureOutput
+from helpers.figures.specification import Figure, Line, Panel, cosine_range
+from helpers.figures.style import SPACES, Style, ramp
+
+COLUMNS = ("sublayer", "layer", "layers", "space", "mean", "low", "high", "n")
+SUBLAYERS = {"attention": "Attention", "mlp": "MLP"}
+DEPTH = "relative depth (0 = first, 1 = last layer)"
+COSINE = "cosine similarity, dense to pruned (1 = unchanged)"
+
+
+def layer_profile(
+    frame: pd.DataFrame,
+    reported: pd.DataFrame | None = None,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+    reported_model: str = "another model",
+    alt: str | None = None,
+) -> FigureOutput:
+    """Similarity in the three spaces at every layer: mean lines with min–max bands.
+
+    `reported`, of the same columns, adds what a paper printed for `reported_model` as thin
+    hollow lines. `alt` is written from the data unless given.
+    """
+    measured = _prepared(frame).assign(quantity="measured")
+    parts = [measured]
+    if reported is not None and len(reported):
+        parts.append(_prepared(reported).assign(quantity="reported"))
+    data = pd.concat(parts, ignore_index=True)
+
+    def lines(rows: pd.DataFrame) -> list[Line]:
+        found = []
+        for quantity in ("measured", "reported"):
+            for space in SPACES:
+                part = rows[(rows["quantity"] == quantity) & (rows["space"] == space)]
+                if part.empty:
+                    continue
+                if quantity == "measured":
+                    found.append(_line(part, space, space))
+                else:
+                    label = f"reported ({reported_model}, {part['layers'].iloc[0]} layers)"
+                    found.append(_line(part, space, label, reported=True, end_label="reported"))
+        return found
+
+    return _figure(data, lines, name, title, caption, provenance, alt)
+
+
+def category_profile(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+    space: str = "probability",
+    alt: str | None = None,
+) -> FigureOutput:
+    """One space, one mean line for each category of prompts (column `category`)."""
+    data = _prepared(frame, "category")
+    return _variants(data, "category", space, name, title, caption, provenance, alt)
+
+
+def lens_profile(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+    space: str = "logit",
+    alt: str | None = None,
+) -> FigureOutput:
+    """One space through different lenses: columns `lens` (raw or normed) and `centred` (bool)."""
+    data = _prepared(frame, "lens", "centred")
+    centred = data["centred"].map({True: ", centred", False: ""})
+    data["variant"] = data["lens"].astype(str) + centred.astype(str)
+    return _variants(data, "variant", space, name, title, caption, provenance, alt)
+
+
+def _variants(
+    data: pd.DataFrame,
+    by: str,
+    space: str,
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+    alt: str | None,
+) -> FigureOutput:
+    """Lines of one space, one for each value of the column `by`, in order of appearance."""
+    data = data[data["space"] == space].reset_index(drop=True)
+    values = list(dict.fromkeys(data[by].astype(str)))
+    styles = dict(zip(values, ramp(space, len(values)), strict=True))
+
+    def lines(rows: pd.DataFrame) -> list[Line]:
+        groups = ((value, rows[rows[by].astype(str) == value]) for value in values)
+        return [
+            _line(part, styles[value], value, band=False) for value, part in groups if len(part)
+        ]
+
+    return _figure(data, lines, name, title, caption, provenance, alt, f", {space} space")
+
+
+def _prepared(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
+    """The columns that are plotted, with the relative depth, in a fixed order of rows."""
+    needed = (*COLUMNS, *more)
+    if missing := [column for column in needed if column not in frame.columns]:
+        raise ValueError(f"the table lacks the columns {', '.join(missing)}")
+    if unknown := sorted(set(frame["sublayer"]) - set(SUBLAYERS)):
+        raise ValueError(f"unknown sublayer {unknown[0]!r}: use {' or '.join(SUBLAYERS)}")
+    if unknown := sorted(set(frame["space"]) - set(SPACES)):
+        raise ValueError(f"unknown space {unknown[0]!r}: use one of {', '.join(SPACES)}")
+    data = frame.loc[:, list(needed)].sort_values("layer", kind="stable", ignore_index=True)
+    last = (data["layers"] - 1).clip(lower=1)
+    return data.assign(depth=data["layer"] / last)
+
+
+def _line(part: pd.DataFrame, style: str | Style, label: str, **options: Any) -> Line:
+    if part["layer"].duplicated().any():
+        raise ValueError(f"line {label!r} has more than one row for a layer: average them first")
+    return Line(
+        x=part["depth"].tolist(),
+        mean=part["mean"].tolist(),
+        low=part["low"].tolist(),
+        high=part["high"].tolist(),
+        n=part["n"].tolist(),
+        style=style,
+        label=label,
+        points=[
+            f"layer {layer} of 0–{layers - 1}"
+            for layer, layers in zip(part["layer"], part["layers"], strict=True)
+        ],
+        **options,
+    )
+
+
+def _figure(
+    data: pd.DataFrame,
+    lines: Callable[[pd.DataFrame], list[Line]],
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+    alt: str | None,
+    scope: str = "",
+) -> FigureOutput:
+    """Attention above MLP, on shared axes; `lines` makes the lines of one panel."""
+    if data.empty:
+        raise ValueError(f"figure {name!r} has no rows to draw")
+    drawn = {key: lines(data[data["sublayer"] == key]) for key in SUBLAYERS}
+    values = [value for each in drawn.values() for line in each for value in line.values()]
+    panels = [
+        Panel(
+            title=SUBLAYERS[key] + scope,
+            lines=each,
+            x_label=DEPTH,
+            y_label=COSINE,
+            x_range=(-0.02, 1.02),
+            y_range=cosine_range(values),
+        )
+        for key, each in drawn.items()
+        if each
+    ]
+    return FigureOutput(
+        Figure(
+            name=name,
+            title=title,
+            caption=caption,
+            alt=alt or describe(panels),
+            panels=panels,
+            data=data,
+            provenance=provenance,
+        )
+    )

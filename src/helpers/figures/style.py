@@ -1,0 +1,109 @@
+"""The house look: one colour, marker and dash for each representation space.
+
+Every hue keeps a contrast of at least 3:1 on white and on the dark theme's background, which is
+what graphics need. Text needs more, so words stay in the colour of the theme and a coloured
+glyph beside them carries the hue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one line is drawn, in terms that both renderers understand.
+
+    `colour` is `#rrggbb`. `dash` is a pattern in pixels of the page ("" for solid). `marker` is
+    `circle`, `square`, `diamond` or `none`. `thin` and `hollow` mark what others reported.
+    """
+
+    colour: str
+    marker: str
+    dash: str = ""
+    thin: bool = False
+
+    @property
+    def hollow(self) -> bool:
+        """Whether the markers are outlines; thin lines always have hollow markers."""
+        return self.thin
+
+    @property
+    def width(self) -> float:
+        """Line width in pixels."""
+        return 1.1 if self.thin else 2.4
+
+    @property
+    def glyph(self) -> str:
+        """The marker as a character, for labels and badges."""
+        return GLYPHS[self.marker][self.hollow]
+
+    @property
+    def dashes(self) -> tuple[float, ...]:
+        """The dash pattern as lengths in pixels; empty for a solid line."""
+        return tuple(float(part.removesuffix("px")) for part in self.dash.split(",") if part)
+
+    def faint(self, opacity: float) -> str:
+        """The colour as CSS `rgba(...)` with this opacity."""
+        red, green, blue = (int(self.colour[i : i + 2], 16) for i in (1, 3, 5))
+        return f"rgba({red},{green},{blue},{opacity})"
+
+
+GLYPHS: dict[str, tuple[str, str]] = {
+    "circle": ("●", "○"),
+    "square": ("■", "□"),
+    "diamond": ("◆", "◇"),
+    "none": ("━", "─"),
+}
+
+SPACES: tuple[str, ...] = ("embedding", "logit", "probability")
+
+STYLES: dict[str, Style] = {
+    "embedding": Style("#0072B2", "circle"),
+    "logit": Style("#009E73", "square", "7px,3px"),
+    "probability": Style("#D55E00", "diamond", "2px,3px"),
+    "dense": Style("#767676", "none"),
+}
+
+BAND_OPACITY = 0.17
+GRID_COLOUR = "rgba(128,128,128,0.28)"
+
+_NEUTRAL = "#767676"
+_RAMP_DASHES = ("", "9px,3px", "2px,3px", "9px,3px,2px,3px", "5px,2px", "14px,4px")
+
+
+def style_of(name: str) -> Style:
+    """The style of a space, or `dense`.
+
+    >>> style_of("logit").colour
+    '#009E73'
+    """
+    if name not in STYLES:
+        raise ValueError(f"unknown style {name!r}: use one of {', '.join(STYLES)}")
+    return STYLES[name]
+
+
+def reported(style: Style) -> Style:
+    """The same hue and dash, thin with hollow markers: what the paper printed."""
+    return replace(style, thin=True)
+
+
+def ramp(space: str, count: int) -> list[Style]:
+    """`count` styles within one space, from neutral grey to the space's own hue.
+
+    The last one is the hue itself. Dashes differ too, so that the lines can be told apart
+    without colour; there are no markers, which would hide the dashes.
+    """
+    base = style_of(space)
+    styles = []
+    for index in range(count):
+        share = 1.0 if count == 1 else index / (count - 1)
+        dash = _RAMP_DASHES[index % len(_RAMP_DASHES)]
+        styles.append(Style(_mix(_NEUTRAL, base.colour, share), "none", dash))
+    return styles
+
+
+def _mix(first: str, second: str, share: float) -> str:
+    """A colour `share` of the way from `first` to `second`, both `#rrggbb`."""
+    pairs = ((int(first[i : i + 2], 16), int(second[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a + (b - a) * share):02X}" for a, b in pairs)
