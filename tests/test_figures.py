@@ -215,7 +215,8 @@ def test_errors_are_one_line(make: Any, words: str) -> None:
 def test_table_is_accessible_and_escaped() -> None:
     data = pd.DataFrame({"task": ["<b>"], "space": ["logit"], "score": [0.12345], "gone": [None]})
     html = table(data, "Scores & more", {"score": ".2f"})._repr_html_()
-    assert "<caption>Scores &amp; more</caption>" in html
+    assert "Scores &amp; more</p>" in html
+    assert '<table aria-label="Scores &amp; more">' in html
     assert html.count('scope="col"') == 4
     assert '<th scope="row">&lt;b&gt;</th>' in html
     assert ">0.12<" in html

@@ -2,7 +2,12 @@
 
 Modules are layered; each imports only from those before it: ``errors``, ``parameters``,
 ``machine``, ``models``, ``data``, ``capture``, ``spaces``, ``decoding``, ``results``,
-``measurements``, ``reported``, ``figures``, ``chapter``.
+``measurements``, ``reported``, ``summaries``, ``claims``, ``figures``, ``chapter``, ``runner``.
 """
 
+import warnings
+
 __version__ = "0.1.0"
+
+# progress bars are plain text here; their notebook form would be missing from the site
+warnings.filterwarnings("ignore", message="IProgress not found")

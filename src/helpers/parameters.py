@@ -19,7 +19,7 @@ NOTEBOOK_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open"}
 
 def parameter(default: Any, description: str, allowed: str, **constraints: Any) -> Any:
     """One field: its default, what it means and, for error messages, what is allowed."""
-    extra = {"allowed": allowed}
+    extra: dict[str, Any] = {"allowed": allowed}
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 

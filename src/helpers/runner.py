@@ -15,6 +15,7 @@ import jupytext
 import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from helpers import machine, source
 from helpers.data import select_prompts
@@ -22,6 +23,8 @@ from helpers.errors import InputError
 from helpers.models.load import check_exists
 from helpers.parameters import RunParameters, refuse_unknown, validate
 from helpers.results.store import writable, write_whole
+
+TRANSPORT = "tcp" if os.name == "nt" else "ipc"  # files cannot be listened in on, ports can
 
 
 def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> None:
@@ -40,13 +43,14 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
         refuse_unknown(name, declared)
     parameters = check(declared | dict(values))
     writable(output.parent)
+    print(f"Running {notebook.name} …", flush=True)
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=".run-", dir=output.parent) as work:
         start, end = Path(work) / "in.ipynb", Path(work) / output.name
         jupytext.write(node, start, fmt="ipynb")
         _execute(start, end, dict(values), notebook)
         manifest = _manifest(notebook, parameters, declared, time.perf_counter() - begin)
-        os.replace(end, output)
+        end.replace(output)
     write_whole(output.with_suffix(".json"), json.dumps(manifest, indent=1, sort_keys=True))
 
 
@@ -66,7 +70,9 @@ def _declared_parameters(node: Any, notebook: Path) -> dict[str, Any]:
     """Names and defaults that the cell tagged ``parameters`` assigns."""
     for cell in node.cells:
         if "parameters" in cell.metadata.get("tags", []):
-            assigned = [line for line in ast.parse(cell.source).body if isinstance(line, ast.Assign)]
+            assigned = [
+                line for line in ast.parse(cell.source).body if isinstance(line, ast.Assign)
+            ]
             return {line.targets[0].id: ast.literal_eval(line.value) for line in assigned}  # type: ignore[attr-defined]
     raise InputError(f"notebook {notebook} has no cell tagged parameters")
 
@@ -80,6 +86,7 @@ def _execute(start: Path, end: Path, values: dict[str, Any], notebook: Path) -> 
             parameters=values,
             progress_bar=False,
             stderr_file=sys.stderr,
+            config=Config({"KernelManager": {"transport": TRANSPORT}}),
             cwd=str(Path.cwd()),
         )
     except PapermillExecutionError as error:

@@ -56,9 +56,7 @@ def vector_products(dense: Tensor, pruned: Tensor) -> tuple[Tensor, Tensor, Tens
     return dot(h, h), dot(h, delta), dot(delta, delta)
 
 
-def logit_products(
-    dense: Tensor, pruned: Tensor, gram: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def logit_products(dense: Tensor, pruned: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """z·z, z·Δz and Δz·Δz (…,) of states (…, d) under a linear head with Gram matrix (d, d)."""
     h = dense.double()
     delta = pruned.double() - h
@@ -181,9 +179,7 @@ class Comparison:
         return self._buffer
 
 
-def projected_products(
-    z: Tensor, index: PairIndex, centred: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+def projected_products(z: Tensor, index: PairIndex, centred: bool) -> tuple[Tensor, Tensor, Tensor]:
     """z·z, z·Δz and Δz·Δz (K,) from logits (S, V) themselves, for heads that are not linear."""
     mean = z.mean(-1, keepdim=True, dtype=torch.float64) if centred else 0.0
     totals = z.new_zeros(3, len(index.same), dtype=torch.float64)

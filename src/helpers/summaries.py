@@ -84,3 +84,13 @@ def intervals(deviations: pd.DataFrame, seed: int, resamples: int = RESAMPLES) -
             for end, share in (("low", 2.5), ("high", 97.5))
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("sublayer")
+
+
+def agreement(by_category: pd.DataFrame, space: str) -> float:
+    """Mean Spearman correlation, over pairs of categories, of their means along all sublayers:
+    1 if every category ranks the sublayers alike. NaN with fewer than two categories."""
+    rows = by_category[by_category["space"] == space]
+    wide = rows.pivot(index=["sublayer", "layer"], columns="category", values="mean")
+    correlation = wide.corr(method="spearman").to_numpy()
+    pairs = correlation[np.triu_indices(len(correlation), k=1)]
+    return float(pairs.mean()) if len(pairs) else float("nan")

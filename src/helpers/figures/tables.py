@@ -55,8 +55,9 @@ def table(
             cells.append(f"<{tag}{align[name]}>{text}</{tag.split()[0]}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     html = (
+        f'<p class="table-caption" aria-hidden="true">{escape(caption)}</p>'
         f'<div class="book-table" role="region" tabindex="0" aria-label="{escape(caption)}">'
-        f"<table><caption>{escape(caption)}</caption>"
+        f'<table aria-label="{escape(caption)}">'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{chr(10).join(rows)}</tbody></table></div>"
     )
     return HtmlOutput(html, f"{caption}\n{frame.to_string(index=False)}")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from helpers.capture import capture
 from helpers.data import Prompt, select_prompts, tokenize
@@ -47,9 +47,7 @@ def layer_profile(parameters: RunParameters, run: str) -> Measured:
     if parameters.checkpoint:
         pruned = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
     prompts = select_prompts(parameters.prompts)
-    ids, mask = tokenize(
-        prompts, dense.tokenizer, parameters.chat_template, dense.decoder.device
-    )
+    ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, dense.decoder.device)
     _refuse_too_long(dense, ids.shape[1] + parameters.max_new_tokens)
 
     comparison = Comparison(dense.decoder.head, dense.decoder.final_norm, parameters.temperature)
@@ -61,10 +59,12 @@ def layer_profile(parameters: RunParameters, run: str) -> Measured:
         greedy(dense.model, ids, mask, parameters.max_new_tokens, ends),
         total=parameters.max_new_tokens,
         desc=f"Comparing {len(dense.decoder.sublayers)} sublayers, step",
+        mininterval=2.0,
     )
-    with torch.inference_mode(), capture(
-        dense.decoder, pruned=pruned.decoder if pruned else None
-    ) as trace:
+    with (
+        torch.inference_mode(),
+        capture(dense.decoder, pruned=pruned.decoder if pruned else None) as trace,
+    ):
         for step in bar:
             for row, token in zip(step.rows.tolist(), step.tokens.tolist(), strict=True):
                 found = comparison.compare(trace.states, row)

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from importlib import metadata
@@ -96,8 +95,8 @@ def _convert(gguf: Path, target: Path) -> None:
         stamp = {"source": GGUF_NAME, "sha256": GGUF_SHA256, "files": files}
         (work / STAMP).write_text(json.dumps(stamp, indent=1))
         with contextlib.suppress(FileNotFoundError):
-            os.rename(target, work.with_suffix(".damaged"))
+            target.rename(work.with_suffix(".damaged"))
             shutil.rmtree(work.with_suffix(".damaged"))
-        os.rename(work, target)
+        work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -30,8 +30,34 @@ def figure_4() -> pd.DataFrame:
     """Cosine similarity per layer and space with one sublayer dropped, as the paper drew it.
 
     Columns: ``sublayer``, ``layer``, ``layers``, ``space``, ``mean``, ``low``, ``high`` (band) and
-    ``n``: every mean is a multiple of 1e-4/204, so the figure is one trace of 204 steps.
+    ``n``: points behind each mean, see :func:`figure_4_from_6a`.
     """
     with resources.files("helpers.reported").joinpath("figure4.csv").open() as file:
         frame = pd.read_csv(file)
     return frame.assign(layers=frame["layer"].max() + 1, n=FIGURE_4.points)
+
+
+@cache
+def figure_6a() -> pd.DataFrame:
+    """True 1 − cos in the probability space at attention layer 12, T = 1, by decode step.
+
+    Columns ``step`` and ``angular``, read back from the vector drawing of Figure 6(a).
+    """
+    with resources.files("helpers.reported").joinpath("figure6a.csv").open() as file:
+        return pd.read_csv(file)
+
+
+def figure_4_from_6a() -> pd.DataFrame:
+    """One point of Figure 4 twice: as drawn, and made anew from the single trace of Figure 6(a).
+
+    Rows ``mean``, ``low`` and ``high`` of the probability cosine at attention layer 12; columns
+    ``figure 4`` and ``figure 6(a)``.
+    """
+    cosine = 1 - figure_6a()["angular"]
+    drawn = figure_4().query("sublayer == 'attention' and layer == 12 and space == 'probability'")
+    return pd.DataFrame(
+        {
+            "figure 4": drawn[["mean", "low", "high"]].iloc[0].astype(float),
+            "figure 6(a)": {"mean": cosine.mean(), "low": cosine.min(), "high": cosine.max()},
+        }
+    )

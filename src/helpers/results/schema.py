@@ -54,9 +54,7 @@ DEVIATIONS = (
     SEED,
     Column("step", pa.int32(), "decoding step; 0 is the last position of the prompt"),
     Column("layer", pa.int32(), "layer, from 0"),
-    Column(
-        "sublayer", TEXT, "which part of the layer", ("attention", "mlp", "block", "model")
-    ),
+    Column("sublayer", TEXT, "which part of the layer", ("attention", "mlp", "block", "model")),
     Column("space", TEXT, "where states are compared", ("embedding", "logit", "probability")),
     Column(
         "lens",

@@ -78,7 +78,7 @@ def measurement(*uses: str) -> Callable[[Function], Callable[[RunParameters], Me
         def stored(parameters: RunParameters) -> Measurement:
             return _stored(function, uses, parameters)
 
-        return stored  # type: ignore[return-value]
+        return stored
 
     return decorate
 
@@ -204,6 +204,6 @@ def write_whole(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

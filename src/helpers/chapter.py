@@ -1,0 +1,58 @@
+"""What every chapter says in the same way: who measured, on what, and prose with numbers in it."""
+
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from IPython.display import Markdown
+
+from helpers.parameters import RunParameters
+from helpers.results import Measurement
+
+
+def say(text: str) -> Markdown:
+    """Prose whose numbers come from results, as the output of a cell."""
+    return Markdown(dedent(text).strip())
+
+
+def measured_at(run: Measurement) -> str:
+    """``measured at 135M``: belongs beside every verdict."""
+    return f"measured at {run.manifest['facts']['model']['size']}"
+
+
+def provenance(run: Measurement, parameters: RunParameters, notebook: str) -> dict[str, Any]:
+    """What stands under a figure: the run, its model and parameters, and the machine."""
+    manifest = run.manifest
+    model = manifest["facts"]["model"]
+    return {
+        "run": run.run,
+        "model": model["name"],
+        "size": model["size"],
+        "fingerprint": manifest["models"]["model"][:28],
+        "device": manifest["device"],
+        "threads": manifest["threads"],
+        "profile": parameters.profile,
+        "parameters": {
+            name: value for name, value in manifest["parameters"].items() if name != "model"
+        },
+        "versions": manifest["versions"],
+        "commit": manifest["commit"],
+        "measured": manifest["finished"],
+        "took": cost(run),
+        "notebook": f"../_sources/notebooks/{Path(notebook).stem}.ipynb",
+    }
+
+
+def cost(run: Measurement) -> str:
+    """Time and memory that a measurement took, in words."""
+    minutes = run.manifest["seconds"] / 60
+    memory = run.manifest["peak_memory_bytes"] / 2**30
+    return (
+        f"{minutes:.1f} minutes and {memory:.1f} GiB on {run.manifest['threads']} threads "
+        f"({run.manifest['processor']})"
+    )
+
+
+def join_words(words: list[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
