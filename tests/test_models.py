@@ -123,7 +123,8 @@ def test_hub_commit_is_read_from_the_cache_when_offline(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(134_515_008, "135M"), (7_615_616_512, "7.6B"), (12, "12"), (10**12, "1.0T")]
+    ("count", "words"),
+    [(134_515_008, "135M"), (7_615_616_512, "7.6B"), (12, "12"), (10**12, "1.0T")],
 )
 def test_size_in_words(count, words):
     assert size_in_words(count) == words

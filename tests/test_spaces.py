@@ -76,9 +76,7 @@ def compare_one(found, lens, number, pair, h, z, temperature):
         Space("embedding", lens): naive_vectors(h[pair.dense], h[pair.pruned]),
         Space("logit", lens): naive_vectors(z[pair.dense], z[pair.pruned]),
         Space("logit", lens, True): naive_vectors(centred[pair.dense], centred[pair.pruned]),
-        Space("probability", lens): naive_probability(
-            z[pair.dense], z[pair.pruned], temperature
-        ),
+        Space("probability", lens): naive_probability(z[pair.dense], z[pair.pruned], temperature),
     }
     for space, metrics in expected.items():
         for name, value in metrics.items():
@@ -162,7 +160,9 @@ def test_angle_from_products(values, size, seed):
     delta = size * np.random.default_rng(seed).normal(size=len(h))
     if np.abs(h + delta).max() < 1e-3:
         return
-    products = [torch.tensor(float(x), dtype=torch.float64) for x in (h @ h, h @ delta, delta @ delta)]
+    products = [
+        torch.tensor(float(x), dtype=torch.float64) for x in (h @ h, h @ delta, delta @ delta)
+    ]
     found = deviation(*products)
     for name, value in naive_vectors(h, h + delta).items():
         got = found[name].item()

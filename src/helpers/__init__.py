@@ -1,8 +1,9 @@
 """Helpers of *When Pruning Works*: prune a language model, capture what it holds, compare.
 
 Modules are layered; each imports only from those before it: ``errors``, ``parameters``,
-``machine``, ``models``, ``data``, ``capture``, ``spaces``, ``decoding``, ``results``,
-``measurements``, ``reported``, ``summaries``, ``claims``, ``figures``, ``chapter``, ``runner``.
+``machine``, ``models``, ``data``, ``capture``, ``spaces``, ``decoding``, ``source``,
+``results``, ``measurements``, ``reported``, ``summaries``, ``claims``, ``figures``, ``chapter``,
+``runner``.
 """
 
 import warnings

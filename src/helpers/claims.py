@@ -158,7 +158,7 @@ def _count(one: Hierarchy, counts: pd.Series, sublayer: str, name: str) -> str:
     if one.interval is None:
         return text
     low, high = (one.interval.loc[sublayer, f"{name}_{end}"] for end in ("low", "high"))
-    return f"{text} [{low:.0f}, {high:.0f}]"
+    return f"{text} [{low:.0f}–{high:.0f}]"
 
 
 def _gap(one: Hierarchy, sublayer: str) -> str:
@@ -166,4 +166,4 @@ def _gap(one: Hierarchy, sublayer: str) -> str:
     if one.interval is None:
         return text
     low, high = (one.interval.loc[sublayer, f"gap_{end}"] for end in ("low", "high"))
-    return f"{text} [{low:.3f}, {high:.3f}]"
+    return f"{text} [{low:.3f}–{high:.3f}]"

@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 DATA_FILES = ("*.json", "*.csv")
 CODE_CELL = re.compile(r"^```\{code-cell\}.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
-CELL_OPTION = re.compile(r"^(:.*|---\n.*?^---)\n", re.MULTILINE | re.DOTALL)
+CELL_OPTIONS = re.compile(r"\A(---\n.*?\n---\n|(:[^\n]*\n)+)", re.DOTALL)
 
 
 def files_behind(*modules: str) -> list[Path]:
@@ -34,7 +34,7 @@ def files_behind_notebook(notebook: Path) -> list[Path]:
     """Every file of this package that a MyST Markdown notebook's code cells reach."""
     found: list[str] = []
     for cell in CODE_CELL.findall(notebook.read_text(encoding="utf-8")):
-        source = CELL_OPTION.sub("", cell)
+        source = CELL_OPTIONS.sub("", cell)
         plain = "\n".join(line for line in source.splitlines() if line[:1] not in {"%", "!"})
         found += _imports(ast.parse(plain))
     return files_behind(*found)

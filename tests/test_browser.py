@@ -1,0 +1,201 @@
+"""The built site as a person meets it: headless Chromium, nothing but localhost."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SITES = {
+    name: folder
+    for name, folder in {
+        "default": ROOT / "_build" / "html",
+        "smoke": ROOT / "_build" / "smoke" / "html",
+    }.items()
+    if (folder / "index.html").is_file()
+}
+CHAPTER = "notebooks/05-hierarchical-effects.html"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = pytest.mark.browser
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module", params=SITES or ["none"])
+def address(request):
+    """Address of a local server over a built site."""
+    if not SITES:
+        pytest.fail("no site to look at: run `make smoke` or `make book` first")
+    handler = functools.partial(Silent, directory=str(SITES[request.param]))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium of the system; its place can be given in CHROMIUM."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        pytest.fail("no Chromium: install the package chromium, or set CHROMIUM")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which(found), args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """An open page, with all that it complained about and asked for."""
+
+    def __init__(self, browser, address, path=CHAPTER, width=1280, **context):
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, **context)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+        self.address = address
+        self.page.goto(f"{address}/{path}")
+        self.page.wait_for_load_state("networkidle")
+
+    def _console(self, message):
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def _request(self, request):
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.foreign.append(request.url)
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.complaints.append(f"{response.status} {response.url}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.context.close()
+
+
+def test_chapter_draws_its_figures_and_formulas(browser, address):
+    with Visit(browser, address) as visit:
+        page = visit.page
+        page.wait_for_selector("html.figures-ready")
+        figures = page.locator("figure.book-figure")
+        assert figures.count() == 3
+        for number in range(3):
+            plot = figures.nth(number).locator(".figure-interactive .main-svg").first
+            box = plot.bounding_box()
+            assert box
+            assert box["height"] > 200
+            traces = figures.nth(number).locator(".scatterlayer .trace")
+            assert traces.count() >= 6
+            drawn = traces.last.locator("path").first.get_attribute("d") or ""
+            assert len(drawn) > 100
+        assert page.locator("mjx-container").count() > 10
+        assert page.locator("mjx-container mjx-math").first.is_visible()
+        assert page.locator(".math, .output").filter(has_text="\\lVert").count() == 0
+        assert visit.complaints == []
+        assert visit.foreign == []
+
+
+@pytest.mark.parametrize("path", [
+    "index.html", "book/index.html", "book/data-dictionary.html", "book/references.html"
+])  # fmt: skip
+def test_other_pages_are_quiet(browser, address, path):
+    with Visit(browser, address, path) as visit:
+        assert visit.page.locator("article h1").first.is_visible()
+        assert visit.complaints == []
+        assert visit.foreign == []
+
+
+def test_contents_lead_to_every_page(browser, address):
+    with Visit(browser, address, "book/index.html") as visit:
+        links = visit.page.locator("nav.bd-links a").evaluate_all("all => all.map(a => a.href)")
+        toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+        named = [item["file"] for part in toc["parts"] for item in part["chapters"]]
+        for name in named:
+            assert any(link.endswith(f"{name}.html") for link in links), name
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_screen(browser, address, width, scheme):
+    with Visit(browser, address, width=width, color_scheme=scheme) as visit:
+        page = visit.page
+        page.wait_for_selector("html.figures-ready")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        text = page.locator("figure.book-figure .xtick text").first
+        colour = text.evaluate("node => getComputedStyle(node).fill")
+        brightness = sum(int(part) for part in colour.strip("rgb()").split(",")[:3]) / 3
+        assert (brightness > 140) == (scheme == "dark"), colour
+
+
+def test_without_scripts_the_static_picture_stands(browser, address):
+    with Visit(browser, address, java_script_enabled=False) as visit:
+        picture = visit.page.locator("figure.book-figure .figure-static svg").first
+        box = picture.bounding_box()
+        assert box
+        assert box["height"] > 200
+        assert visit.page.locator(".figure-interactive").first.is_hidden()
+
+
+def test_print_shows_the_static_picture(browser, address):
+    with Visit(browser, address) as visit:
+        visit.page.wait_for_selector("html.figures-ready")
+        visit.page.emulate_media(media="print")
+        assert visit.page.locator("figure.book-figure .figure-static svg").first.is_visible()
+        assert visit.page.locator(".figure-interactive").first.is_hidden()
+
+
+def test_data_can_be_downloaded_with_the_runs_identity(browser, address, tmp_path):
+    with Visit(browser, address, accept_downloads=True) as visit:
+        link = visit.page.locator("a.figure-download").first
+        with visit.page.expect_download() as waiting:
+            link.click()
+        path = tmp_path / "data.csv"
+        waiting.value.save_as(path)
+        text = path.read_text()
+        run = next(line for line in text.splitlines() if line.startswith("# run: "))
+        assert run.removeprefix("# run: ") in waiting.value.suggested_filename
+        assert "sublayer,layer,layers,space,mean,low,high,n" in text
+
+
+def test_figure_links_to_its_notebook(browser, address):
+    with Visit(browser, address) as visit:
+        link = visit.page.locator(".figure-provenance a", has_text="notebook").first
+        target = link.evaluate("node => node.href")
+        response = visit.page.request.get(target)
+        assert response.ok
+        assert '"cells"' in response.text()
+
+
+def test_verdicts_carry_the_size_of_the_model(browser, address):
+    with Visit(browser, address) as visit:
+        text = visit.page.locator("article").inner_text()
+        assert "measured at 135M" in text
+        assert "reported at 7B" in text

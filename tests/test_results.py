@@ -1,0 +1,218 @@
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from helpers import results
+from helpers.errors import InputError
+from helpers.measurements import layer_profile
+from helpers.parameters import validate
+from helpers.results import store
+from helpers.results.schema import SCHEMAS, check
+
+SHORT = {"prompts": "MC2,Gen4", "max_new_tokens": 3, "device": "cpu"}
+
+
+@pytest.fixture
+def parameters(tiny_folder, tmp_path):
+    return validate(SHORT | {"model": str(tiny_folder), "results": str(tmp_path / "results")})
+
+
+def texts_table(run: str) -> pa.Table:
+    return pa.table(
+        {
+            "run": [run],
+            "model": ["m"],
+            "prompt": ["MC1"],
+            "category": ["c"],
+            "prompt_tokens": [3],
+            "steps": [2],
+            "ended": [False],
+            "text": ["a"],
+        }
+    )
+
+
+def test_measured_once_then_read_back(parameters):
+    first = layer_profile(parameters)
+    stamp = (first.folder / "manifest.json").stat().st_mtime_ns
+    again = layer_profile(parameters)
+    assert again.manifest == first.manifest
+    assert (again.folder / "manifest.json").stat().st_mtime_ns == stamp
+    table = first.table("deviations", metric="kl", lens="normed")
+    assert set(table["space"]) == {"probability"}
+    assert set(table["run"]) == {first.run}
+    assert len(table) == first.manifest["facts"]["chains"] * 8
+
+
+def test_same_run_gives_the_same_tables_bit_for_bit(parameters, tmp_path):
+    first = layer_profile(parameters)
+    other = layer_profile(parameters.model_copy(update={"results": str(tmp_path / "elsewhere")}))
+    assert first.folder != other.folder
+    assert first.run == other.run
+    for name in ("deviations", "texts"):
+        ours, theirs = (m.folder / f"{name}.parquet" for m in (first, other))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_identity_follows_what_the_measurement_uses(parameters):
+    run = layer_profile(parameters).run
+    same = parameters.model_copy(update={"profile": "another"})
+    assert layer_profile(same).run == run
+    other = parameters.model_copy(update={"temperature": 2.0})
+    assert layer_profile(other).run != run
+
+
+def test_manifest_says_what_made_it(parameters):
+    manifest = layer_profile(parameters).manifest
+    assert manifest["parameters"]["max_new_tokens"] == 3
+    assert manifest["models"]["model"].startswith("folder-sha256:")
+    assert manifest["threads"] >= 1
+    assert {"torch", "transformers", "python"} <= set(manifest["versions"])
+    assert manifest["peak_memory_bytes"] > 0
+    assert {"commit", "device", "seconds", "source", "finished"} <= set(manifest)
+
+
+def test_exact_copy_as_checkpoint_is_zero_everywhere(parameters, tiny_folder):
+    twin = parameters.model_copy(update={"method": "checkpoint", "checkpoint": str(tiny_folder)})
+    table = layer_profile(twin).table("deviations")
+    assert (table.loc[table["metric"] == "cosine", "value"] == 1).all()
+    assert (table.loc[table["metric"] != "cosine", "value"] == 0).all()
+
+
+def test_temperature_touches_probabilities_only(parameters):
+    keys = ["prompt", "step", "layer", "sublayer", "space", "lens", "centred", "metric"]
+    one = layer_profile(parameters).table("deviations").set_index(keys)
+    hot = layer_profile(parameters.model_copy(update={"temperature": 3.0}))
+    two = hot.table("deviations").set_index(keys)
+    moved = (one["value"] != two["value"]).groupby("space", observed=True).any()
+    assert moved.to_dict() == {"embedding": False, "logit": False, "probability": True}
+    assert two["temperature"].isna().groupby("space", observed=True).all()["embedding"]
+
+
+def test_unfinished_folder_is_measured_again(parameters):
+    first = layer_profile(parameters)
+    (first.folder / "manifest.json").unlink()
+    (first.folder / "deviations.parquet").write_text("half")
+    again = layer_profile(parameters)
+    assert again.run == first.run
+    assert len(again.table("deviations"))
+
+
+def test_nothing_is_left_of_a_failed_measurement(parameters):
+    @results.measurement("model")
+    def fails(_parameters, _run):
+        raise KeyError("broken")
+
+    with pytest.raises(KeyError):
+        fails(parameters)
+    left = [p for p in parameters.results_folder().rglob("*") if p.is_file()]
+    assert all(path.suffix == ".lock" for path in left), left
+
+
+@results.measurement("model")
+def counted(parameters, run):
+    """A measurement that notes each time it is taken, slowly enough for two to meet."""
+    with (Path(parameters.results) / "count").open("a") as file:
+        file.write("x")
+    time.sleep(0.5)
+    return results.Measured({"texts": texts_table(run)}, {})
+
+
+def _take(parameters):
+    os.environ["WHEN_PRUNING_WORKS_THREADS"] = "1"
+    counted(parameters)
+
+
+def test_two_at_once_measure_once(parameters, tmp_path):
+    (tmp_path / "results").mkdir()
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_take, args=(parameters,)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert (tmp_path / "results" / "count").read_text() == "x"
+
+
+@pytest.mark.parametrize("where", ["file/below", "file"])
+def test_results_folder_that_cannot_be_written(parameters, tmp_path, where):
+    (tmp_path / "file").touch()
+    broken = parameters.model_copy(update={"results": str(tmp_path / where)})
+    with pytest.raises(InputError, match="cannot be written"):
+        layer_profile(broken)
+
+
+def test_write_whole_leaves_the_old_file_on_failure(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    store.write_whole(path, "old")
+
+    def full(*_args: object, **_keywords: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(type(path), "replace", full)
+    with pytest.raises(OSError, match="disk full"):
+        store.write_whole(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+class TestSchema:
+    """Every table is checked when it is written."""
+
+    def test_good_table_gets_the_types_of_the_schema(self):
+        table = check("texts", texts_table("r"))
+        assert table.schema.field("steps").type == pa.int32()
+
+    def test_missing_and_unknown_columns(self):
+        table = texts_table("r").rename_columns(
+            ["run", "model", "prompt", "category", "prompt_tokens", "steps", "ended", "txt"]
+        )
+        with pytest.raises(ValueError, match="text, txt"):
+            check("texts", table)
+
+    def test_missing_value(self):
+        table = texts_table("r").set_column(0, "run", pa.array([None], pa.string()))
+        with pytest.raises(ValueError, match="column run: 1 missing"):
+            check("texts", table)
+
+    def test_value_not_allowed(self, parameters):
+        table = layer_profile(parameters).table("deviations").head(5)
+        table["space"] = "elsewhere"
+        with pytest.raises(ValueError, match=r"column space: \['elsewhere'\] not allowed"):
+            check("deviations", pa.Table.from_pandas(table, preserve_index=False))
+
+    def test_every_column_is_explained(self):
+        for columns in SCHEMAS.values():
+            assert all(len(column.meaning) > 3 for column in columns)
+            assert len({column.name for column in columns}) == len(columns)
+
+
+def test_numbers_line_up_with_a_recomputation(parameters, tiny_folder):
+    """One number of the long table, found again from Hugging Face's own hidden states: the last
+    sublayer of a layer leaves what the next layer reads."""
+    import torch
+
+    from helpers.data import select_prompts, tokenize
+    from helpers.models import load
+
+    loaded = load(str(tiny_folder), device="cpu")
+    middle = []
+    norm = loaded.model.model.layers[1].post_attention_layernorm
+    handle = norm.register_forward_pre_hook(lambda _module, args: middle.append(args[0]))
+    ids, mask = tokenize(select_prompts("Gen4"), loaded.tokenizer, True, "cpu")
+    with torch.inference_mode():
+        states = loaded.model(ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    handle.remove()
+    before, after = (state[0, -1].double().numpy() for state in (middle[0], states[2]))
+    cosine = before @ after / np.linalg.norm(before) / np.linalg.norm(after)
+    rows = layer_profile(parameters).table(
+        "deviations", prompt="Gen4", step=0, layer=1, sublayer="mlp", lens="raw", metric="cosine"
+    )
+    value = rows.loc[rows["space"] == "embedding", "value"].item()
+    assert value == pytest.approx(cosine, abs=1e-6)

@@ -1,0 +1,154 @@
+"""The project's own command, and plain papermill, on the real chapter with a tiny model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+import psutil
+import pytest
+
+from helpers.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+CHAPTER = ROOT / "notebooks" / "05-hierarchical-effects.md"
+
+
+@pytest.fixture(scope="module")
+def short(tiny_folder, tmp_path_factory):
+    """Parameters of the quickest run of the chapter."""
+    results = tmp_path_factory.mktemp("results")
+    values = {"model": tiny_folder, "prompts": "MC2,Math1,Gen4", "max_new_tokens": 2}
+    return values | {"results": results, "device": "cpu"}
+
+
+def arguments(values):
+    return [text for name, value in values.items() for text in ("-p", name, str(value))]
+
+
+def leftovers(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_whole_chapter_runs(short, tmp_path):
+    output = tmp_path / "chapter.ipynb"
+    assert main(["run", str(CHAPTER), str(output), *arguments(short)]) == 0
+    manifest = json.loads(output.with_suffix(".json").read_text())
+    assert manifest["parameters"]["max_new_tokens"] == 2
+    assert {"source", "commit", "versions", "seconds"} <= set(manifest)
+    shown = [
+        output.data
+        for cell in nbformat.read(output, 4).cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
+    figures = [data["text/html"] for data in shown if "book-figure" in data.get("text/html", "")]
+    assert len(figures) == 3
+    prose = " ".join(data.get("text/markdown", "") for data in shown)
+    assert "measured at" in prose
+    assert "nan" not in prose.split()
+    assert [path.name for path in tmp_path.iterdir()] == ["chapter.ipynb", "chapter.json"] or len(
+        list(tmp_path.iterdir())
+    ) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("model", "smollm", "unknown model 'smollm': known are smollm2-135m"),
+        ("temperature", "0", "parameter temperature=0 is not allowed"),
+        ("max_new_tokens", "-1", "parameter max_new_tokens=-1 is not allowed"),
+        ("device", "cuda", "device=cuda needs a CUDA GPU"),
+        ("temprature", "1", "unknown parameter 'temprature': did you mean temperature?"),
+        ("prompts", "MC9", "unknown prompt 'MC9'"),
+        ("results", "/dev/null/results", "cannot be written"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(name, value, message, tmp_path, capsys):
+    import torch
+
+    if name == "device" and torch.cuda.is_available():
+        pytest.skip("a GPU is here, so device=cuda is no bad input")
+    output = tmp_path / "out" / "chapter.ipynb"
+    assert main(["run", str(CHAPTER), str(output), "-p", name, value]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not leftovers(tmp_path)
+
+
+def test_folder_without_weights_is_one_line(tiny_folder, tmp_path, capsys):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "config.json").write_text((tiny_folder / "config.json").read_text())
+    output = tmp_path / "out" / "chapter.ipynb"
+    assert main(["run", str(CHAPTER), str(output), "-p", "model", str(bare)]) == 2
+    assert capsys.readouterr().err.strip().endswith("no *.safetensors file in it")
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_notebook(tmp_path, capsys):
+    assert main(["run", str(tmp_path / "no.md"), str(tmp_path / "out.ipynb")]) == 2
+    assert "is not there" in capsys.readouterr().err
+
+
+def test_error_inside_the_notebook_is_one_line(short, tiny_tokenizer, tmp_path, capsys):
+    """Some input is only known to be bad once the model is there."""
+    values = short | {"max_new_tokens": 4000}
+    output = tmp_path / "out" / "chapter.ipynb"
+    assert main(["run", str(CHAPTER), str(output), *arguments(values)]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: prompt and max_new_tokens make ")
+    assert not leftovers(tmp_path)
+
+
+def as_notebook(tmp_path):
+    path = tmp_path / "in.ipynb"
+    jupytext.write(jupytext.read(CHAPTER), path)
+    return path
+
+
+def test_plain_papermill_stops_at_a_misspelt_parameter(short, tmp_path):
+    """papermill itself only warns; the last line of the exception says what is known."""
+    values = {name: str(value) for name, value in short.items()} | {
+        "max_new_tokens": 2,
+        "max_new_token": 3,
+        "results": str(tmp_path / "results"),
+    }
+    with pytest.raises(papermill.PapermillExecutionError) as caught:
+        papermill.execute_notebook(
+            as_notebook(tmp_path), tmp_path / "out.ipynb", values, progress_bar=False
+        )
+    last = str(caught.value).strip().splitlines()[-1]
+    assert "unknown parameter 'max_new_token': did you mean max_new_tokens?" in last
+    assert not (tmp_path / "results").exists()
+
+
+def test_killed_kernel_is_one_line_and_the_next_run_finishes(short, tmp_path):
+    """The kernel is killed while it measures; the same command then completes."""
+    output = tmp_path / "chapter.ipynb"
+    values = short | {"results": tmp_path / "results", "seed": 1, "max_new_tokens": 40}
+    command = [sys.executable, "-m", "helpers", "run", str(CHAPTER), str(output)]
+    command += arguments(values)
+    environment = os.environ | {"WHEN_PRUNING_WORKS_THREADS": "1"}
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    lock = tmp_path / "results" / "measurements" / "layer_profile"
+    deadline = time.monotonic() + 120
+    while not lock.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for kernel in psutil.Process(run.pid).children():
+        kernel.send_signal(signal.SIGKILL)
+    _, errors = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert "the kernel that ran 05-hierarchical-effects.md died" in errors.splitlines()[-1]
+    assert not output.exists()
+    assert not list((tmp_path / "results").rglob("manifest.json"))
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    assert output.exists()
+    assert len(list((tmp_path / "results").rglob("manifest.json"))) == 1

@@ -1,0 +1,79 @@
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+import site_builder  # noqa: E402
+
+from helpers.parameters import RunParameters, validate  # noqa: E402
+from helpers.results.schema import SCHEMAS  # noqa: E402
+
+
+def test_contents_are_found_at_every_depth():
+    toc = {
+        "root": "a",
+        "parts": [{"caption": "P", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}],
+    }
+    assert site_builder.contents(toc) == ["a", "b", "c"]
+
+
+def test_every_page_of_the_contents_has_a_source():
+    for name in site_builder.contents(yaml.safe_load((ROOT / "_toc.yml").read_text())):
+        made = name == "book/data-dictionary"
+        assert made or (ROOT / f"{name}.md").is_file(), name
+
+
+def test_missing_and_empty_pages_fail(tmp_path):
+    with pytest.raises(site_builder.SiteError, match=r"no page a\.html"):
+        site_builder.check_pages(tmp_path, ["a"])
+    (tmp_path / "a.html").write_text("<article>short</article>")
+    with pytest.raises(site_builder.SiteError, match=r"a\.html is empty"):
+        site_builder.check_pages(tmp_path, ["a"])
+    (tmp_path / "a.html").write_text(f"<article>{'long enough ' * 30}</article>")
+    site_builder.check_pages(tmp_path, ["a"])
+
+
+def test_site_is_replaced_whole(tmp_path):
+    old, new = tmp_path / "html", tmp_path / "new"
+    for folder, text in ((old, "old"), (new, "new")):
+        folder.mkdir()
+        (folder / "index.html").write_text(text)
+    (old / "gone.html").touch()
+    site_builder.replace(new, old)
+    assert [path.name for path in tmp_path.iterdir()] == ["html"]
+    assert [path.name for path in old.iterdir()] == ["index.html"]
+    assert (old / "index.html").read_text() == "new"
+
+
+def test_data_dictionary_explains_every_column():
+    page = site_builder.data_dictionary()
+    for columns in SCHEMAS.values():
+        for column in columns:
+            assert f"| `{column.name}` |" in page
+
+
+def test_readme_is_no_source_of_the_site():
+    assert "README.md" not in site_builder.site_sources(ROOT)
+    assert "book/index.md" in site_builder.site_sources(ROOT)
+
+
+@pytest.mark.parametrize("profile", sorted((ROOT / "workflow" / "profiles").glob("*.yaml")))
+def test_profiles_name_real_chapters_and_parameters(profile):
+    for name, values in yaml.safe_load(profile.read_text()).items():
+        assert (ROOT / "notebooks" / f"{name}.md").is_file()
+        assert set(values) <= set(RunParameters.model_fields)
+        assert validate(values).profile == profile.stem
+
+
+def test_no_number_of_a_result_is_typed_into_the_chapter():
+    """Prose outside code has no decimal numbers but those of exercises and examples."""
+    import re
+
+    text = (ROOT / "notebooks" / "05-hierarchical-effects.md").read_text()
+    prose = re.sub(r"^```\{code-cell\}.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    before_exercises = prose.partition("## Exercises")[0].partition("# Section 5")[2]
+    assert not re.findall(r"\d+\.\d+", before_exercises)

@@ -1,0 +1,99 @@
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from helpers import source
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def package(monkeypatch, tmp_path):
+    """A package of four modules: top imports middle, middle imports bottom, other stands alone."""
+    folder = tmp_path / "helpers"
+    (folder / "inner").mkdir(parents=True)
+    files = {
+        "__init__.py": "",
+        "top.py": "from helpers import middle\n",
+        "middle.py": "def late():\n    from helpers.inner.bottom import value\n",
+        "inner/__init__.py": "",
+        "inner/bottom.py": "value = 1\n",
+        "inner/table.csv": "a\n1\n",
+        "other.py": "import helpers.top\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    monkeypatch.setattr(source, "PACKAGE", folder)
+    return folder
+
+
+def names(files, folder):
+    return [str(path.relative_to(folder)) for path in files]
+
+
+def test_imports_are_followed_also_inside_functions(package):
+    assert names(source.files_behind("helpers.top"), package) == [
+        "__init__.py",
+        "inner/__init__.py",
+        "inner/bottom.py",
+        "inner/table.csv",
+        "middle.py",
+        "top.py",
+    ]
+
+
+def test_digest_changes_with_a_reached_file_only(package):
+    def digest():
+        return source.digest(source.files_behind("helpers.top"))
+
+    before = digest()
+    (package / "other.py").write_text("changed = True\n")
+    assert digest() == before
+    (package / "inner" / "bottom.py").write_text("value = 2\n")
+    changed = digest()
+    assert changed != before
+    (package / "inner" / "table.csv").write_text("a\n2\n")
+    assert digest() != changed
+
+
+def test_notebook_cells_are_read(package, tmp_path):
+    notebook = tmp_path / "n.md"
+    notebook.write_text(
+        "# Title\n\nfrom helpers import top in prose does not count\n\n"
+        "```{code-cell}\n:tags: [a]\n\n%matplotlib inline\nfrom helpers.inner import bottom\n```\n"
+    )
+    assert names(source.files_behind_notebook(notebook), package) == [
+        "__init__.py",
+        "inner/__init__.py",
+        "inner/bottom.py",
+        "inner/table.csv",
+    ]
+
+
+def test_real_chapter_reaches_its_helpers_and_no_figures_in_its_measurement():
+    chapter = source.files_behind_notebook(ROOT / "notebooks" / "05-hierarchical-effects.md")
+    reached = names(chapter, source.PACKAGE)
+    assert {"spaces.py", "capture.py", "figures/layers.py", "prompts.json"} <= set(reached)
+    measured = names(source.files_behind("helpers.measurements.layer_profile"), source.PACKAGE)
+    assert "spaces.py" in measured
+    assert not any(name.startswith("figures/") for name in measured)
+
+
+def test_imports_point_one_way():
+    """The house: a module imports only from those before it."""
+    import helpers
+
+    words = (helpers.__doc__ or "").partition("before it:")[2]
+    order = re.findall(r"``(\w+)``", words)
+    assert len(order) > 10
+
+    for path in source.PACKAGE.rglob("*.py"):
+        own = path.relative_to(source.PACKAGE).parts[0].removesuffix(".py")
+        if own not in order:
+            continue
+        for name in source._imports(ast.parse(path.read_text())):
+            parts = name.split(".")
+            if len(parts) > 1 and parts[1] in order:
+                assert order.index(parts[1]) <= order.index(own), f"{path.name} imports {name}"
