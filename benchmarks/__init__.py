@@ -1,0 +1,1 @@
+"""Benchmarks: ours beside a plain baseline in the same run, with the same threads."""

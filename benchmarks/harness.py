@@ -1,0 +1,90 @@
+"""Time and peak memory of two ways to do one thing, measured in turns."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Result:
+    """One benchmark: seconds of ours, of the baseline and of the floor (what no way can beat,
+    such as the bare matrix product), ``ratio`` = baseline / ours, and our extra memory."""
+
+    name: str
+    ours_s: float
+    baseline_s: float | None
+    ratio: float | None
+    floor_s: float | None
+    peak_mb: float
+
+    def row(self) -> dict[str, object]:
+        """As written to ``build/bench.json``."""
+        return asdict(self)
+
+
+class PeakMemory:
+    """Largest resident memory above that at the start, sampled every few milliseconds."""
+
+    def __enter__(self) -> Self:
+        self._process = psutil.Process()
+        self._start = self._process.memory_info().rss
+        self.bytes = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.005):
+            self.bytes = max(self.bytes, self._process.memory_info().rss - self._start)
+
+
+def compare(
+    name: str,
+    ours: Callable[[], object],
+    baseline: Callable[[], object] | None = None,
+    floor: Callable[[], object] | None = None,
+    *,
+    repeats: int = 3,
+    baseline_share: float = 1.0,
+) -> Result:
+    """Medians over ``repeats`` rounds, each of which runs every way once.
+
+    ``baseline_share`` is the part of the work that the baseline did, for baselines too slow to
+    run whole; its time is divided by it.
+    """
+    ways = {"ours": ours, "baseline": baseline, "floor": floor}
+    seconds: dict[str, list[float]] = {key: [] for key, way in ways.items() if way}
+    with PeakMemory() as peak:
+        ours()
+    for _ in range(repeats):
+        for key, way in ways.items():
+            if way is not None:
+                begin = time.perf_counter()
+                way()
+                seconds[key].append(time.perf_counter() - begin)
+    middle = {key: statistics.median(values) for key, values in seconds.items()}
+    slow = middle["baseline"] / baseline_share if baseline else None
+    return Result(
+        name=name,
+        ours_s=middle["ours"],
+        baseline_s=slow,
+        ratio=slow / middle["ours"] if slow else None,
+        floor_s=middle.get("floor"),
+        peak_mb=peak.bytes / 2**20,
+    )
