@@ -42,6 +42,12 @@ def test_notebook_globals_are_read():
     assert read(namespace).temperature == 2
 
 
+def test_parameter_of_another_chapter_is_unknown():
+    assert read({"temperature": 2, "results": "x"}, "temperature").temperature == 2
+    with pytest.raises(InputError, match="unknown parameter 'sparsity': known are "):
+        read({"sparsity": 0.5}, "temperature")
+
+
 def test_misspelt_notebook_parameter_stops():
     with pytest.raises(InputError, match="did you mean max_new_tokens"):
         read({"max_new_token": 3})

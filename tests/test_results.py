@@ -9,7 +9,7 @@ import pytest
 
 from helpers import results
 from helpers.errors import InputError
-from helpers.measurements import layer_profile
+from helpers.measurements.layer_profile import layer_profile
 from helpers.parameters import validate
 from helpers.results import store
 from helpers.results.schema import SCHEMAS, check

@@ -1,5 +1,6 @@
 """What every chapter says in the same way: who measured, on what, and prose with numbers in it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -53,6 +54,7 @@ def cost(run: Measurement) -> str:
     )
 
 
-def join_words(words: list[str]) -> str:
+def join_words(words: Iterable[object]) -> str:
     """``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+    texts = [str(word) for word in words]
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))

@@ -73,6 +73,22 @@ class RunParameters(BaseModel):
     temperature: float = parameter(
         1.0, "divides the logits on the way to probabilities", "a number above 0", gt=0
     )
+    sparsity: float = parameter(
+        0.5, "share of the weights to remove", "a number from 0 to below 1", ge=0, lt=1
+    )
+    calibration: str = parameter(
+        "embedded",
+        "text that pruning methods look at",
+        "embedded, c4, wikitext, or a .txt, .json or .jsonl file",
+        min_length=1,
+    )
+    calibration_samples: int = parameter(
+        32, "windows of calibration text", "1 to 4096", ge=1, le=4096
+    )
+    calibration_length: int = parameter(512, "tokens of each window", "8 to 8192", ge=8, le=8192)
+    repeats: int = parameter(
+        1, "how often to prune, each time with the next seed", "1 to 100", ge=1, le=100
+    )
     seed: int = parameter(0, "seed of everything random", "0 to 4294967295", ge=0, lt=2**32)
     profile: str = parameter(
         "custom",
@@ -124,11 +140,16 @@ def validate(values: Mapping[str, Any]) -> RunParameters:
         raise InputError(_one_line(error)) from None
 
 
-def read(namespace: Mapping[str, Any]) -> RunParameters:
+ALWAYS = ("profile", "results", "device", "checkpoint")
+
+
+def read(namespace: Mapping[str, Any], *uses: str) -> RunParameters:
     """Parameters of a notebook, from its global variables right after the parameters cell.
 
-    papermill only warns about a name that the notebook does not have. Here every public
-    variable must be a parameter, so a misspelt one stops the run before anything heavy.
+    ``uses`` names those that the chapter's measurement reads; others are unknown to it, all but
+    those that any run takes. papermill only warns about a name that the notebook does not have.
+    Here every public variable must be a parameter, so a misspelt one stops the run before
+    anything heavy.
     """
     values = {
         name: value
@@ -138,6 +159,8 @@ def read(namespace: Mapping[str, Any]) -> RunParameters:
         and not isinstance(value, ModuleType | type)
         and not callable(value)
     }
+    for name in values:
+        refuse_unknown(name, {*uses, *ALWAYS} if uses else RunParameters.model_fields)
     return validate(values)
 
 

@@ -6,7 +6,13 @@ add a kind of figure, build a `Figure` from panels and lines and return `FigureO
 
 from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
-from helpers.figures.layers import category_profile, layer_profile, lens_profile
+from helpers.figures.layers import (
+    category_profile,
+    importance_profile,
+    layer_profile,
+    lens_profile,
+)
+from helpers.figures.matrices import Matrix, matrices
 from helpers.figures.specification import Figure, Line, Panel, cosine_range
 from helpers.figures.style import SPACES, STYLES, Style, ramp, style_of
 from helpers.figures.tables import HtmlOutput, badge, table
@@ -18,14 +24,17 @@ __all__ = [
     "FigureOutput",
     "HtmlOutput",
     "Line",
+    "Matrix",
     "Panel",
     "Style",
     "badge",
     "category_profile",
     "cosine_range",
     "describe",
+    "importance_profile",
     "layer_profile",
     "lens_profile",
+    "matrices",
     "ramp",
     "style_of",
     "table",

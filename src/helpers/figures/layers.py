@@ -94,6 +94,44 @@ def lens_profile(
     return _variants(data, "variant", space, name, title, caption, provenance, alt)
 
 
+def importance_profile(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+) -> FigureOutput:
+    """How much each sublayer turns the state: mean 1 − cos, with the range over seeds.
+
+    `frame` has the columns of `COLUMNS` without `space`.
+    """
+    data = _prepared(frame.assign(space="embedding"))
+    panels = [
+        Panel(
+            title=SUBLAYERS[key],
+            lines=[_line(data[data["sublayer"] == key], "embedding", "1 − cos")],
+            x_label=DEPTH,
+            y_label="importance, mean 1 − cos (0 = turns nothing)",
+            x_range=(-0.02, 1.02),
+            y_range=(-0.02, max(1.02, float(data["high"].max()) + 0.02)),
+        )
+        for key in SUBLAYERS
+        if (data["sublayer"] == key).any()
+    ]
+    return FigureOutput(
+        Figure(
+            name=name,
+            title=title,
+            caption=caption,
+            alt=describe(panels),
+            panels=panels,
+            data=data,
+            provenance=provenance,
+        )
+    )
+
+
 def _variants(
     data: pd.DataFrame,
     by: str,

@@ -1,5 +1,4 @@
-"""The measurements that chapters share: each a stored, pure function of its parameters."""
+"""The measurements that chapters share: each a stored, pure function of its parameters.
 
-from helpers.measurements.layer_profile import layer_profile
-
-__all__ = ["layer_profile"]
+Import each from its own module: a measurement's identity covers all that its module reaches.
+"""

@@ -12,8 +12,9 @@ from helpers.data import Prompt, select_prompts, tokenize
 from helpers.decoding import end_tokens, greedy
 from helpers.errors import InputError
 from helpers.measurements.deviations import deviation_table
-from helpers.models.load import LoadedModel, load
+from helpers.models.load import LoadedModel, load, model_facts
 from helpers.parameters import RunParameters
+from helpers.pruning.checkpoint import differences
 from helpers.results import Measured, measurement
 from helpers.spaces import Comparison, Metrics, Space
 
@@ -46,6 +47,8 @@ def layer_profile(parameters: RunParameters, run: str) -> Measured:
     pruned = None
     if parameters.checkpoint:
         pruned = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
+        summary = differences(dense, pruned).summary
+        print(f"Comparing with {parameters.checkpoint}: {summary}", flush=True)
     prompts = select_prompts(parameters.prompts)
     ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, dense.decoder.device)
     _refuse_too_long(dense, ids.shape[1] + parameters.max_new_tokens)
@@ -72,7 +75,9 @@ def layer_profile(parameters: RunParameters, run: str) -> Measured:
                 values.append(_as_array(found))
                 written[row].append(token)
     kinds = [(space, metric) for space, metrics in found.items() for metric in metrics]
-    facts = {"model": _facts(dense), "prompts": len(prompts), "chains": len(rows)}
+    facts = {"model": model_facts(dense), "prompts": len(prompts), "chains": len(rows)}
+    if pruned:
+        facts["checkpoint"] = summary
     deviations = deviation_table(
         parameters, run, prompts, trace.states.pairs, rows, kinds, np.stack(values)
     )
@@ -87,18 +92,6 @@ def _refuse_too_long(dense: LoadedModel, tokens: int) -> None:
             f"prompt and max_new_tokens make {tokens} tokens, the model reads {limit}: "
             "lower max_new_tokens"
         )
-
-
-def _facts(loaded: LoadedModel) -> dict[str, Any]:
-    decoder = loaded.decoder
-    return {
-        "name": loaded.name,
-        "size": loaded.size,
-        "parameters": decoder.parameter_count,
-        "layers": len(decoder.layers),
-        "hidden_size": decoder.hidden_size,
-        "vocabulary_size": decoder.vocabulary_size,
-    }
 
 
 def _as_array(found: dict[Space, Metrics]) -> np.ndarray:

@@ -80,6 +80,16 @@ class Sublayer:
         """The module whose output is added to the residual stream."""
         return self.rest[-1] if self.rest else self.body
 
+    def weights(self, part: Literal["norm", "body"]) -> tuple[Tensor, ...]:
+        """Parameters of the first norm, or of all that follows it."""
+        modules = (self.norm,) if part == "norm" else (self.body, *self.rest)
+        return tuple(
+            weight
+            for module in modules
+            if isinstance(module, nn.Module)
+            for weight in module.parameters()
+        )
+
     def __call__(self, x: Tensor, **keywords: Any) -> Tensor:
         """f(x) for a residual stream x (B, T, d); ``keywords`` go to the attention module."""
         output = self.body(self.norm(x), **keywords)

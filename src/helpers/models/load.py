@@ -44,6 +44,19 @@ def size_in_words(parameters: int) -> str:
     return str(parameters)
 
 
+def model_facts(loaded: LoadedModel) -> dict[str, Any]:
+    """What a manifest says of the model: name, size in words, and its dimensions."""
+    decoder = loaded.decoder
+    return {
+        "name": loaded.name,
+        "size": loaded.size,
+        "parameters": decoder.parameter_count,
+        "layers": len(decoder.layers),
+        "hidden_size": decoder.hidden_size,
+        "vocabulary_size": decoder.vocabulary_size,
+    }
+
+
 def load(
     name: str, revision: str = "main", dtype: str = "float32", device: str = "auto"
 ) -> LoadedModel:
@@ -64,8 +77,12 @@ def load(
     if place == "spread":
         options["device_map"] = "auto"
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=getattr(torch, dtype), use_safetensors=True, **options
+        model, notes = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
         )
         options.pop("device_map", None)
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
@@ -74,9 +91,35 @@ def load(
     if place != "spread":
         model.to(place)
     model.eval().requires_grad_(False)
+    decoder = Decoder.of(model)
+    _silence_missing(decoder, set(notes["missing_keys"]), name)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return LoadedModel(name, model, tokenizer, Decoder.of(model), identity)
+    return LoadedModel(name, model, tokenizer, decoder, identity)
+
+
+def _silence_missing(decoder: Decoder, missing: set[str], name: str) -> None:
+    """Sublayers that a pruned checkpoint left out whole become zeros, which add nothing.
+
+    transformers would fill any missing weight with random numbers and only warn; a weight that
+    is missing by itself raises :class:`InputError`.
+    """
+    if not missing:
+        return
+    names = {id(weight): key for key, weight in decoder.model.named_parameters()}
+    absent = set(missing)
+    for sublayer in decoder.sublayers:
+        body = [*sublayer.weights("body")]
+        if all(names[id(weight)] in missing for weight in body):
+            for weight in (*body, *sublayer.weights("norm")):
+                absent.discard(names[id(weight)])
+            for weight in body:
+                weight.zero_()
+    if absent:
+        raise InputError(
+            f"model {name!r} lacks {len(absent)} weights, the first {min(absent)}: give a whole "
+            "checkpoint, or one that leaves out whole sublayers"
+        )
 
 
 def fingerprint(name: str, revision: str = "main") -> str:

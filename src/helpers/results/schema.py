@@ -125,10 +125,49 @@ TEXTS = (
     Column("text", pa.string(), "what the dense model wrote"),
 )
 
+PRUNINGS = (
+    RUN,
+    MODEL,
+    METHOD,
+    TARGET,
+    AMOUNT,
+    PATTERN,
+    SEED,
+    Column("calibration", TEXT, "calibration text of the pruning method; none without"),
+    Column("layer", pa.int32(), "layer, from 0; -1 for the whole model"),
+    Column("sublayer", TEXT, "which part of the layer", ("attention", "mlp", "block", "model")),
+    Column("weight", TEXT, "kind of weight, such as up_proj; empty for a whole part"),
+    Column(
+        "metric",
+        TEXT,
+        "perplexity of held-out text; layer_error (‖WX − ŴX‖/‖WX‖ on calibration text); "
+        "importance (mean 1 − cos of a sublayer's input and output)",
+    ),
+    Column("value", pa.float64(), "the number"),
+)
+
+WEIGHTS = (
+    RUN,
+    MODEL,
+    Column("layer", pa.int32(), "layer, from 0"),
+    Column("weight", TEXT, "kind of weight, such as up_proj"),
+    Column(
+        "quantity",
+        TEXT,
+        "weight: an entry of W; product: an entry of XXᵀ of its inputs over calibration text",
+        ("weight", "product"),
+    ),
+    Column("row", pa.int32(), "row within the corner, from 0"),
+    Column("column", pa.int32(), "column within the corner, from 0"),
+    Column("value", pa.float64(), "the number"),
+)
+
 SCHEMAS: dict[str, tuple[Column, ...]] = {
     "deviations": DEVIATIONS,
     "scores": SCORES,
     "texts": TEXTS,
+    "prunings": PRUNINGS,
+    "weights": WEIGHTS,
 }
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,19 @@ class Measurement:
 Function = Callable[[RunParameters, str], Measured]
 
 
-def measurement(*uses: str) -> Callable[[Function], Callable[[RunParameters], Measurement]]:
+@dataclass(frozen=True)
+class Stored:
+    """A measurement function behind its store: call it with parameters."""
+
+    function: Function
+    uses: tuple[str, ...]
+
+    def __call__(self, parameters: RunParameters) -> Measurement:
+        """The stored measurement of these parameters, taken now if it is not there."""
+        return _stored(self.function, self.uses, parameters)
+
+
+def measurement(*uses: str) -> Callable[[Function], Stored]:
     """Store what a function measures, under an identity made of all that it depends on.
 
     ``uses`` names the parameters that the function reads. The identity covers them, the device
@@ -73,14 +84,7 @@ def measurement(*uses: str) -> Callable[[Function], Callable[[RunParameters], Me
     parameters and its run's identity, by one process at a time.
     """
 
-    def decorate(function: Function) -> Callable[[RunParameters], Measurement]:
-        @wraps(function)
-        def stored(parameters: RunParameters) -> Measurement:
-            return _stored(function, uses, parameters)
-
-        return stored
-
-    return decorate
+    return lambda function: Stored(function, uses)
 
 
 def _stored(function: Function, uses: tuple[str, ...], parameters: RunParameters) -> Measurement:

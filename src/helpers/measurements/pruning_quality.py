@@ -1,0 +1,152 @@
+"""What does each pruning method cost, layer by layer and in the whole model's perplexity?"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from helpers.calibration import Calibration, calibration_text, held_out_text, perplexity
+from helpers.models.load import LoadedModel, load, model_facts
+from helpers.parameters import RunParameters
+from helpers.pruning import METHODS, Recipe, prunable, pruned
+from helpers.pruning.calibrate import walk
+from helpers.pruning.drop import Place, dropped
+from helpers.pruning.importance import importance
+from helpers.pruning.masks import unstructured
+from helpers.pruning.scores import magnitude, wanda
+from helpers.pruning.selection import one_shot
+from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
+from helpers.pruning.statistics import Hessian
+from helpers.results import Measured, measurement
+
+USES = (
+    "model",
+    "revision",
+    "dtype",
+    "sparsity",
+    "calibration",
+    "calibration_samples",
+    "calibration_length",
+    "repeats",
+    "seed",
+)
+PATTERNS = ("4:8", "2:4")
+DROPS = (1, 2, 4, 8)
+HELD_OUT = (16, 256)  # windows × tokens
+
+Row = dict[str, Any]
+
+
+@measurement(*USES)
+def pruning_quality(parameters: RunParameters, run: str) -> Measured:
+    """Prune the model with every method, and take it back each time.
+
+    Table ``prunings``: perplexity of held-out text (windows that no calibration sees) for dense,
+    every method at ``sparsity`` and at 4:8 and 2:4, and attention or MLP sublayers dropped; the
+    relative layer error of each weight at ``sparsity``, all methods on the dense model's inputs;
+    and the importance of every sublayer. One row per seed for what a seed changes.
+    """
+    loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
+    windows, tokens = HELD_OUT
+    text = held_out_text(loaded.tokenizer, samples=windows, length=tokens)
+    rows: list[Row] = [{"method": "dense", "value": perplexity(loaded.decoder, text)}]
+    for seed in range(parameters.seed, parameters.seed + parameters.repeats):
+        used = calibration_text(
+            loaded.tokenizer,
+            parameters.calibration,
+            parameters.calibration_samples,
+            parameters.calibration_length,
+            seed,
+        )
+        described = {"seed": seed, "calibration": used.description}
+        for row in _one_seed(loaded, parameters.sparsity, used, text, seed):
+            rows.append(described | row)
+    facts = {"model": model_facts(loaded), "held_out": f"{windows} × {tokens} tokens"}
+    return Measured({"prunings": _table(rows, parameters, run)}, facts)
+
+
+def _one_seed(
+    loaded: LoadedModel, sparsity: float, used: Calibration, text: Tensor, seed: int
+) -> Iterator[Row]:
+    decoder = loaded.decoder
+    yield from _layer_errors(loaded, sparsity, used)
+    for method in METHODS:
+        for amount in ({"ratio": sparsity}, *({"pattern": pattern} for pattern in PATTERNS)):
+            recipe = Recipe(method, **amount, seed=seed)  # type: ignore[arg-type]
+            with pruned(decoder, recipe, used):
+                value = perplexity(decoder, text)
+            yield {
+                "method": method,
+                "target": "all",
+                "amount": recipe.amount,
+                "pattern": recipe.pattern,
+                "value": value,
+            }
+    measured = importance(decoder, used.ids)
+    for kind, values in (("attention", measured.attention), ("mlp", measured.mlp)):
+        for layer, value in enumerate(values.tolist()):
+            place = {"layer": layer, "sublayer": kind, "target": kind}
+            yield place | {"method": "drop", "metric": "importance", "value": value}
+        for count in (count for count in DROPS if count <= len(values)):
+            yield _drop(loaded, one_shot(measured, kind, count), kind, text)  # type: ignore[arg-type]
+
+
+def _drop(loaded: LoadedModel, places: tuple[Place, ...], target: str, text: Tensor) -> Row:
+    with dropped(loaded.decoder, places) as remaining:
+        value = perplexity(remaining, text)
+    return {"method": "drop", "target": target, "amount": float(len(places)), "value": value}
+
+
+def _layer_errors(loaded: LoadedModel, sparsity: float, used: Calibration) -> Iterator[Row]:
+    """Relative error ‖WX − ŴX‖/‖WX‖ of every weight, each method on the same dense inputs."""
+    weights = prunable(loaded.decoder)
+    rows: list[Row] = []
+
+    def compare(layer: int, statistics: Any) -> None:
+        for linear in weights[layer]:
+            weight, hessian = linear.matrix, statistics[linear.name].total
+            by_wanda = unstructured(wanda(weight, hessian.diagonal().sqrt()), sparsity, "row")
+            found = {
+                "magnitude": weight * unstructured(magnitude(weight), sparsity, "layer"),
+                "wanda": weight * by_wanda,
+                "sparsegpt": sparsegpt(weight, inverse_factor(hessian), sparsity)[0],
+            }
+            whole = layer_error(weight, torch.zeros_like(weight), hessian)
+            for method, new in found.items():
+                rows.append(
+                    {
+                        "method": method,
+                        "target": linear.kind,
+                        "amount": sparsity,
+                        "layer": layer,
+                        "sublayer": linear.kind,
+                        "weight": linear.role,
+                        "metric": "layer_error",
+                        "value": float(layer_error(weight, new, hessian) / whole),
+                    }
+                )
+
+    walk(loaded.decoder, used, weights, Hessian, compare, sequential=False)
+    yield from rows
+
+
+def _table(rows: list[Row], parameters: RunParameters, run: str) -> pa.Table:
+    defaults = {
+        "run": run,
+        "model": parameters.model,
+        "target": "all",
+        "amount": 0.0,
+        "pattern": "",
+        "seed": parameters.seed,
+        "calibration": "none",
+        "layer": -1,
+        "sublayer": "model",
+        "weight": "",
+        "metric": "perplexity",
+    }
+    return pa.Table.from_pandas(
+        pd.DataFrame([defaults | row for row in rows]), preserve_index=False
+    )

@@ -1,0 +1,19 @@
+"""What is removed? Scores and masks as pure functions, one driver, one reversible interface."""
+
+from helpers.calibration import Calibration
+from helpers.pruning.apply import prune, pruned
+from helpers.pruning.recipe import METHODS, Recipe
+from helpers.pruning.report import Report
+from helpers.pruning.weights import TARGETS, LinearWeight, prunable
+
+__all__ = [
+    "METHODS",
+    "TARGETS",
+    "Calibration",
+    "LinearWeight",
+    "Recipe",
+    "Report",
+    "prunable",
+    "prune",
+    "pruned",
+]

@@ -1,0 +1,243 @@
+"""Score, mask, apply: prune a model in place, and take it back bit for bit."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from helpers.calibration import Calibration
+from helpers.errors import InputError
+from helpers.models.architecture import Decoder
+from helpers.pruning import masks, scores
+from helpers.pruning.calibrate import walk
+from helpers.pruning.recipe import Recipe
+from helpers.pruning.report import Report
+from helpers.pruning.sparsegpt import InverseFactor, inverse_factor, sparsegpt
+from helpers.pruning.statistics import Hessian, SquaredNorms, Statistic, widest
+from helpers.pruning.structured import STRUCTURES, find_groups, keep_groups, mask_of
+from helpers.pruning.weights import LinearWeight, prunable
+
+Statistics = Mapping[str, Any]
+
+
+@contextmanager
+def pruned(
+    decoder: Decoder,
+    recipe: Recipe,
+    calibration: Calibration | None = None,
+    *,
+    sequential: bool = True,
+    token_budget: int | None = None,
+    keep_masks: bool = False,
+    progress: bool = True,
+) -> Iterator[Report]:
+    """Inside the context ``decoder``'s model is pruned in place; on leaving it, also by an
+    exception, the dense weights are back bit for bit.
+
+    ``sequential`` and ``token_budget`` as in :func:`helpers.pruning.calibrate.walk`. The dense
+    copies wait in the host's memory. ``keep_masks`` keeps every mask in the report. Raises
+    :class:`InputError` for a recipe that does not fit the model, before anything is changed.
+    """
+    applier = _Applier(decoder, recipe, calibration, keep_masks)
+    try:
+        applier.run(sequential, token_budget, progress)
+        yield applier.report
+    finally:
+        applier.restore()
+
+
+def prune(
+    decoder: Decoder,
+    recipe: Recipe,
+    calibration: Calibration | None = None,
+    *,
+    sequential: bool = True,
+    token_budget: int | None = None,
+    keep_masks: bool = False,
+    progress: bool = True,
+    reversible: bool = True,
+) -> Report:
+    """As :func:`pruned`, for good. If it fails, the model is dense again.
+
+    ``reversible=False`` does without the dense copies, and so without the memory they take; a
+    failure half-way then leaves the lower layers pruned.
+    """
+    applier = _Applier(decoder, recipe, calibration, keep_masks, reversible)
+    try:
+        applier.run(sequential, token_budget, progress)
+    except BaseException:
+        applier.restore()
+        raise
+    return applier.report
+
+
+@dataclass
+class _Applier:
+    """One pruning under way: the weights to prune, their dense copies, and the account."""
+
+    decoder: Decoder
+    recipe: Recipe
+    calibration: Calibration | None
+    keep_masks: bool
+    reversible: bool = True
+    dense: list[tuple[LinearWeight, Tensor]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        if recipe.calibrated and self.calibration is None:
+            raise InputError(f"method={recipe.method} needs calibration text")
+        self.weights = prunable(self.decoder, STRUCTURES.get(recipe.structure, recipe.targets))
+        for linear in self._all_weights():
+            if recipe.pattern:
+                masks.check_width(recipe.pattern, linear.matrix.shape[1], linear.where)
+            if not bool(linear.matrix.isfinite().all()):
+                raise InputError(f"{linear.where} holds weights that are NaN or infinite")
+        used = self.calibration.description if self.calibration and recipe.calibrated else "none"
+        parameters = list(self.decoder.model.parameters())
+        self.report = Report(
+            recipe=str(recipe),
+            calibration=used,
+            parameters=self.decoder.parameter_count,
+            bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
+        )
+
+    def _all_weights(self) -> Iterator[LinearWeight]:
+        for linears in self.weights:
+            yield from linears
+
+    @torch.no_grad()
+    def run(self, sequential: bool, token_budget: int | None, progress: bool) -> None:
+        """Prune every layer, with or without calibration text."""
+        description = f"Pruning: {self.recipe}"
+        if not self.recipe.calibrated:
+            hidden = None if progress else True
+            for layer in tqdm(range(len(self.weights)), description, unit="layer", disable=hidden):
+                self._prune_layer(layer, {})
+            return
+        assert self.calibration is not None
+        kinds: dict[str, Callable[[int, torch.device], Statistic]]
+        kinds = {"wanda": SquaredNorms, "sparsegpt": Hessian}
+        walk(
+            self.decoder,
+            self.calibration,
+            self._read_weights(),
+            kinds[self.recipe.method],
+            self._prune_layer,
+            sequential=sequential,
+            token_budget=token_budget,
+            description=description,
+            progress=progress,
+        )
+
+    def _read_weights(self) -> tuple[tuple[LinearWeight, ...], ...]:
+        """Weights whose inputs matter: with a structure only the output projections'."""
+        if not self.recipe.structure:
+            return self.weights
+        structure = self.recipe.structure
+        return tuple(
+            (find_groups(self.decoder, linears, structure).output.linear,) if linears else ()
+            for linears in self.weights
+        )
+
+    def _prune_layer(self, layer: int, statistics: Statistics) -> None:
+        linears = self.weights[layer]
+        if self.recipe.structure and linears:
+            self._prune_groups(linears, statistics)
+        elif self.recipe.method == "sparsegpt":
+            self._prune_sparsegpt(linears, statistics)
+        else:
+            for linear in linears:
+                self._mask(linear, self._choose(linear, statistics), self._expected(linear))
+
+    def _choose(self, linear: LinearWeight, statistics: Statistics) -> Tensor:
+        """Keep-mask of single weights by their scores."""
+        score = self._score(linear, statistics)
+        if self.recipe.pattern:
+            return masks.n_of_m(score, self.recipe.pattern)
+        return masks.unstructured(score, self.recipe.amount, self._group)
+
+    def _score(self, linear: LinearWeight, statistics: Statistics) -> Tensor:
+        method, weight = self.recipe.method, linear.matrix
+        if method == "wanda":
+            return scores.wanda(weight, statistics[linear.name].norms)
+        if method == "random":
+            return scores.random(weight, self._generator(linear))
+        return scores.magnitude(weight)
+
+    @property
+    def _group(self) -> masks.Group:
+        return "row" if self.recipe.method == "wanda" else "layer"
+
+    def _expected(self, linear: LinearWeight) -> int:
+        """How many weights must go, from the sizes alone."""
+        rows, columns = linear.matrix.shape
+        if self.recipe.pattern:
+            n, m = masks.parse_pattern(self.recipe.pattern)
+            return rows * columns // m * (m - n)
+        if self._group == "row":
+            return rows * masks.removal_count(self.recipe.amount, columns)
+        return masks.removal_count(self.recipe.amount, rows * columns)
+
+    def _prune_groups(self, linears: tuple[LinearWeight, ...], statistics: Statistics) -> None:
+        groups = find_groups(self.decoder, linears, self.recipe.structure)
+        output = groups.output.linear
+        if self.recipe.method == "random":
+            # one number per group, not a sum of many, which would hardly differ between groups
+            per_group = torch.rand(
+                groups.count, generator=self._generator(output), dtype=torch.float64, device="cpu"
+            )
+            keep = masks.keep_highest(
+                per_group[None], masks.removal_count(self.recipe.amount, groups.count)
+            )[0].to(output.matrix.device)
+        else:
+            score = self._score(output, statistics)
+            keep = keep_groups(score.sum(0, dtype=widest(score.device)), groups, self.recipe.amount)
+        removed = masks.removal_count(self.recipe.amount, groups.count)
+        for part in groups.parts:
+            size = part.index.shape[1] * part.linear.matrix.shape[1 - part.axis]
+            self._mask(part.linear, mask_of(part, keep), removed * size)
+
+    def _prune_sparsegpt(self, linears: tuple[LinearWeight, ...], statistics: Statistics) -> None:
+        factors: dict[int, InverseFactor] = {}
+        for linear in linears:
+            statistic = statistics[linear.name]
+            if id(statistic) not in factors:
+                factors.clear()  # linears that share an input come one after the other
+                factors[id(statistic)] = inverse_factor(
+                    statistic.total, self.recipe.damping, linear.where
+                )
+            weight, keep = sparsegpt(
+                linear.matrix,
+                factors[id(statistic)],
+                self.recipe.ratio or 0.0,
+                self.recipe.pattern,
+            )
+            self._write(linear, weight, keep, self._expected(linear))
+
+    def _mask(self, linear: LinearWeight, keep: Tensor, expected: int) -> None:
+        self._write(linear, linear.matrix.masked_fill(~keep, 0), keep, expected)
+
+    def _write(self, linear: LinearWeight, weight: Tensor, keep: Tensor, expected: int) -> None:
+        self.report.add(linear, keep, expected)
+        if self.keep_masks:
+            self.report.masks[linear.layer, linear.name] = keep.cpu()
+        if self.reversible:
+            self.dense.append((linear, linear.module.weight.detach().to("cpu", copy=True)))
+        linear.write(weight)
+
+    def restore(self) -> None:
+        """Write the dense copies back."""
+        while self.dense:
+            linear, weight = self.dense.pop()
+            linear.module.weight.data.copy_(weight)
+
+    def _generator(self, linear: LinearWeight) -> torch.Generator:
+        """A generator of its own for each weight, so that what else is pruned changes nothing."""
+        words = f"{self.recipe.seed}/{linear.layer}/{linear.name}"
+        seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big") >> 1
+        return torch.Generator(device="cpu").manual_seed(seed)
