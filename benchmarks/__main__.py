@@ -4,12 +4,12 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import layer_profile
+from benchmarks import drop, layer_profile, pruning
 from benchmarks.harness import Result
 from helpers import machine
 from helpers.results.store import all_cores, write_whole
 
-SUITES = (layer_profile,)
+SUITES = (layer_profile, drop, pruning)
 OUTPUT = Path("build") / "bench.json"
 
 

@@ -86,6 +86,9 @@ class RunParameters(BaseModel):
         32, "windows of calibration text", "1 to 4096", ge=1, le=4096
     )
     calibration_length: int = parameter(512, "tokens of each window", "8 to 8192", ge=8, le=8192)
+    evaluation_samples: int = parameter(
+        16, "windows of held-out text that perplexity is taken on", "1 to 4096", ge=1, le=4096
+    )
     repeats: int = parameter(
         1, "how often to prune, each time with the next seed", "1 to 100", ge=1, le=100
     )

@@ -30,12 +30,13 @@ USES = (
     "calibration",
     "calibration_samples",
     "calibration_length",
+    "evaluation_samples",
     "repeats",
     "seed",
 )
 PATTERNS = ("4:8", "2:4")
 DROPS = (1, 2, 4, 8)
-HELD_OUT = (16, 256)  # windows × tokens
+HELD_OUT_LENGTH = 256  # tokens of a window
 
 Row = dict[str, Any]
 
@@ -50,8 +51,8 @@ def pruning_quality(parameters: RunParameters, run: str) -> Measured:
     and the importance of every sublayer. One row per seed for what a seed changes.
     """
     loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    windows, tokens = HELD_OUT
-    text = held_out_text(loaded.tokenizer, samples=windows, length=tokens)
+    windows = parameters.evaluation_samples
+    text = held_out_text(loaded.tokenizer, samples=windows, length=HELD_OUT_LENGTH)
     rows: list[Row] = [{"method": "dense", "value": perplexity(loaded.decoder, text)}]
     for seed in range(parameters.seed, parameters.seed + parameters.repeats):
         used = calibration_text(
@@ -64,7 +65,7 @@ def pruning_quality(parameters: RunParameters, run: str) -> Measured:
         described = {"seed": seed, "calibration": used.description}
         for row in _one_seed(loaded, parameters.sparsity, used, text, seed):
             rows.append(described | row)
-    facts = {"model": model_facts(loaded), "held_out": f"{windows} × {tokens} tokens"}
+    facts = {"model": model_facts(loaded), "held_out": f"{windows} × {HELD_OUT_LENGTH} tokens"}
     return Measured({"prunings": _table(rows, parameters, run)}, facts)
 
 

@@ -1,0 +1,148 @@
+"""Wanda, SparseGPT and the drop ranking beside the published procedures, written plainly."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.harness import Result, compare
+from helpers.calibration import Calibration, calibration_text
+from helpers.models import Decoder, LoadedModel, load
+from helpers.pruning import LinearWeight, Recipe, prunable, pruned
+from helpers.pruning.importance import importance
+from helpers.pruning.masks import unstructured
+from helpers.pruning.scores import wanda
+from helpers.pruning.sparsegpt import inverse_factor, sparsegpt
+
+SAMPLES, LENGTH = 32, 512
+PLAIN_SAMPLES = 8  # of the 32: the plain way takes the same time for each sample
+
+
+def benchmarks() -> Iterator[Result]:
+    """Embedded model, 32 × 512 calibration tokens, 50% of all weights."""
+    loaded = load("smollm2-135m", device="cpu")
+    decoder, tokenizer = loaded.decoder, loaded.tokenizer
+    whole = calibration_text(tokenizer, samples=SAMPLES, length=LENGTH)
+    part = Calibration(whole.ids[:PLAIN_SAMPLES], whole.source, whole.seed)
+    share = PLAIN_SAMPLES / SAMPLES
+    size = f"{SAMPLES} × {LENGTH} tokens"
+    yield compare(
+        f"drop ranking, all sublayers, {size}",
+        lambda: importance(decoder, whole.ids),
+        lambda: plain_ranking(decoder, part.ids),
+        repeats=1,
+        baseline_share=share,
+    )
+    for method, plain in (("wanda", plain_wanda), ("sparsegpt", plain_sparsegpt)):
+        yield compare(
+            f"{method} 50%, {size}",
+            partial(_ours, loaded, method, whole),
+            partial(_plain, loaded, plain, part),
+            repeats=1,
+            baseline_share=share if method == "wanda" else 1.0,
+        )
+
+
+def _ours(loaded: LoadedModel, method: Any, calibration: Calibration) -> None:
+    with pruned(loaded.decoder, Recipe(method, 0.5), calibration, progress=False):
+        pass
+
+
+Prune = Callable[[LinearWeight, Tensor], Tensor]
+
+
+def _plain(loaded: LoadedModel, prune: Prune, calibration: Calibration) -> None:
+    """The published loop: batch 1; for each layer one pass to collect and one to propagate."""
+    decoder = loaded.decoder
+    weights = prunable(decoder)
+    dense = [(linear, linear.matrix.clone()) for linears in weights for linear in linears]
+    states, keywords = first_inputs(decoder, calibration.ids)
+    with torch.no_grad():
+        for layer, linears in zip(decoder.layers, weights, strict=True):
+            sums = {
+                linear.name: torch.zeros(linear.matrix.shape[1], linear.matrix.shape[1])
+                for linear in linears
+            }
+            handles = [linear.module.register_forward_hook(_collect(sums[linear.name]))
+                       for linear in linears]  # fmt: skip
+            for state in states:
+                layer(state, **keywords)
+            for handle in handles:
+                handle.remove()
+            for linear in linears:
+                linear.write(prune(linear, sums[linear.name]))
+            states = [_tensor(layer(state, **keywords)) for state in states]
+    for linear, matrix in dense:
+        linear.write(matrix)
+
+
+def _collect(total: Tensor) -> Callable[..., None]:
+    def hook(_module: Any, args: tuple[Tensor, ...], _output: Any) -> None:
+        x = args[0].reshape(-1, args[0].shape[-1])
+        total.add_(x.T @ x)
+
+    return hook
+
+
+def plain_wanda(linear: LinearWeight, product: Tensor) -> Tensor:
+    """Wanda's mask from the collected inputs."""
+    scores = wanda(linear.matrix, product.diagonal().sqrt())
+    return linear.matrix * unstructured(scores, 0.5, "row")
+
+
+def plain_sparsegpt(linear: LinearWeight, product: Tensor) -> Tensor:
+    """SparseGPT's update from the collected Hessian, by the same solver as ours."""
+    return sparsegpt(linear.matrix, inverse_factor(product), 0.5)[0].to(linear.matrix.dtype)
+
+
+def first_inputs(decoder: Decoder, ids: Tensor) -> tuple[list[Tensor], dict[str, Any]]:
+    """What the first layer is called with, sample by sample."""
+    states: list[Tensor] = []
+    held: dict[str, Any] = {}
+
+    def catch(_module: Any, args: tuple[Tensor, ...], keywords: dict[str, Any]) -> None:
+        states.append(args[0] if args else keywords.pop("hidden_states"))
+        held.update(keywords)
+
+    handle = decoder.layers[0].register_forward_pre_hook(catch, with_kwargs=True)
+    with torch.no_grad():
+        for row in ids:
+            decoder.model(input_ids=row[None], use_cache=False)
+    handle.remove()
+    return states, held
+
+
+def plain_ranking(decoder: Decoder, ids: Tensor) -> dict[tuple[int, str], float]:
+    """As published: batch 1, every layer run again for each sublayer's input and output, cosine
+    of whole float32 states."""
+    found: dict[tuple[int, str], float] = {}
+    with torch.no_grad():
+        states, keywords = first_inputs(decoder, ids)
+        for number, layer in enumerate(decoder.layers):
+            for kind in ("attention", "mlp"):
+                total = 0.0
+                for state in states:
+                    x, y = _around(decoder, number, kind, layer, state, keywords)
+                    total += float(torch.cosine_similarity(x, y, dim=-1).mean())
+                found[number, kind] = 1 - total / len(states)
+            states = [_tensor(layer(state, **keywords)) for state in states]
+    return found
+
+
+def _around(
+    decoder: Decoder, number: int, kind: str, layer: Any, state: Tensor, keywords: dict[str, Any]
+) -> tuple[Tensor, Tensor]:
+    """Residual stream before and after a sublayer, from a run of its layer."""
+    held: list[Tensor] = []
+    norm = decoder.sublayers[2 * number + 1].norm
+    handle = norm.register_forward_pre_hook(lambda _module, args: held.append(args[0]))
+    output = _tensor(layer(state, **keywords))
+    handle.remove()
+    return (state, held[0]) if kind == "attention" else (held[0], output)
+
+
+def _tensor(output: Any) -> Tensor:
+    found: Tensor = output[0] if isinstance(output, tuple) else output
+    return found
