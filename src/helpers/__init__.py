@@ -1,9 +1,9 @@
 """Helpers of *When Pruning Works*: prune a language model, capture what it holds, compare.
 
 Modules are layered; each imports only from those before it: ``errors``, ``parameters``,
-``machine``, ``models``, ``data``, ``calibration``, ``pruning``, ``capture``, ``spaces``,
-``decoding``, ``source``, ``results``, ``measurements``, ``reported``, ``summaries``, ``claims``,
-``costs``, ``figures``, ``byhand``, ``chapter``, ``runner``.
+``machine``, ``models``, ``data``, ``passages``, ``calibration``, ``pruning``, ``capture``,
+``spaces``, ``decoding``, ``source``, ``results``, ``measurements``, ``reported``, ``summaries``,
+``claims``, ``costs``, ``figures``, ``byhand``, ``chapter``, ``runner``.
 """
 
 import warnings

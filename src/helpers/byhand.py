@@ -63,7 +63,7 @@ def steps(one: Corner, method: str, sparsity: float = 0.5, pattern: str = "") ->
         after, keep = sparsegpt(
             one.weight, inverse_factor(one.product), 0.0 if pattern else sparsity, pattern
         )
-        decides = Matrix("Moved to what stays", _array(after - one.weight), _array(keep))
+        decides = Matrix("Added to what stays", _array((after - one.weight) * keep), _array(keep))
     else:
         by_wanda = method == "wanda"
         scores = wanda(one.weight, one.norms) if by_wanda else magnitude(one.weight)

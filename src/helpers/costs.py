@@ -2,12 +2,14 @@
 
 import pandas as pd
 
+CONTROL = "random"
 LABELS = {
-    "random": "random",
+    CONTROL: CONTROL,
     "magnitude": "magnitude",
     "wanda": "Wanda",
     "sparsegpt": "SparseGPT",
 }
+SUBLAYERS = {"attention": "attention", "mlp": "MLP"}
 
 
 def dense_perplexity(prunings: pd.DataFrame) -> float:
@@ -33,8 +35,8 @@ def perplexities(prunings: pd.DataFrame) -> pd.DataFrame:
 
 
 def extremes(found: pd.DataFrame, setting: str) -> tuple[str, str]:
-    """Methods of the lowest and of the highest mean perplexity at a setting."""
-    means = found.xs(setting, level="setting")["mean"]
+    """Methods of the lowest and of the highest mean perplexity at a setting, the control apart."""
+    means = found.xs(setting, level="setting")["mean"].drop(CONTROL)
     return str(means.idxmin()), str(means.idxmax())
 
 
@@ -46,14 +48,14 @@ def perplexity_table(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def published_order(found: pd.DataFrame, setting: str) -> str:
-    """Whether SparseGPT ≤ Wanda < magnitude at a setting, and 4:8 < 2:4 for each method, hold
-    for the means, in words."""
+    """Whether SparseGPT ≤ Wanda < magnitude at a setting, and 4:8 < 2:4 for each method but the
+    control, hold for the means, in words."""
     at = found.xs(setting, level="setting")["mean"]
     parts = [
         f"SparseGPT {_holds(at['SparseGPT'] <= at['Wanda'], 'at most', 'above')} Wanda",
         f"Wanda {_holds(at['Wanda'] < at['magnitude'], 'below', 'not below')} magnitude",
     ]
-    for method in found.index.unique("method"):
+    for method in (name for name in found.index.unique("method") if name != CONTROL):
         four, two = found.loc[(method, "4:8"), "mean"], found.loc[(method, "2:4"), "mean"]
         if four >= two:
             parts.append(f"4:8 not better than 2:4 for {method}")
@@ -70,7 +72,8 @@ def layer_errors(prunings: pd.DataFrame) -> pd.DataFrame:
     table = means.unstack("method")
     table.columns = [LABELS[str(name)] for name in table.columns]
     wanted = [name for name in LABELS.values() if name in table.columns]
-    return table[wanted].reset_index().astype({"sublayer": str, "weight": str})
+    found = table[wanted].reset_index().astype({"sublayer": str, "weight": str})
+    return found.assign(sublayer=found["sublayer"].replace(SUBLAYERS))
 
 
 def importances(prunings: pd.DataFrame) -> pd.DataFrame:
@@ -98,14 +101,18 @@ def drops(prunings: pd.DataFrame) -> pd.DataFrame:
     found = grouped.agg(mean="mean", low="min", high="max", n="size")
     table: pd.DataFrame = found.apply(_with_range, axis=1).unstack("amount")
     table.columns = [f"{count:.0f} dropped" for count in table.columns]
-    table.index = table.index.map({"attention": "attention", "mlp": "MLP"})
+    table.index = table.index.map(SUBLAYERS)
     return table.rename_axis("sublayers").reset_index()
 
 
-def _with_range(row: pd.Series) -> str:
-    def number(value: float) -> str:
-        return f"{value:,.1f}" if value < 1000 else f"{value:,.0f}"
+def number(value: float) -> str:
+    """A perplexity in words: ``44.5``, ``1,279``, ``6.4 million``."""
+    if value >= 1e6:
+        return f"{value / 1e6:,.1f} million"
+    return f"{value:,.1f}" if value < 1000 else f"{value:,.0f}"
 
+
+def _with_range(row: pd.Series) -> str:
     text = number(row["mean"])
     return text if row["n"] < 2 else f"{text} [{number(row['low'])}–{number(row['high'])}]"
 

@@ -25,7 +25,7 @@ STRONGEST = 0.85  # opacity of the largest value
 class Matrix:
     """One step: a title, values (rows, columns), and which of them are kept (all, if None).
 
-    ``digits`` after the point are shown; None shows colour only.
+    ``digits`` after the point are shown; None shows what is kept and nothing else.
     """
 
     title: str
@@ -80,7 +80,9 @@ def _step(step: Matrix) -> str:
 def _cell(value: float, kept: bool, largest: float, digits: int | None) -> str:
     if not kept:
         return '<td class="removed"><span aria-label="removed">·</span></td>'
+    if digits is None:
+        return '<td class="kept"><span aria-label="kept">1</span></td>'
     colour = NEGATIVE if value < 0 else POSITIVE
     strength = STRONGEST * abs(value) / largest
-    text = "" if digits is None else f"{value:.{digits}f}".replace("-", "−")
+    text = f"{value:.{digits}f}".replace("-", "−")
     return f'<td style="background: rgba({colour}, {strength:.2f})">{text}</td>'

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from helpers.calibration import Calibration, calibration_text, held_out_text, perplexity
 from helpers.models.load import LoadedModel, load, model_facts
@@ -17,7 +18,7 @@ from helpers.pruning.drop import Place, dropped
 from helpers.pruning.importance import importance
 from helpers.pruning.masks import unstructured
 from helpers.pruning.scores import magnitude, wanda
-from helpers.pruning.selection import one_shot
+from helpers.pruning.selection import DropTarget, one_shot
 from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
 from helpers.pruning.statistics import Hessian
 from helpers.results import Measured, measurement
@@ -63,36 +64,60 @@ def pruning_quality(parameters: RunParameters, run: str) -> Measured:
             seed,
         )
         described = {"seed": seed, "calibration": used.description}
-        for row in _one_seed(loaded, parameters.sparsity, used, text, seed):
-            rows.append(described | row)
+        with tqdm(total=_steps(loaded), desc="Pruning", unit="step") as bar:
+            for row in _one_seed(loaded, parameters, used, text, bar):
+                rows.append(described | row)
     facts = {"model": model_facts(loaded), "held_out": f"{windows} × {HELD_OUT_LENGTH} tokens"}
     return Measured({"prunings": _table(rows, parameters, run)}, facts)
 
 
+def _settings(parameters: RunParameters, seed: int) -> Iterator[Recipe]:
+    """Every method at the share and in each pattern; magnitude, which no seed changes, once."""
+    for method in METHODS:
+        if method == "magnitude" and seed != parameters.seed:
+            continue
+        yield Recipe(method, ratio=parameters.sparsity, seed=seed)
+        for pattern in PATTERNS:
+            yield Recipe(method, pattern=pattern, seed=seed)
+
+
+def _counts(loaded: LoadedModel) -> list[int]:
+    """How many sublayers are dropped, as far as the model has them."""
+    return [count for count in DROPS if count <= len(loaded.decoder.layers)]
+
+
+def _steps(loaded: LoadedModel) -> int:
+    """Steps of the progress bar: layer errors, settings, ranking, drops of both kinds."""
+    return 2 + len(METHODS) * (1 + len(PATTERNS)) + 2 * len(_counts(loaded))
+
+
 def _one_seed(
-    loaded: LoadedModel, sparsity: float, used: Calibration, text: Tensor, seed: int
+    loaded: LoadedModel, parameters: RunParameters, used: Calibration, text: Tensor, bar: Any
 ) -> Iterator[Row]:
     decoder = loaded.decoder
-    yield from _layer_errors(loaded, sparsity, used)
-    for method in METHODS:
-        for amount in ({"ratio": sparsity}, *({"pattern": pattern} for pattern in PATTERNS)):
-            recipe = Recipe(method, **amount, seed=seed)  # type: ignore[arg-type]
-            with pruned(decoder, recipe, used):
-                value = perplexity(decoder, text)
-            yield {
-                "method": method,
-                "target": "all",
-                "amount": recipe.amount,
-                "pattern": recipe.pattern,
-                "value": value,
-            }
+    bar.set_description("Comparing layer errors")
+    yield from _layer_errors(loaded, parameters.sparsity, used)
+    bar.update()
+    for recipe in _settings(parameters, used.seed):
+        bar.set_description(f"Pruning: {recipe}")
+        with pruned(decoder, recipe, used, progress=False):
+            value = perplexity(decoder, text)
+        amounts = {"amount": recipe.amount, "pattern": recipe.pattern}
+        yield {"method": recipe.method, "target": "all", "value": value} | amounts
+        bar.update()
+    bar.set_description("Ranking sublayers")
     measured = importance(decoder, used.ids)
-    for kind, values in (("attention", measured.attention), ("mlp", measured.mlp)):
+    bar.update()
+    kinds: tuple[tuple[DropTarget, Tensor], ...]
+    kinds = (("attention", measured.attention), ("mlp", measured.mlp))
+    for kind, values in kinds:
         for layer, value in enumerate(values.tolist()):
             place = {"layer": layer, "sublayer": kind, "target": kind}
             yield place | {"method": "drop", "metric": "importance", "value": value}
-        for count in (count for count in DROPS if count <= len(values)):
-            yield _drop(loaded, one_shot(measured, kind, count), kind, text)  # type: ignore[arg-type]
+        for count in _counts(loaded):
+            bar.set_description(f"Dropping: {count} {kind} sublayers")
+            yield _drop(loaded, one_shot(measured, kind, count), kind, text)
+            bar.update()
 
 
 def _drop(loaded: LoadedModel, places: tuple[Place, ...], target: str, text: Tensor) -> Row:
@@ -130,7 +155,7 @@ def _layer_errors(loaded: LoadedModel, sparsity: float, used: Calibration) -> It
                     }
                 )
 
-    walk(loaded.decoder, used, weights, Hessian, compare, sequential=False)
+    walk(loaded.decoder, used, weights, Hessian, compare, sequential=False, progress=False)
     yield from rows
 
 

@@ -29,8 +29,8 @@ ROWS, COLUMNS = 6, 8
 
 @measurement(*USES)
 def weight_corner(parameters: RunParameters, run: str) -> Measured:
-    """The first outputs of an MLP's first linear in the middle of the model, and the
-    neighbouring inputs around the one with the largest norm.
+    """The first outputs of an MLP's first linear in the middle of the model, and a few inputs:
+    the one with the largest norm, and those that are most correlated with it.
 
     Table ``weights``: ``weight`` (rows × columns) and ``product``, the entries of XXᵀ of those
     inputs over the calibration text (columns × columns).
@@ -54,15 +54,15 @@ def weight_corner(parameters: RunParameters, run: str) -> Measured:
         if layer != middle:
             return
         product = statistics[linear.name].total
-        width = product.shape[0]
-        if width < COLUMNS or linear.matrix.shape[0] < ROWS:
+        if product.shape[0] < COLUMNS or linear.matrix.shape[0] < ROWS:
             raise InputError(f"{linear.where} is smaller than {ROWS} × {COLUMNS}")
-        loudest = int(product.diagonal().argmax())
-        start = min(max(loudest - COLUMNS // 2, 0), width - COLUMNS)
-        inputs = slice(start, start + COLUMNS)
+        norms = product.diagonal().sqrt()
+        loudest = int(norms.argmax())
+        correlation = (product[loudest] / (norms * norms[loudest]).clamp(min=1e-30)).abs()
+        inputs = correlation.topk(COLUMNS).indices.sort().values
         held["weight"] = linear.matrix[:ROWS, inputs].double().cpu().numpy()
-        held["product"] = product[inputs, inputs].double().cpu().numpy()
-        place["first_input"] = start
+        held["product"] = product[inputs][:, inputs].double().cpu().numpy()
+        place["inputs"] = inputs.tolist()
 
     walk(loaded.decoder, used, chosen, Hessian, cut, sequential=False, description="Reading inputs")
     frames = [

