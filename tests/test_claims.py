@@ -70,9 +70,22 @@ def test_verdict(conditions, expected):
     assert claims.verdict(*conditions) == expected
 
 
-def test_section_5_on_made_data(deviations):
+def test_too_few_prompts_are_not_judged(deviations):
     third = deviations[deviations["layer"] == 0].assign(layer=2)
     found = claims.hierarchy(pd.concat([deviations, third]), seed=0)
+    assert found.interval is None
+    assert set(claims.section_5(found, found)["verdict"]) == {"too few prompts"}
+
+
+def more_prompts(deviations):
+    """The same two prompts three times, so that a bootstrap is allowed."""
+    copies = [deviations.assign(prompt=deviations["prompt"] + str(k)) for k in range(3)]
+    return pd.concat(copies, ignore_index=True)
+
+
+def test_section_5_on_made_data(deviations):
+    third = deviations[deviations["layer"] == 0].assign(layer=2)
+    found = claims.hierarchy(more_prompts(pd.concat([deviations, third])), seed=0)
     table = claims.section_5(found, found).set_index("claim")["verdict"]
     assert table.tolist() == ["not", "held", "held", "held"]
 
@@ -90,7 +103,7 @@ def test_figure_4_is_the_trace_of_figure_6a():
 
 
 def test_layer_table_has_intervals_only_where_measured(deviations):
-    measured = claims.hierarchy(deviations, seed=0)
+    measured = claims.hierarchy(more_prompts(deviations), seed=0)
     paper = claims.reported_hierarchy(reported.figure_4())
     table = claims.layer_table({"ours": measured, "paper": paper})
     assert table.loc[table["source"] == "ours", "by mean"].str.contains("–").all()

@@ -293,7 +293,6 @@ def test_states_that_are_not_finite_do_not_pass_through_a_dropped_sublayer():
 def test_zeros_take_the_models_dtype(dtype):
     model = tiny_model("llama").to(dtype)
     with dropped(Decoder.of(model), EACH[:3]):
-        assert torch.equal(generate(model, use_cache=True), generate(model, use_cache=True))
         assert model(input_ids=tiny_batch()[0]).logits.dtype == dtype
 
 

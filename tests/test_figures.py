@@ -21,7 +21,6 @@ from helpers.figures import (
     category_profile,
     cosine_range,
     layer_profile,
-    lens_profile,
     ramp,
     style_of,
     table,
@@ -184,9 +183,6 @@ def test_variants_are_told_apart_by_dash_and_end_in_the_hue_of_the_space() -> No
     parts = [frame(seed=i).assign(category=name) for i, name in enumerate(("code", "maths"))]
     by_category = category_profile(pd.concat(parts), name="categories", **words).figure
     assert [line.label for line in by_category.panels[0].lines] == ["code", "maths"]
-    lenses = [frame().assign(lens="raw", centred=value) for value in (False, True)]
-    by_lens = lens_profile(pd.concat(lenses), name="lenses", **words).figure
-    assert [line.label for line in by_lens.panels[0].lines] == ["raw", "raw, centred"]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,32 @@ def test_fingerprint_follows_the_weights(tiny_folder, tmp_path):
     assert fingerprint(str(copy)) != fingerprint(str(tiny_folder))
 
 
+@pytest.mark.parametrize("name", ["chat_template.jinja", "tokenizer_config.json"])
+def test_fingerprint_follows_whatever_changes_the_tokens(tiny_folder, tmp_path, name):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_folder, copy)
+    (copy / name).write_text((copy / name).read_text() + "\n")
+    assert fingerprint(str(copy)) != fingerprint(str(tiny_folder))
+
+
+def test_weights_of_another_shape_are_one_line(tiny_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_folder, copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"intermediate_size": 40}))
+    with pytest.raises(InputError, match="weights of another shape than its config"):
+        load(str(copy))
+
+
+def test_truncated_weights_are_one_line(tiny_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_folder, copy)
+    whole = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load(str(copy))
+
+
 def test_folder_without_weights(tiny_folder, tmp_path):
     shutil.copy(tiny_folder / "config.json", tmp_path)
     with pytest.raises(InputError, match=r"no weights: no \*\.safetensors"):

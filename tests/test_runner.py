@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_whole_chapter_runs(name, tiny_folder, tmp_path):
     assert len(figures) == FIGURES[name]
     prose = " ".join(data.get("text/markdown", "") for data in shown)
     assert "measured at" in prose
-    assert "nan" not in prose.split()
+    assert not re.search(r"\bnan\b", prose + " ".join(data.get("text/html", "") for data in shown))
     assert {path.name for path in output.parent.iterdir()} == {"chapter.ipynb", "chapter.json"}
 
 
@@ -82,6 +83,7 @@ def test_whole_chapter_runs(name, tiny_folder, tmp_path):
         ("device", "cuda", "device=cuda needs a CUDA GPU"),
         ("temprature", "1", "unknown parameter 'temprature': did you mean temperature?"),
         ("prompts", "MC9", "unknown prompt 'MC9'"),
+        ("sparsity", "0.5", "unknown parameter 'sparsity'"),
         ("results", "/dev/null/results", "cannot be written"),
     ],
 )
@@ -106,6 +108,18 @@ def test_folder_without_weights_is_one_line(tiny_folder, tmp_path, capsys):
     assert main(["run", str(CHAPTER), str(output), "-p", "model", str(bare)]) == 2
     assert capsys.readouterr().err.strip().endswith("no *.safetensors file in it")
     assert not (tmp_path / "out").exists()
+
+
+def test_one_prompt_is_no_sample(tiny_folder, tmp_path):
+    """With one prompt there is no interval, no verdict and no comparison of categories."""
+    values = {"model": tiny_folder, "prompts": "Math1", "max_new_tokens": 2, "device": "cpu"}
+    output = tmp_path / "chapter.ipynb"
+    given = arguments(values | {"results": tmp_path / "results"})
+    assert main(["run", str(CHAPTER), str(output), *given]) == 0
+    text = output.read_text()
+    assert "too few prompts" in text
+    assert "nothing to compare" in text
+    assert not re.search(r"\bnan\b", text)
 
 
 def test_missing_notebook(tmp_path, capsys):

@@ -20,7 +20,7 @@ def main() -> int:
     profiles = sorted(path.stem for path in (ROOT / "workflow" / "profiles").glob("*.yaml"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="default", help=f"one of {', '.join(profiles)}")
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--cores", type=int, default=cores())
     given = parser.parse_args()
     if given.profile not in profiles:
         print(
@@ -36,10 +36,21 @@ def main() -> int:
         except BlockingIOError:
             print("Waiting for another build of the book to end …", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        code = subprocess.run(command(given.profile, given.cores), cwd=ROOT).returncode
+        # the lock goes with Snakemake too, so that a killed parent does not free it early
+        run = subprocess.run(
+            command(given.profile, given.cores), cwd=ROOT, pass_fds=(lock.fileno(),)
+        )
+        code = run.returncode
     if code == 0:
         print(f"The book is up to date ({time.perf_counter() - begin:.0f} s)")
     return code
+
+
+def cores() -> int:
+    """Cores that this process may use, where the system tells, else all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def command(profile: str, cores: int) -> list[str]:

@@ -49,8 +49,8 @@ def cost(run: Measurement) -> str:
     minutes = run.manifest["seconds"] / 60
     memory = run.manifest["peak_memory_bytes"] / 2**30
     return (
-        f"{minutes:.1f} minutes and {memory:.1f} GiB on {run.manifest['threads']} threads "
-        f"({run.manifest['processor']})"
+        f"{minutes:.1f} minutes, in a process of {memory:.1f} GiB, on "
+        f"{run.manifest['threads']} threads ({run.manifest['processor']})"
     )
 
 

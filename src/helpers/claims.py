@@ -7,7 +7,8 @@ import pandas as pd
 
 from helpers.summaries import gaps, intervals, layer_means, layers_below, logits_above
 
-Verdict = Literal["held", "partly", "not"]
+Verdict = Literal["held", "partly", "not", "too few prompts"]
+FEWEST_PROMPTS = 5  # below, a bootstrap over prompts says nothing, and no claim is judged
 LABELS = {"attention": "attention", "mlp": "MLP"}
 STABLE = 0.95  # a cosine that Section 5 would call high: its embedding curves lie above it
 
@@ -58,8 +59,12 @@ class Hierarchy:
 
 
 def hierarchy(deviations: pd.DataFrame, seed: int) -> Hierarchy:
-    """Summarize measured cosines of one lens (rows of ``deviations``)."""
-    return _summarize(layer_means(deviations), intervals(deviations, seed))
+    """Summarize measured cosines of one lens (rows of ``deviations``).
+
+    With fewer than ``FEWEST_PROMPTS`` prompts there are no intervals, and so no verdicts.
+    """
+    enough = deviations["prompt"].nunique() >= FEWEST_PROMPTS
+    return _summarize(layer_means(deviations), intervals(deviations, seed) if enough else None)
 
 
 def reported_hierarchy(means: pd.DataFrame) -> Hierarchy:
@@ -143,6 +148,8 @@ def section_5(as_is: Hierarchy, centred: Hierarchy) -> pd.DataFrame:
             },
         ]
     )
+    if as_is.interval is None:
+        table["verdict"] = "too few prompts"
     return table[["claim", "verdict", "measured", "criterion"]]
 
 

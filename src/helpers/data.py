@@ -10,6 +10,8 @@ from torch import Tensor
 
 from helpers.errors import InputError
 
+DATE = "01 Jan 2026"  # some templates name today's date: a run must not depend on the day
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -60,7 +62,10 @@ def tokenize(
             )
         texts = [
             tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+                [{"role": "user", "content": text}],
+                tokenize=False,
+                add_generation_prompt=True,
+                date_string=DATE,
             )
             for text in texts
         ]

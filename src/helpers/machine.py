@@ -25,14 +25,15 @@ def cache_folder() -> Path:
 
 
 def resolve_device(requested: str) -> str:
-    """``auto`` → the first GPU, else the CPU; anything else is checked to be there.
+    """``auto`` → the first CUDA GPU, else the CPU; anything else is checked to be there.
 
-    ``spread`` stays as it is: the model is then placed over all visible GPUs.
+    Apple's GPU is never chosen by itself: it has no float64, which the three spaces are compared
+    in. ``spread`` stays as it is: the model is then placed over all visible GPUs.
     """
     cuda = torch.cuda.is_available()
     mps = torch.backends.mps.is_available()
     if requested == "auto":
-        return "cuda:0" if cuda else "mps" if mps else "cpu"
+        return "cuda:0" if cuda else "cpu"
     if requested == "mps" and not mps:
         raise InputError("device=mps is not here: use device=auto or device=cpu")
     if requested.startswith("cuda") or requested == "spread":
@@ -67,10 +68,18 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def reset_peak_memory() -> None:
+    """Count GPU memory from here; resident memory can only be counted from the process's start."""
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(index)
+
+
 def peak_memory_bytes() -> int:
-    """Largest memory this process has held: on the GPU where one is used, else resident."""
+    """Largest memory held: over all GPUs where they are used, else resident, by the process."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return int(torch.cuda.max_memory_allocated())
+        count = torch.cuda.device_count()
+        return sum(int(torch.cuda.max_memory_allocated(index)) for index in range(count))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

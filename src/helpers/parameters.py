@@ -44,7 +44,7 @@ class RunParameters(BaseModel):
     )
     device: str = parameter(
         "auto",
-        "where the model runs; auto takes a GPU when there is one, spread uses all of them",
+        "where the model runs; auto takes a CUDA GPU when there is one, spread uses all of them",
         "auto, cpu, cuda, cuda:N, mps or spread",
         pattern=r"^(auto|cpu|cuda(:\d+)?|mps|spread)$",
     )
@@ -143,7 +143,7 @@ def validate(values: Mapping[str, Any]) -> RunParameters:
         raise InputError(_one_line(error)) from None
 
 
-ALWAYS = ("profile", "results", "device", "checkpoint")
+ALWAYS = ("profile", "results", "device")
 
 
 def read(namespace: Mapping[str, Any], *uses: str) -> RunParameters:

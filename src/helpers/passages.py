@@ -1,5 +1,6 @@
 """Documents: embedded passages, local files, hub data sets; and which are kept for evaluation."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -23,18 +24,31 @@ HUB_DOCUMENTS = 8192
 
 
 def passages(source: str) -> list[str]:
-    """The documents of a calibration source, in their order; see :func:`calibration_text`."""
+    """The documents of a calibration source, in their order, whatever the source without any
+    that an evaluation question is asked about; see :func:`embedded_passages`."""
     if source == EMBEDDED:
         return list(embedded_passages())
-    if source in HUB:
-        return _hub_passages(source)
-    path = Path(source).expanduser()
-    if not path.is_file():
+    check_source(source)
+    found = _hub_passages(source) if source in HUB else read_file(Path(source).expanduser())
+    return [document for document in found if not _is_evaluated(document)]
+
+
+def check_source(source: str) -> None:
+    """Raise :class:`InputError` if ``source`` can be no calibration text: a cheap look."""
+    if source != EMBEDDED and source not in HUB and not Path(source).expanduser().is_file():
         raise InputError(
             f"unknown calibration text {source!r}: known are {EMBEDDED}, {', '.join(HUB)}, "
             "or a .txt, .jsonl or .json file"
         )
-    return read_file(path)
+
+
+def identity(source: str) -> str:
+    """What pins calibration and held-out text: the wheel's version, and a hash of a local file."""
+    wheel = f"{DISTRIBUTION} {metadata.version(DISTRIBUTION)}"
+    path = Path(source).expanduser()
+    if source in (EMBEDDED, *HUB) or not path.is_file():
+        return f"{source}, {wheel}"
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}, {wheel}"
 
 
 @cache
@@ -45,14 +59,11 @@ def embedded_passages() -> tuple[str, ...]:
     punctuation, or has 13 consecutive words in common with one: several are cut from the same
     paragraph.
     """
-    evaluated: set[tuple[str, ...]] = set()
-    for passage in held_out_passages():
-        evaluated.update(_runs_of_words(passage))
     kept: dict[tuple[str, ...], str] = {}
     for row in _boolq(CALIBRATION_FILE):
         # here, unlike among the evaluation passages, a title stands before each: "Title -- text"
         bodies = (row, row.partition(" -- ")[2])
-        if all(evaluated.isdisjoint(_runs_of_words(body)) for body in bodies if body):
+        if not any(_is_evaluated(body) for body in bodies if body):
             kept.setdefault(_words(row), row)
     return tuple(kept.values())
 
@@ -62,6 +73,16 @@ def held_out_passages() -> tuple[str, ...]:
     """The passages of BoolQ's evaluation questions, each once."""
     rows = (row for name in EVALUATION_FILES for row in _boolq(name))
     return tuple({_words(row): row for row in rows}.values())
+
+
+@cache
+def _evaluated_runs() -> frozenset[tuple[str, ...]]:
+    return frozenset(run for passage in held_out_passages() for run in _runs_of_words(passage))
+
+
+def _is_evaluated(document: str) -> bool:
+    """Whether a document has a run of words in common with an evaluation passage."""
+    return not _evaluated_runs().isdisjoint(_runs_of_words(document))
 
 
 def read_file(path: Path) -> list[str]:
@@ -113,7 +134,8 @@ def _hub_passages(name: str) -> list[str]:
         load_dataset = import_module("datasets").load_dataset
     except ImportError:
         raise InputError(
-            f"calibration text {name} needs the package datasets, which is not installed: {local}"
+            f"calibration text {name} needs the package datasets, which is not installed: "
+            f"pip install datasets, or {local}"
         ) from None
     try:
         rows: Iterable[dict[str, str]] = load_dataset(repository, **options)

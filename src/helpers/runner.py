@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -22,7 +23,8 @@ from helpers.data import select_prompts
 from helpers.errors import InputError
 from helpers.models.load import check_exists
 from helpers.parameters import RunParameters, refuse_unknown, validate
-from helpers.results.store import writable, write_whole
+from helpers.passages import check_source
+from helpers.results.store import writable
 
 TRANSPORT = "tcp" if os.name == "nt" else "ipc"  # files cannot be listened in on, ports can
 
@@ -45,13 +47,17 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
     writable(output.parent)
     print(f"Running {notebook.name} …", flush=True)
     begin = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix=".run-", dir=output.parent) as work:
+    for stale in output.parent.glob(f".run-{output.stem}-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f".run-{output.stem}-", dir=output.parent) as work:
         start, end = Path(work) / "in.ipynb", Path(work) / output.name
         jupytext.write(node, start, fmt="ipynb")
         _execute(start, end, dict(values), notebook)
         manifest = _manifest(notebook, parameters, declared, time.perf_counter() - begin)
+        described = end.with_suffix(".json")
+        described.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+        described.replace(output.with_suffix(".json"))
         end.replace(output)
-    write_whole(output.with_suffix(".json"), json.dumps(manifest, indent=1, sort_keys=True))
 
 
 def check(values: Mapping[str, Any]) -> RunParameters:
@@ -62,6 +68,7 @@ def check(values: Mapping[str, Any]) -> RunParameters:
     if parameters.checkpoint:
         check_exists(parameters.checkpoint)
     select_prompts(parameters.prompts)
+    check_source(parameters.calibration)
     writable(parameters.results_folder())
     return parameters
 

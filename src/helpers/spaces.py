@@ -102,13 +102,13 @@ def probability_metrics(z: Tensor, index: PairIndex, temperature: float) -> Metr
     blocks = z.split(BLOCK, dim=-1)
     mass = z.new_zeros(len(z), dtype=torch.float64)
     for block in blocks:
-        mass += (block - top).double().div_(temperature).exp_().sum(-1)
+        mass += (block.double() - top).div_(temperature).exp_().sum(-1)
     normalizer = mass.log()[:, None]
 
     square, entropy = z.new_zeros(2, len(z), dtype=torch.float64)
     along, distance, forward, backward = z.new_zeros(4, len(index.same), dtype=torch.float64)
     for block in blocks:
-        log_p = (block - top).double().div_(temperature).sub_(normalizer)
+        log_p = (block.double() - top).div_(temperature).sub_(normalizer)
         p = log_p.exp()
         square += dot(p, p)
         entropy -= dot(p, log_p)
@@ -150,7 +150,8 @@ class Comparison:
         residual stream as it is, ``normed`` after the final norm."""
         index = PairIndex.of(pairs, states)
         found: dict[Space, Metrics] = {}
-        for lens, seen in (("raw", states), ("normed", self.final_norm(states))):
+        normed = self.final_norm(states).to(states.device)
+        for lens, seen in (("raw", states), ("normed", normed)):
             found |= self._one_lens(lens, seen, index)
         return found
 

@@ -10,7 +10,6 @@ from helpers.figures.layers import (
     category_profile,
     importance_profile,
     layer_profile,
-    lens_profile,
 )
 from helpers.figures.matrices import Matrix, matrices
 from helpers.figures.specification import Figure, Line, Panel, cosine_range
@@ -33,7 +32,6 @@ __all__ = [
     "describe",
     "importance_profile",
     "layer_profile",
-    "lens_profile",
     "matrices",
     "ramp",
     "style_of",

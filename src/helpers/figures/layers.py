@@ -77,23 +77,6 @@ def category_profile(
     return _variants(data, "category", space, name, title, caption, provenance, alt)
 
 
-def lens_profile(
-    frame: pd.DataFrame,
-    *,
-    name: str,
-    title: str,
-    caption: str,
-    provenance: Mapping[str, Any],
-    space: str = "logit",
-    alt: str | None = None,
-) -> FigureOutput:
-    """One space through different lenses: columns `lens` (raw or normed) and `centred` (bool)."""
-    data = _prepared(frame, "lens", "centred")
-    centred = data["centred"].map({True: ", centred", False: ""})
-    data["variant"] = data["lens"].astype(str) + centred.astype(str)
-    return _variants(data, "variant", space, name, title, caption, provenance, alt)
-
-
 def importance_profile(
     frame: pd.DataFrame,
     *,

@@ -23,6 +23,7 @@ USES = (
     "revision",
     "dtype",
     "method",
+    "checkpoint",
     "prompts",
     "chat_template",
     "max_new_tokens",

@@ -63,7 +63,7 @@ def pruning_quality(parameters: RunParameters, run: str) -> Measured:
             parameters.calibration_length,
             seed,
         )
-        described = {"seed": seed, "calibration": used.description}
+        described = {"seed": seed}
         with tqdm(total=_steps(loaded), desc="Pruning", unit="step") as bar:
             for row in _one_seed(loaded, parameters, used, text, bar):
                 rows.append(described | row)
@@ -100,9 +100,10 @@ def _one_seed(
     bar.update()
     for recipe in _settings(parameters, used.seed):
         bar.set_description(f"Pruning: {recipe}")
-        with pruned(decoder, recipe, used, progress=False):
+        with pruned(decoder, recipe, used, progress=False) as report:
             value = perplexity(decoder, text)
         amounts = {"amount": recipe.amount, "pattern": recipe.pattern}
+        amounts["calibration"] = report.calibration
         yield {"method": recipe.method, "target": "all", "value": value} | amounts
         bar.update()
     bar.set_description("Ranking sublayers")
@@ -113,10 +114,12 @@ def _one_seed(
     for kind, values in kinds:
         for layer, value in enumerate(values.tolist()):
             place = {"layer": layer, "sublayer": kind, "target": kind}
-            yield place | {"method": "drop", "metric": "importance", "value": value}
+            described = {"metric": "importance", "calibration": used.description}
+            yield place | described | {"method": "drop", "value": value}
         for count in _counts(loaded):
             bar.set_description(f"Dropping: {count} {kind} sublayers")
-            yield _drop(loaded, one_shot(measured, kind, count), kind, text)
+            found = _drop(loaded, one_shot(measured, kind, count), kind, text)
+            yield found | {"calibration": used.description}
             bar.update()
 
 
@@ -151,6 +154,7 @@ def _layer_errors(loaded: LoadedModel, sparsity: float, used: Calibration) -> It
                         "sublayer": linear.kind,
                         "weight": linear.role,
                         "metric": "layer_error",
+                        "calibration": used.description,
                         "value": float(layer_error(weight, new, hessian) / whole),
                     }
                 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from helpers.errors import InputError
@@ -15,7 +16,7 @@ from helpers.models import embedded
 from helpers.models.architecture import Decoder
 from helpers.models.embedded import sha256
 
-CONFIGURATION_FILES = ("config.json", "generation_config.json", "tokenizer.json")
+FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -86,8 +87,15 @@ def load(
         )
         options.pop("device_map", None)
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
+    except RuntimeError as error:
+        if "mismatch" not in str(error):
+            raise
+        raise InputError(
+            f"model {name!r} has weights of another shape than its config.json says: give a "
+            "folder whose weights and configuration belong together"
+        ) from error
     if place != "spread":
         model.to(place)
     model.eval().requires_grad_(False)
@@ -159,9 +167,8 @@ def _source(name: str) -> str:
 
 
 def _folder_digest(folder: Path) -> str:
-    names = [path.name for path in folder.glob("*.safetensors")]
-    names += [name for name in CONFIGURATION_FILES if (folder / name).is_file()]
-    digests = {name: sha256(folder / name) for name in sorted(names)}
+    files = {path.name: path for kind in FINGERPRINTED for path in folder.glob(kind)}
+    digests = {name: sha256(files[name]) for name in sorted(files)}
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from helpers import machine, source
+from helpers import machine, passages, source
 from helpers.errors import InputError
 from helpers.models.load import fingerprint
 from helpers.parameters import RunParameters
@@ -111,9 +111,8 @@ def _dependencies(
     if parameters.checkpoint:
         models["checkpoint"] = fingerprint(parameters.checkpoint)
         used["checkpoint"] = Path(parameters.checkpoint).name
-    text = Path(used.get("calibration", ""))
-    if text.suffix and text.is_file():
-        used["calibration_digest"] = hashlib.sha256(text.read_bytes()).hexdigest()
+    if "calibration" in used:
+        used["calibration"] = passages.identity(parameters.calibration)
     return {
         "parameters": used,
         "device": machine.resolve_device(parameters.device).partition(":")[0],
@@ -136,6 +135,7 @@ def _compute(
     try:
         with all_cores(threads):
             machine.use_threads(threads)
+            machine.reset_peak_memory()
             begin = time.perf_counter()
             measured = function(parameters, run)
             seconds = time.perf_counter() - begin
