@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import nbformat
 import papermill
 import psutil
 import pytest
+from safetensors.torch import load_file, save_file
 
 from helpers.__main__ import main
 
@@ -120,6 +122,23 @@ def test_one_prompt_is_no_sample(tiny_folder, tmp_path):
     assert "too few prompts" in text
     assert "nothing to compare" in text
     assert not re.search(r"\bnan\b", text)
+
+
+def test_chapter_takes_a_checkpoint(tiny_folder, tmp_path):
+    """A folder that another tool pruned, and an exact copy, which deviates nowhere."""
+    pruned = tmp_path / "pruned"
+    shutil.copytree(tiny_folder, pruned)
+    weights = load_file(pruned / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][:, ::2] = 0
+    save_file(weights, pruned / "model.safetensors", metadata={"format": "pt"})
+    for folder, words in ((pruned, "1 weights differ"), (tiny_folder, "an exact copy")):
+        values = SHORT["05-hierarchical-effects"] | {"model": tiny_folder, "device": "cpu"}
+        values |= {"method": "checkpoint", "checkpoint": folder, "results": tmp_path / "results"}
+        output = tmp_path / f"{folder.name}.ipynb"
+        assert main(["run", str(CHAPTER), str(output), *arguments(values)]) == 0
+        text = output.read_text()
+        assert words in text
+        assert not re.search(r"\bnan\b", text)
 
 
 def test_missing_notebook(tmp_path, capsys):

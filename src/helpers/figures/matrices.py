@@ -84,5 +84,5 @@ def _cell(value: float, kept: bool, largest: float, digits: int | None) -> str:
         return '<td class="kept"><span aria-label="kept">1</span></td>'
     colour = NEGATIVE if value < 0 else POSITIVE
     strength = STRONGEST * abs(value) / largest
-    text = f"{value:.{digits}f}".replace("-", "−")
+    text = f"{value:z.{digits}f}".replace("-", "−")  # z: no negative zero
     return f'<td style="background: rgba({colour}, {strength:.2f})">{text}</td>'

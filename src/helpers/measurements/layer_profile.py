@@ -1,5 +1,6 @@
 """What does removing one sublayer do, in place, to the state it stands in? (Section 5)"""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def layer_profile(parameters: RunParameters, run: str) -> Measured:
     if parameters.checkpoint:
         pruned = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
         summary = differences(dense, pruned).summary
-        print(f"Comparing with {parameters.checkpoint}: {summary}", flush=True)
+        print(f"Comparing with {parameters.checkpoint}: {summary}", file=sys.stderr)
     prompts = select_prompts(parameters.prompts)
     ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, dense.decoder.device)
     _refuse_too_long(dense, ids.shape[1] + parameters.max_new_tokens)

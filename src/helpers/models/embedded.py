@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -77,7 +78,7 @@ def _intact(folder: Path) -> bool:
 def _convert(gguf: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    print(f"Converting the embedded model {NAME} (once, about 20 s) …", flush=True)
+    print(f"Converting the embedded model {NAME} (once, about 20 s) …", file=sys.stderr)
     work = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=target.parent))
     try:
         # packed blocks, which some versions keep by default, could be neither pruned nor saved

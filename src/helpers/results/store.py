@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -181,7 +182,7 @@ def all_cores(threads: int) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print("Waiting for another measurement on this machine to end …", flush=True)
+        print("Waiting for another measurement on this machine to end …", file=sys.stderr)
         lock.acquire()
     try:
         yield
