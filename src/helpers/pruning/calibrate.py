@@ -16,7 +16,7 @@ from helpers.pruning.statistics import Statistic
 from helpers.pruning.weights import LinearWeight
 
 # more would leave a processor's cache and less would leave a GPU idle
-TOKEN_BUDGET_CPU, TOKEN_BUDGET_GPU = 2048, 16384
+TOKEN_BUDGET_CPU, TOKEN_BUDGET_GPU = 1024, 16384
 
 NewStatistic = Callable[[int, torch.device], Statistic]
 PruneLayer = Callable[[int, Mapping[str, Statistic]], None]

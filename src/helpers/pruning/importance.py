@@ -75,7 +75,7 @@ def summed(x: Tensor, y: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def importance(
-    decoder: Decoder, input_ids: Tensor, residual: bool = True, batch_size: int = 4
+    decoder: Decoder, input_ids: Tensor, residual: bool = True, batch_size: int = 2
 ) -> Importance:
     """Importance of every sublayer and block over calibration text, in one forward pass.
 

@@ -124,7 +124,7 @@ def select(
     count: int,
     procedure: Procedure = "one_shot",
     residual: bool = True,
-    batch_size: int = 4,
+    batch_size: int = 2,
 ) -> tuple[Place, ...]:
     """The sublayers to drop from a model, by their importance on calibration ids (N, T).
 
