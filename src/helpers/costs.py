@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from helpers.claims import LABELS as SUBLAYERS
+
 CONTROL = "random"
 LABELS = {
     CONTROL: CONTROL,
@@ -9,7 +11,6 @@ LABELS = {
     "wanda": "Wanda",
     "sparsegpt": "SparseGPT",
 }
-SUBLAYERS = {"attention": "attention", "mlp": "MLP"}
 
 
 def dense_perplexity(prunings: pd.DataFrame) -> float:
