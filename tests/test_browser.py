@@ -5,6 +5,7 @@ import http.server
 import os
 import shutil
 import threading
+import typing
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,15 @@ pytestmark = pytest.mark.browser
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):
+    missing: typing.ClassVar[list[str]] = []
+
     def log_message(self, *_args: object) -> None:
         pass
+
+    def send_error(self, code, *args, **kwargs):
+        """Note what was asked for in vain: an icon's request is hidden from the page's events."""
+        self.missing.append(f"{code} {self.path}")
+        super().send_error(code, *args, **kwargs)
 
 
 @pytest.fixture(scope="module", params=SITES or ["none"])
@@ -134,6 +142,7 @@ def test_every_page_is_quiet(browser, address, name):
         assert visit.page.locator("article h1").first.is_visible()
         assert visit.complaints == []
         assert visit.foreign == []
+        assert Silent.missing == []
 
 
 def test_contents_lead_to_every_page(browser, address):

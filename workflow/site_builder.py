@@ -70,6 +70,7 @@ def build(profile: str) -> list[str]:
     built = work / "_build" / "html"
     pages = contents(yaml.safe_load((ROOT / "_toc.yml").read_text()))
     check_pages(built, pages)
+    (built / "index.html").write_text(front_door(pages[0]), encoding="utf-8")
     replace(built, site_folder(profile))
     shutil.rmtree(work)
     return pages
@@ -126,6 +127,22 @@ def data_dictionary() -> str:
             allowed = f" One of {values}." if column.allowed else ""
             lines.append(f"| `{column.name}` | {kind}{missing} | {column.meaning}.{allowed} |")
     return "\n".join(lines) + "\n"
+
+
+def front_door(page: str) -> str:
+    """The page at the site's root, which leads on to ``page``.
+
+    Jupyter Book's own names no icon, so a browser asks for one that is not there.
+    """
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>When Pruning Works</title>
+<link rel="icon" href="_static/favicon.svg">
+<meta http-equiv="refresh" content="0; url={page}.html">
+<p><a href="{page}.html">When Pruning Works</a></p>
+</html>
+"""
 
 
 def check_pages(site: Path, pages: list[str]) -> None:
