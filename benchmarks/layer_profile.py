@@ -1,6 +1,7 @@
-"""The layer profile of Section 5 beside the plain way: one vector, one metric at a time."""
+"""The layer profile of Sections 5 and 6 beside the plain way: one vector, one metric at a time."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,26 +10,30 @@ from benchmarks.harness import Result, compare
 from helpers.capture import Pair, capture
 from helpers.data import select_prompts, tokenize
 from helpers.decoding import greedy
+from helpers.measurements.deviations import with_estimates
 from helpers.models import LoadedModel, load
 from helpers.spaces import Comparison
 
 STEPS = 32
+MANY_STEPS = 512
 PLAIN_STEPS = 2  # of the 32: the plain way takes the same time at each
+SIZES = (1, 2, 3)  # thirds of the steps, or of the layers, for the fits
+LARGE = ("7B", 28, 3584, 152_064)  # name, layers, width, vocabulary
 
 
 def benchmarks() -> Iterator[Result]:
-    """All metrics of all sublayers, embedded model, one prompt, 32 steps, both lenses."""
+    """All metrics of all sublayers, embedded model, one prompt, both lenses."""
     loaded = load("smollm2-135m", device="cpu")
     chains, pairs = states_of_one_prompt(loaded)
     decoder = loaded.decoder
     comparison = Comparison(decoder.head, decoder.final_norm, 1.0)
     comparison.chain(chains[0], pairs)  # Gram matrices are made once per model
     weight = decoder.head.projection
-    product = torch.empty(len(chains[0]), len(weight))
 
-    def ours() -> None:
-        for chain in chains:
-            comparison.chain(chain, pairs)
+    def ours(steps: int = STEPS, layers: int = len(decoder.layers)) -> None:
+        for chain in chains[:steps]:
+            found = comparison.chain(chain[: 2 * layers + 1], pairs[: 2 * layers])
+            with_estimates(found, 1.0)
 
     def plain() -> None:
         for chain in chains[:PLAIN_STEPS]:
@@ -36,24 +41,80 @@ def benchmarks() -> Iterator[Result]:
                 for pair in pairs:
                     plain_metrics(weight, lens[pair.dense], lens[pair.pruned])
 
-    def bare_products() -> None:
-        for chain in chains:
+    def bare_products(steps: int = STEPS, layers: int = len(decoder.layers)) -> None:
+        product = torch.empty(2 * layers + 1, len(weight))
+        for chain in chains[:steps]:
             for _lens in range(2):
-                torch.mm(chain, weight.T, out=product)
+                torch.mm(chain[: 2 * layers + 1], weight.T, out=product)
 
-    name = f"layer profile, {len(pairs)} sublayers × {STEPS} steps × 2 lenses"
+    def whole() -> None:
+        for states in states_of_steps(loaded, MANY_STEPS):
+            with_estimates(comparison.chain(states, pairs), 1.0)
+
+    name = f"layer profile, {len(pairs)} sublayers × {{}} steps × 2 lenses"
     with torch.inference_mode():
-        yield compare(name, ours, plain, bare_products, baseline_share=PLAIN_STEPS / STEPS)
+        share = PLAIN_STEPS / STEPS
+        yield compare(name.format(STEPS), ours, plain, bare_products, baseline_share=share)
+        yield compare(f"{name.format(MANY_STEPS)}, with generation", whole, repeats=1)
+        by_steps: list[tuple[int, Result]] = []
+        by_layers: list[tuple[int, Result]] = []
+        for third in SIZES:
+            steps = STEPS * third // max(SIZES)
+            layers = len(decoder.layers) * third // max(SIZES)
+            for found, size in (
+                (by_steps, {"steps": steps}),
+                (by_layers, {"layers": layers}),
+            ):
+                words = ", ".join(f"{count} {what}" for what, count in size.items())
+                result = compare(
+                    f"layer profile, {words}",
+                    partial(ours, **size),
+                    floor=partial(bare_products, **size),
+                )
+                found.append((next(iter(size.values())), result))
+                yield result
+    print(f"    in steps: {fit(by_steps)}; in layers: {fit(by_layers)}")
+    yield prediction(by_layers[-1][1], len(chains[0]), weight.shape)
+
+
+def fit(found: list[tuple[int, Result]]) -> str:
+    """The line through seconds against size, in words."""
+    sizes = torch.tensor([float(size) for size, _ in found], dtype=torch.float64)
+    seconds = torch.tensor([result.ours_s for _, result in found], dtype=torch.float64)
+    columns = torch.stack([torch.ones_like(sizes), sizes], dim=1)
+    start, slope = torch.linalg.lstsq(columns, seconds[:, None]).solution[:, 0].tolist()
+    off = ((columns @ torch.tensor([start, slope]).double() - seconds) / seconds).abs().max()
+    return f"{start:.2f} s + {1000 * slope:.0f} ms each, at most {100 * float(off):.0f}% off"
+
+
+def prediction(result: Result, states: int, shape: torch.Size) -> Result:
+    """What a large model takes on this machine: the product grows with width × vocabulary, the
+    passes with the vocabulary, both with the number of states."""
+    assert result.floor_s is not None
+    size, layers, width, vocabulary = LARGE
+    depth = (2 * layers + 1) / states
+    wider = vocabulary / shape[0]
+    product = result.floor_s * depth * wider * width / shape[1]
+    passes = (result.ours_s - result.floor_s) * depth * wider
+    words = f"{size}, {layers} layers, width {width}, vocabulary {vocabulary}"
+    name = f"predicted: {words}, {STEPS} steps"
+    return Result(name, product + passes, None, None, product, 0.0)
+
+
+def states_of_steps(loaded: LoadedModel, steps: int) -> Iterator[Tensor]:
+    """Captured states (S, d) of greedy steps on one prompt, as they come."""
+    ids, mask = tokenize(select_prompts("Math2"), loaded.tokenizer, True, "cpu")
+    with capture(loaded.decoder) as trace:
+        for _ in greedy(loaded.model, ids, mask, steps):
+            yield trace.states.tensor[:, 0, 0].clone()
 
 
 def states_of_one_prompt(loaded: LoadedModel) -> tuple[list[Tensor], tuple[Pair, ...]]:
     """Captured states (S, d) of 32 greedy steps on one prompt, and what they compare."""
     ids, mask = tokenize(select_prompts("Math2"), loaded.tokenizer, True, "cpu")
     with capture(loaded.decoder) as trace:
-        chains = [
-            trace.states.tensor[:, 0, 0].clone() for _ in greedy(loaded.model, ids, mask, STEPS)
-        ]
-    return chains, trace.states.pairs
+        next(greedy(loaded.model, ids, mask, 1))
+    return list(states_of_steps(loaded, STEPS)), trace.states.pairs
 
 
 def plain_metrics(weight: Tensor, dense: Tensor, pruned: Tensor) -> list[float]:
@@ -70,4 +131,8 @@ def plain_metrics(weight: Tensor, dense: Tensor, pruned: Tensor) -> list[float]:
             found += [along, (delta - along * base).norm() / base.norm()]
     log_p, log_q = z.log_softmax(-1), other.log_softmax(-1)
     found += [(p * (log_p - log_q)).sum(), (q * (log_q - log_p)).sum()]
+    delta = other - z
+    r = p * p / (p * p).sum()
+    found += [(weights * (delta - (weights * delta).sum()).square()).sum() for weights in (p, r)]
+    found += [delta.var(correction=0)]
     return [float(value) for value in found]

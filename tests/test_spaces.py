@@ -44,7 +44,13 @@ def naive_probability(z: np.ndarray, other: np.ndarray, temperature: float) -> d
     return naive_vectors(p, q) | {
         "kl": math.fsum(p * (log_p - log_q)),
         "kl_reversed": math.fsum(q * (log_q - log_p)),
+        "variance_p": naive_variance(p, other - z),
+        "variance_r": naive_variance(p**2 / (p**2).sum(), other - z),
     }
+
+
+def naive_variance(weights: np.ndarray, x: np.ndarray) -> float:
+    return (weights * (x - (weights * x).sum()) ** 2).sum()
 
 
 def close(got: float, expected: float) -> bool:
@@ -82,6 +88,8 @@ def compare_one(found, lens, number, pair, h, z, temperature):
         for name, value in metrics.items():
             got = found[space][name][number].item()
             assert close(got, value), (space, name, pair, got, value)
+    spread = found[Space("logit", lens, True)]["variance_uniform"][number].item()
+    assert close(spread, (z[pair.pruned] - z[pair.dense]).var())
     turned = naive_vectors(h[pair.pruned], h[pair.dense])
     for name in ("parallel", "orthogonal"):
         got = found[Space("embedding", lens)][f"{name}_from_pruned"][number].item()

@@ -2,8 +2,9 @@
 
 Modules are layered; each imports only from those before it: ``errors``, ``parameters``,
 ``machine``, ``models``, ``data``, ``passages``, ``calibration``, ``pruning``, ``capture``,
-``spaces``, ``decoding``, ``source``, ``results``, ``measurements``, ``reported``, ``summaries``,
-``claims``, ``costs``, ``figures``, ``byhand``, ``chapter``, ``runner``.
+``spaces``, ``theory``, ``readouts``, ``states``, ``derivations``, ``decoding``, ``source``, ``results``,
+``measurements``, ``reported``, ``summaries``, ``claims``, ``costs``, ``background``, ``figures``, ``byhand``,
+``chapter``, ``runner``.
 """
 
 import warnings

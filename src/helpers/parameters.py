@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from helpers.errors import InputError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-Method = Literal["drop", "checkpoint"]
+Method = Literal["drop", "checkpoint", "magnitude", "wanda", "sparsegpt", "random"]
+WEIGHT_METHODS = ("magnitude", "wanda", "sparsegpt", "random")
+CALIBRATED = ("wanda", "sparsegpt")
+CALIBRATION = ("calibration", "calibration_samples", "calibration_length")
 NOTEBOOK_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open"}
 
 
@@ -50,7 +53,8 @@ class RunParameters(BaseModel):
     )
     method: Method = parameter(
         "drop",
-        "what stands in for each sublayer: nothing, or the same sublayer of a pruned checkpoint",
+        "what stands in for each sublayer: nothing, the same sublayer of a pruned checkpoint, or "
+        "the same sublayer with its weights pruned",
         ", ".join(get_args(Method)),
     )
     checkpoint: str = parameter(
@@ -70,11 +74,22 @@ class RunParameters(BaseModel):
     max_new_tokens: int = parameter(
         64, "measured steps per prompt, the first on the prompt itself", "1 to 4096", ge=1, le=4096
     )
+    sweep_steps: int = parameter(
+        8,
+        "measured steps per prompt where several settings are compared",
+        "1 to 4096",
+        ge=1,
+        le=4096,
+    )
     temperature: float = parameter(
         1.0, "divides the logits on the way to probabilities", "a number above 0", gt=0
     )
     sparsity: float = parameter(
-        0.5, "share of the weights to remove", "a number from 0 to below 1", ge=0, lt=1
+        0.5,
+        "share of the weights to remove, where a method removes weights",
+        "a number from 0 to below 1",
+        ge=0,
+        lt=1,
     )
     calibration: str = parameter(
         "embedded",
@@ -117,6 +132,18 @@ class RunParameters(BaseModel):
                 "method=checkpoint needs checkpoint=FOLDER, and no other method takes one"
             )
         return self
+
+    @property
+    def amount(self) -> float:
+        """How much is removed: one sublayer, or the share of its weights."""
+        return self.sparsity if self.method in WEIGHT_METHODS else 1.0
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Parameters that mean nothing to the method, and so are no part of a run's identity."""
+        if self.method not in WEIGHT_METHODS:
+            return frozenset(("sparsity", *CALIBRATION))
+        return frozenset(() if self.method in CALIBRATED else CALIBRATION)
 
     def results_folder(self) -> Path:
         """Where results go: the parameter, the environment, or ``results/`` of the project."""

@@ -56,12 +56,21 @@ def vector_products(dense: Tensor, pruned: Tensor) -> tuple[Tensor, Tensor, Tens
     return dot(h, h), dot(h, delta), dot(delta, delta)
 
 
-def logit_products(dense: Tensor, pruned: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """z·z, z·Δz and Δz·Δz (…,) of states (…, d) under a linear head with Gram matrix (d, d)."""
+def logit_products(
+    dense: Tensor, pruned: Tensor, head: Head
+) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
+    """z·z, z·Δz and Δz·Δz (…,) of states (…, d) under a linear head: of the logits as they are,
+    and of centred logits z − mean(z).
+
+    Through the head's Gram matrix and its mean row, without a vocabulary-sized tensor.
+    """
     h = dense.double()
     delta = pruned.double() - h
-    image, dot = delta @ gram, torch.linalg.vecdot
-    return dot(h @ gram, h), dot(h, image), dot(delta, image)
+    images, dot = torch.stack((h, delta)) @ head.gram, torch.linalg.vecdot
+    as_is = dot(images[0], h), dot(images[0], delta), dot(images[1], delta)
+    level, shift, size = h @ head.mean_row, delta @ head.mean_row, len(head.weight)
+    common = size * level * level, size * level * shift, size * shift * shift
+    return as_is, tuple(whole - part for whole, part in zip(as_is, common, strict=True))
 
 
 @dataclass(frozen=True)
@@ -92,36 +101,66 @@ def _compact(index: Tensor) -> slice | Tensor:
 def probability_metrics(z: Tensor, index: PairIndex, temperature: float) -> Metrics:
     """Compare p = softmax(z_dense/T) with q = softmax(z_pruned/T) for every pair.
 
-    ``z`` (S, V) are float32 logits. Two passes over blocks of the vocabulary in float64: the
-    log-normalizers, then products of p, of Δp = q − p (formed, so that nothing cancels), and
-    KL(p‖q) = Σ p (log p − log q) (Equation 21). Returns (K,) float64 each: the metrics of
-    :func:`deviation`, ``kl``, and ``kl_reversed``, KL(q‖p) as some of the paper's scripts take it.
-    """
-    dot = torch.linalg.vecdot
-    top = z.amax(-1, keepdim=True)
-    blocks = z.split(BLOCK, dim=-1)
-    mass = z.new_zeros(len(z), dtype=torch.float64)
-    for block in blocks:
-        mass += (block.double() - top).div_(temperature).exp_().sum(-1)
-    normalizer = mass.log()[:, None]
+    ``z`` (S, V) are float32 logits. A first pass finds each row's log-normalizer in float32; a
+    second one sums in float64, over blocks of the vocabulary that stay in cache, everything that
+    is asked of p, of q − p (formed, so that nothing cancels) and of u = log q − log p, which is
+    Δz/T up to a constant. That p and q then sum to one only to float32's precision is put right
+    at the end, exactly.
 
-    square, entropy = z.new_zeros(2, len(z), dtype=torch.float64)
-    along, distance, forward, backward = z.new_zeros(4, len(index.same), dtype=torch.float64)
-    for block in blocks:
-        log_p = (block.double() - top).div_(temperature).sub_(normalizer)
-        p = log_p.exp()
+    Returns (K,) float64 each: the metrics of :func:`deviation`, ``kl``, KL(p‖q) in nats
+    (Equation 21), ``kl_reversed``, KL(q‖p) as some of the paper's scripts take it, and
+    ``variance_p`` and ``variance_r``, Var(Δz) under p and under r ∝ p² (Equations 28 and 53).
+    """
+    dot, pairs = torch.linalg.vecdot, len(index.same)
+    normalizer = _log_normalizer(z, temperature)
+    wide = z.new_empty(0, dtype=torch.float64)
+    space = wide.new_empty(2, len(z), BLOCK), wide.new_empty(2, pairs, BLOCK)
+    mass, square = wide.new_zeros(2, len(z))
+    along, distance, backward, first, second, first_r, second_r = wide.new_zeros(7, pairs)
+    for block in z.split(BLOCK, dim=-1):
+        width = block.shape[-1]
+        (log_p, p), (u, work) = (part[..., :width] for part in space)
+        log_p.copy_(block).div_(temperature).sub_(normalizer)
+        torch.exp(log_p, out=p)
+        mass += p.sum(-1)
         square += dot(p, p)
-        entropy -= dot(p, log_p)
         dense, pruned = p[index.dense], p[index.pruned]
-        delta = pruned - dense
-        along += dot(dense, delta)
-        distance += dot(delta, delta)
-        forward -= dot(dense, log_p[index.pruned])
-        backward -= dot(pruned, log_p[index.dense])
-    kl = (forward - entropy[index.dense]).masked_fill(index.same, 0.0)
-    kl_reversed = (backward - entropy[index.pruned]).masked_fill(index.same, 0.0)
-    metrics = deviation(square[index.dense], along, distance)
-    return metrics | {"kl": kl.clamp(min=0), "kl_reversed": kl_reversed.clamp(min=0)}
+        torch.sub(log_p[index.pruned], log_p[index.dense], out=u)
+        torch.sub(pruned, dense, out=work)
+        along += dot(dense, work)
+        distance += dot(work, work)
+        backward += dot(pruned, u)
+        torch.mul(dense, u, out=work)
+        first += work.sum(-1)
+        second += dot(work, u)
+        first_r += dot(dense, work)
+        second_r += dot(work, work)
+
+    own, other, square = mass[index.dense], mass[index.pruned], square[index.dense]
+    excess = (own - other) / other  # q is (1 + excess) times what was summed, relative to p
+    scale = 1 + excess
+    products = (
+        square,
+        scale * along + excess * square,
+        scale.square() * distance + 2 * scale * excess * along + excess.square() * square,
+    )
+    shift = (other / own).log()  # u is smaller by this than what was summed
+    mean, mean_r = first / own, first_r / square
+    return deviation(*products) | {
+        "kl": (shift - mean).clamp(min=0),
+        "kl_reversed": (backward / other - shift).clamp(min=0),
+        "variance_p": (second / own - mean.square()).clamp(min=0) * temperature**2,
+        "variance_r": (second_r / square - mean_r.square()).clamp(min=0) * temperature**2,
+    }
+
+
+def _log_normalizer(z: Tensor, temperature: float) -> Tensor:
+    """log Σ exp(z/T), (S, 1) float64 with the precision of float32."""
+    top = z.amax(-1, keepdim=True)
+    mass = z.new_zeros(len(z), 1)
+    for block in z.split(BLOCK, dim=-1):
+        mass += (block - top).div_(temperature).exp_().sum(-1, keepdim=True)
+    return top.double() / temperature + mass.double().log()
 
 
 @dataclass(frozen=True)
@@ -163,13 +202,14 @@ class Comparison:
         dense, pruned = seen[index.dense], seen[index.pruned]
         z = self.head.logits(seen, out=self._reusable(len(seen), seen.device))
         found = {Space("embedding", lens): _both_bases(vector_products(dense, pruned))}
-        for centred in (False, True):
-            if self.head.linear:
-                gram = self.head.centred_gram if centred else self.head.gram
-                products = logit_products(dense, pruned, gram)
-            else:
-                products = projected_products(z, index, centred)
+        if self.head.linear:
+            both = logit_products(dense, pruned, self.head)
+        else:
+            both = projected_products(z, index, False), projected_products(z, index, True)
+        for centred, products in zip((False, True), both, strict=True):
             found[Space("logit", lens, centred)] = _both_bases(products)
+        uniform = both[1][2].clamp(min=0) / len(self.head.weight)
+        found[Space("logit", lens, True)]["variance_uniform"] = uniform
         found[Space("probability", lens)] = probability_metrics(z, index, self.temperature)
         return found
 

@@ -30,15 +30,24 @@ def mean(log_weights: Tensor, x: Tensor) -> Tensor:
     return torch.linalg.vecdot(log_weights.exp(), x)
 
 
-def variance(log_weights: Tensor, x: Tensor) -> Tensor:
-    """Var_w(x) = Σ w (x − E_w[x])² (…,). Does not change when a constant is added to x.
+def centred(log_weights: Tensor, x: Tensor) -> Tensor:
+    """x − E_w[x] (…, V). Does not change when a constant is added to x.
 
     Taken about the likeliest token first, so that a large common offset does not cancel digits.
     """
     top = log_weights.argmax(-1, keepdim=True)
     shifted = x - x.gather(-1, top)
-    centred = shifted - mean(log_weights, shifted)[..., None]
-    return torch.linalg.vecdot(log_weights.exp(), centred.square())
+    return shifted - mean(log_weights, shifted)[..., None]
+
+
+def variance(log_weights: Tensor, x: Tensor) -> Tensor:
+    """Var_w(x) = Σ w (x − E_w[x])² (…,), the second cumulant κ₂ of x under w."""
+    return torch.linalg.vecdot(log_weights.exp(), centred(log_weights, x).square())
+
+
+def third_cumulant(log_weights: Tensor, x: Tensor) -> Tensor:
+    """κ₃ = E_w[(x − E_w[x])³] (…,): what the theorems drop first. 0 where x is symmetric under w."""
+    return torch.linalg.vecdot(log_weights.exp(), centred(log_weights, x).pow(3))
 
 
 def log_moment(log_weights: Tensor, x: Tensor) -> Tensor:
@@ -93,9 +102,9 @@ def angular_identity(z: Tensor, delta: Tensor, temperature: float = 1.0) -> Tens
     under r; Theorem 2 is the first term.
     """
     weights = log_r(z, temperature)
-    u = delta / temperature
-    u = u - mean(weights, u)[..., None]
-    return -torch.expm1(log_moment(weights, u) - log_moment(weights, 2 * u) / 2)
+    u = centred(weights, delta / temperature)
+    log_cosine = log_moment(weights, u) - log_moment(weights, 2 * u) / 2
+    return -torch.expm1(log_cosine.clamp(max=0))  # never above 0, but for rounding
 
 
 def kl_theorem_3(variance_p: Tensor, temperature: float = 1.0) -> Tensor:
@@ -112,15 +121,13 @@ def kl_identity(z: Tensor, delta: Tensor, temperature: float = 1.0) -> Tensor:
     = κ₂/2 + κ₃/6 + …, κ the cumulants of u under p; KL(q‖p) = κ₂/2 + κ₃/3 + ….
     """
     weights = log_p(z, temperature)
-    u = delta / temperature
-    return log_moment(weights, u - mean(weights, u)[..., None])
+    return log_moment(weights, centred(weights, delta / temperature)).clamp(min=0)
 
 
 def linear_response(z: Tensor, delta: Tensor, temperature: float = 1.0) -> Tensor:
     """Δp ≈ (diag p − ppᵀ)Δz/T, (…, V) (Equation 46): p moves by p·(u − E_p[u]). Order 2."""
     weights = log_p(z, temperature)
-    u = delta / temperature
-    return weights.exp() * (u - mean(weights, u)[..., None])
+    return weights.exp() * centred(weights, delta / temperature)
 
 
 def order(sizes: Tensor, errors: Tensor) -> float:

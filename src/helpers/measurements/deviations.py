@@ -1,14 +1,38 @@
 """The long table of deviations, built column by column from a block of numbers."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from torch import Tensor
 
+from helpers import theory
 from helpers.capture import Pair
 from helpers.data import Prompt
 from helpers.parameters import RunParameters
-from helpers.spaces import Space
+from helpers.spaces import Metrics, Space
+
+Kind = tuple[Space, str, str]  # space, metric, quantity
+
+
+def with_estimates(found: Mapping[Space, Metrics], temperature: float) -> dict[Kind, Tensor]:
+    """Every measured number (K,) of one chain and, beside the angles and KL, what the theorems
+    and the bounded form say that they should be."""
+    numbers: dict[Kind, Tensor] = {}
+    for space, metrics in found.items():
+        numbers |= {(space, name, "measured"): value for name, value in metrics.items()}
+        if space.space == "probability":
+            variance = metrics["variance_r"]
+            numbers |= {
+                (space, "angular", "theorem"): theory.angular_theorem_2(variance, temperature),
+                (space, "angular", "bounded"): theory.angular_bounded(variance, temperature),
+                (space, "kl", "theorem"): theory.kl_theorem_3(metrics["variance_p"], temperature),
+            }
+        else:
+            estimate = theory.angular_theorem_1(metrics["orthogonal"])
+            numbers[space, "angular", "theorem"] = estimate
+    return numbers
 
 
 def deviation_table(
@@ -17,13 +41,16 @@ def deviation_table(
     prompts: tuple[Prompt, ...],
     pairs: tuple[Pair, ...],
     rows: list[tuple[int, int]],
-    kinds: list[tuple[Space, str]],
+    kinds: list[Kind],
     values: np.ndarray,
+    *,
+    intervention: Literal["in_place", "propagated"] = "in_place",
+    decoding: Literal["free", "forced", "prefill"] = "free",
 ) -> pa.Table:
     """One row per number of ``values`` (C, K, M), float64: chains × sublayers × kinds.
 
     ``rows`` gives each chain's prompt and step, ``pairs`` each sublayer, ``kinds`` each number's
-    space and metric. The result has the columns of the ``deviations`` schema.
+    space, metric and quantity. The result has the columns of the ``deviations`` schema.
     """
     chains, sublayers, numbers = values.shape
     total = values.size
@@ -46,7 +73,7 @@ def deviation_table(
 
     prompt = per_chain([row for row, _ in rows])
     sublayer = dictionary(["attention", "mlp"], per_pair([pair.kind == "mlp" for pair in pairs]))
-    softmaxed = [space.space == "probability" for space, _ in kinds]
+    softmaxed = [space.space == "probability" for space, *_ in kinds]
     return pa.table(
         {
             "run": constant(run),
@@ -54,24 +81,24 @@ def deviation_table(
             "dtype": constant(parameters.dtype),
             "method": constant(parameters.method),
             "target": sublayer,
-            "amount": np.ones(total),
+            "amount": np.full(total, parameters.amount),
             "pattern": constant(""),
-            "intervention": constant("in_place"),
-            "decoding": constant("free"),
+            "intervention": constant(intervention),
+            "decoding": constant(decoding),
             "prompt": dictionary([prompt.id for prompt in prompts], prompt),
             "category": dictionary([prompt.category for prompt in prompts], prompt),
             "seed": np.full(total, parameters.seed),
             "step": per_chain([step for _, step in rows]).astype(np.int32),
             "layer": per_pair([pair.layer for pair in pairs]).astype(np.int32),
             "sublayer": sublayer,
-            "space": text_per_kind([space.space for space, _ in kinds]),
-            "lens": text_per_kind([space.lens for space, _ in kinds]),
-            "centred": per_kind([space.centred for space, _ in kinds]),
+            "space": text_per_kind([space.space for space, *_ in kinds]),
+            "lens": text_per_kind([space.lens for space, *_ in kinds]),
+            "centred": per_kind([space.centred for space, *_ in kinds]),
             "temperature": pa.array(
                 np.full(total, parameters.temperature), mask=~per_kind(softmaxed)
             ),
-            "metric": text_per_kind([metric for _, metric in kinds]),
-            "quantity": constant("measured"),
+            "metric": text_per_kind([metric for _, metric, _ in kinds]),
+            "quantity": text_per_kind([quantity for *_, quantity in kinds]),
             "value": values.reshape(-1),
         }
     )

@@ -1,23 +1,27 @@
 """What does removing one sublayer do, in place, to the state it stands in? (Section 5)"""
 
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import torch
 from tqdm import tqdm
 
+from helpers.calibration import calibration_text
 from helpers.capture import capture
 from helpers.data import Prompt, select_prompts, tokenize
-from helpers.decoding import end_tokens, greedy
-from helpers.errors import InputError
-from helpers.measurements.deviations import deviation_table
+from helpers.decoding import end_tokens, greedy, refuse_too_long
+from helpers.measurements.deviations import Kind, deviation_table, with_estimates
+from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel, load, model_facts
-from helpers.parameters import RunParameters
+from helpers.parameters import CALIBRATED, WEIGHT_METHODS, RunParameters
+from helpers.pruning.apply import prune
 from helpers.pruning.checkpoint import differences
+from helpers.pruning.recipe import Method, Recipe
 from helpers.results import Measured, measurement
-from helpers.spaces import Comparison, Metrics, Space
+from helpers.spaces import Comparison
 
 USES = (
     "model",
@@ -25,6 +29,10 @@ USES = (
     "dtype",
     "method",
     "checkpoint",
+    "sparsity",
+    "calibration",
+    "calibration_samples",
+    "calibration_length",
     "prompts",
     "chat_template",
     "max_new_tokens",
@@ -39,21 +47,18 @@ def layer_profile(parameters: RunParameters, run: str) -> Measured:
 
     The dense model writes its greedy continuation of every prompt. At each step and for every
     sublayer the state after it, x + f(x), is compared in place with x (``method=drop``) or with
-    x + f̃(x) of a checkpoint (``method=checkpoint``); the dense model runs on undisturbed.
+    x + f̃(x) of its counterpart, in a checkpoint (``method=checkpoint``) or with its weights pruned;
+    the dense model runs on undisturbed.
 
     Tables: ``deviations`` (one row per prompt, step, sublayer, space, lens and metric) and
     ``texts`` (what was written).
     """
     torch.manual_seed(parameters.seed)
     dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    pruned = None
-    if parameters.checkpoint:
-        pruned = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
-        summary = differences(dense, pruned).summary
-        print(f"Comparing with {parameters.checkpoint}: {summary}", file=sys.stderr)
+    counterpart = _counterpart(parameters, dense)
     prompts = select_prompts(parameters.prompts)
     ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, dense.decoder.device)
-    _refuse_too_long(dense, ids.shape[1] + parameters.max_new_tokens)
+    refuse_too_long(dense.model, ids.shape[1] + parameters.max_new_tokens)
 
     comparison = Comparison(dense.decoder.head, dense.decoder.final_norm, parameters.temperature)
     rows: list[tuple[int, int]] = []
@@ -68,38 +73,63 @@ def layer_profile(parameters: RunParameters, run: str) -> Measured:
     )
     with (
         torch.inference_mode(),
-        capture(dense.decoder, pruned=pruned.decoder if pruned else None) as trace,
+        capture(dense.decoder, pruned=counterpart.decoder if counterpart else None) as trace,
     ):
         for step in bar:
             for row, token in zip(step.rows.tolist(), step.tokens.tolist(), strict=True):
-                found = comparison.compare(trace.states, row)
+                compared = comparison.compare(trace.states, row)
+                found = with_estimates(compared, parameters.temperature)
                 rows.append((row, step.number))
                 values.append(_as_array(found))
                 written[row].append(token)
-    kinds = [(space, metric) for space, metrics in found.items() for metric in metrics]
     facts = {"model": model_facts(dense), "prompts": len(prompts), "chains": len(rows)}
-    if pruned:
-        facts["checkpoint"] = summary
+    if counterpart:
+        facts[parameters.method] = counterpart.summary
     deviations = deviation_table(
-        parameters, run, prompts, trace.states.pairs, rows, kinds, np.stack(values)
+        parameters, run, prompts, trace.states.pairs, rows, list(found), np.stack(values)
     )
     texts = _texts(parameters, run, prompts, written, ends, dense.tokenizer, mask.sum(-1))
     return Measured({"deviations": deviations, "texts": texts}, facts)
 
 
-def _refuse_too_long(dense: LoadedModel, tokens: int) -> None:
-    limit = getattr(dense.model.config, "max_position_embeddings", None)
-    if limit and tokens > limit:
-        raise InputError(
-            f"prompt and max_new_tokens make {tokens} tokens, the model reads {limit}: "
-            "lower max_new_tokens"
+@dataclass(frozen=True)
+class _Counterpart:
+    """The model whose sublayers stand in, one at a time, and what was done to it in words."""
+
+    decoder: Decoder
+    summary: str
+
+
+def _counterpart(parameters: RunParameters, dense: LoadedModel) -> _Counterpart | None:
+    """None where a sublayer is compared with its absence.
+
+    Weights are pruned as for one sublayer alone: calibrated on the dense model's own states.
+    """
+    if parameters.method == "checkpoint":
+        other = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
+        summary = differences(dense, other).summary
+        print(f"Comparing with {parameters.checkpoint}: {summary}", file=sys.stderr)
+        return _Counterpart(other.decoder, summary)
+    if parameters.method not in WEIGHT_METHODS:
+        return None
+    other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
+    text = None
+    if parameters.method in CALIBRATED:
+        text = calibration_text(
+            dense.tokenizer,
+            parameters.calibration,
+            parameters.calibration_samples,
+            parameters.calibration_length,
+            parameters.seed,
         )
+    recipe = Recipe(cast(Method, parameters.method), parameters.sparsity, seed=parameters.seed)
+    report = prune(other.decoder, recipe, text, sequential=False, reversible=False)
+    return _Counterpart(other.decoder, f"{report.recipe}, calibrated on {report.calibration}")
 
 
-def _as_array(found: dict[Space, Metrics]) -> np.ndarray:
-    """Metrics of one chain as (sublayers, kinds of number), float64."""
-    columns = [values for metrics in found.values() for values in metrics.values()]
-    return torch.stack(columns, dim=-1).cpu().numpy()
+def _as_array(found: dict[Kind, torch.Tensor]) -> np.ndarray:
+    """Numbers of one chain as (sublayers, kinds of number), float64."""
+    return torch.stack(list(found.values()), dim=-1).cpu().numpy()
 
 
 def _texts(

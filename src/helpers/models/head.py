@@ -54,8 +54,3 @@ class Head:
     def mean_row(self) -> Tensor:
         """w̄, (d,) float64: w̄ᵀh is the mean logit."""
         return self.weight.detach().double().mean(0)
-
-    @cached_property
-    def centred_gram(self) -> Tensor:
-        """Gram matrix (d, d) float64 of the head that yields centred logits z − mean(z)."""
-        return self.gram - len(self.weight) * torch.outer(self.mean_row, self.mean_row)

@@ -107,7 +107,8 @@ def _dependencies(
     function: Function, uses: tuple[str, ...], parameters: RunParameters
 ) -> dict[str, Any]:
     known = machine.versions()
-    used = {name: getattr(parameters, name) for name in uses}
+    ignored = parameters.unread if "method" in uses else frozenset()
+    used = {name: getattr(parameters, name) for name in uses if name not in ignored}
     models = {"model": fingerprint(parameters.model, parameters.revision)}
     if parameters.checkpoint:
         models["checkpoint"] = fingerprint(parameters.checkpoint)
