@@ -8,7 +8,9 @@ import torch
 
 import helpers
 from helpers.measurements.layer_profile import layer_profile
+from helpers.measurements.propagation import propagation
 from helpers.measurements.pruning_quality import pruning_quality
+from helpers.measurements.readouts import readouts
 from helpers.parameters import validate
 
 PACKAGE = Path(helpers.__file__).parent
@@ -27,7 +29,7 @@ SHORT = {
 }
 
 
-@pytest.mark.parametrize("measure", [layer_profile, pruning_quality])
+@pytest.mark.parametrize("measure", [layer_profile, propagation, pruning_quality, readouts])
 def test_every_factory_is_told_its_device(measure, monkeypatch, tiny_folder, tmp_path):
     """Factories called from the package's own files, without ``device``, would make a tensor on
     the CPU beside a model on a GPU."""

@@ -43,7 +43,7 @@ def test_measured_once_then_read_back(parameters):
     again = layer_profile(parameters)
     assert again.manifest == first.manifest
     assert (again.folder / "manifest.json").stat().st_mtime_ns == stamp
-    table = first.table("deviations", metric="kl", lens="normed")
+    table = first.table("deviations", metric="kl", lens="normed", quantity="measured")
     assert set(table["space"]) == {"probability"}
     assert set(table["run"]) == {first.run}
     assert len(table) == first.manifest["facts"]["chains"] * 8

@@ -23,7 +23,34 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 CHAPTER = NOTEBOOKS / "05-hierarchical-effects.md"
 SHORT = {
+    "dimension": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2, "repeats": 2},
+    "validity": {
+        "prompts": "MC2,Math1,Gen4",
+        "max_new_tokens": 2,
+        "sweep_steps": 1,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
+    "i-supplementary": {
+        "prompts": "MC2,Math1,Gen4",
+        "max_new_tokens": 2,
+        "sweep_steps": 1,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
+    "a-perturbation": {},
+    "b-kl-divergence": {},
+    "c-angular-deviation": {},
+    "h-temperature": {"prompts": "MC2,Math1,Gen4", "sweep_steps": 2, "layer": 1},
+    "noise-floor": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2},
+    "06-representation-analysis": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2, "layer": 1},
+    "03-background": {
+        "max_new_tokens": 2,
+        "calibration_samples": 2,
+        "calibration_length": 32,
+    },
     "05-hierarchical-effects": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2},
+    "propagation": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2},
     "02-pruning-by-hand": {
         "calibration_samples": 2,
         "calibration_length": 64,
@@ -31,7 +58,21 @@ SHORT = {
         "repeats": 2,
     },
 }
-FIGURES = {"05-hierarchical-effects": 3, "02-pruning-by-hand": 5}
+FIGURES = {
+    "dimension": 3,
+    "a-perturbation": 1,
+    "b-kl-divergence": 1,
+    "c-angular-deviation": 3,
+    "h-temperature": 2,
+    "validity": 2,
+    "i-supplementary": 4,
+    "noise-floor": 1,
+    "06-representation-analysis": 2,
+    "03-background": 3,
+    "propagation": 4,
+    "05-hierarchical-effects": 3,
+    "02-pruning-by-hand": 5,
+}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +126,7 @@ def test_whole_chapter_runs(name, tiny_folder, tmp_path):
         ("device", "cuda", "device=cuda needs a CUDA GPU"),
         ("temprature", "1", "unknown parameter 'temprature': did you mean temperature?"),
         ("prompts", "MC9", "unknown prompt 'MC9'"),
-        ("sparsity", "0.5", "unknown parameter 'sparsity'"),
+        ("repeats", "2", "unknown parameter 'repeats'"),
         ("results", "/dev/null/results", "cannot be written"),
     ],
 )

@@ -8,6 +8,7 @@ and only if every page of the contents is there and has text.
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def stage(source: Path, profile: str) -> None:
     shutil.copytree(ROOT / "book", source / "book")
     (source / "notebooks").mkdir()
     for notebook in (ROOT / "results" / profile).glob("*.ipynb"):
-        fold_code(notebook, source / "notebooks" / notebook.name)
+        stage_notebook(notebook, source / "notebooks" / notebook.name)
     (source / "book" / "data-dictionary.md").write_text(data_dictionary(), encoding="utf-8")
     static = source / "book" / "_static"
     shutil.copy(str(resources.files("plotly") / "package_data" / "plotly.min.js"), static)
@@ -96,15 +97,27 @@ def stage(source: Path, profile: str) -> None:
         copy(mathjax / part, target)
 
 
-def fold_code(executed: Path, target: Path) -> None:
-    """A copy of an executed notebook whose code cells are folded: text first, code on demand."""
+def stage_notebook(executed: Path, target: Path) -> None:
+    """A copy of an executed notebook as the site shows it: text first, code folded, and links to
+    other chapters by the name that their executed copies have."""
     import nbformat
 
     node = nbformat.read(executed, as_version=4)
     for cell in node.cells:
         if cell.cell_type == "code":
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+            for output in cell.get("outputs", []):
+                data = output.get("data", {})
+                if "text/markdown" in data:
+                    data["text/markdown"] = to_executed(data["text/markdown"])
+        else:
+            cell["source"] = to_executed(cell["source"])
     nbformat.write(node, target)
+
+
+def to_executed(text: str) -> str:
+    """``[text](NAME.md)`` as ``[text](NAME.ipynb)``."""
+    return re.sub(r"\]\(([\w-]+)\.md\)", r"](\1.ipynb)", text)
 
 
 def data_dictionary() -> str:

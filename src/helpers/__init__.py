@@ -2,9 +2,12 @@
 
 Modules are layered; each imports only from those before it: ``errors``, ``parameters``,
 ``machine``, ``models``, ``data``, ``passages``, ``calibration``, ``pruning``, ``capture``,
-``spaces``, ``theory``, ``readouts``, ``states``, ``derivations``, ``decoding``, ``source``, ``results``,
-``measurements``, ``reported``, ``summaries``, ``claims``, ``costs``, ``background``, ``figures``, ``byhand``,
-``chapter``, ``runner``.
+``resume``, ``spaces``, ``theory``, ``projections``, ``panel_model``, ``readouts``, ``states``,
+``derivations``, ``limits``, ``decoding``, ``readings``, ``source``, ``results``,
+``measurements``, ``sweeps``, ``reported``, ``summaries``, ``claims``, ``noise``, ``noise_words``,
+``estimates``, ``magnitudes``, ``step_frames``, ``analysis``, ``supplement``, ``validity``,
+``temperature_summary``, ``reach``, ``interventions``, ``dimensions``, ``dimension_tables``,
+``costs``, ``words``, ``background``, ``figures``, ``byhand``, ``chapter``, ``runner``.
 """
 
 import warnings

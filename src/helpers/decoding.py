@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from helpers.errors import InputError
+
 
 @dataclass(frozen=True)
 class Step:
@@ -73,3 +75,33 @@ def end_tokens(model: nn.Module, tokenizer: Any) -> tuple[int, ...]:
     if declared is None:
         return ()
     return tuple(declared) if isinstance(declared, list | tuple) else (int(declared),)
+
+
+def refuse_too_long(model: Any, tokens: int) -> None:
+    """:class:`InputError` if a prompt with its continuation is longer than the model reads."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit and tokens > limit:
+        raise InputError(
+            f"prompt and max_new_tokens make {tokens} tokens, the model reads {limit}: "
+            "lower max_new_tokens"
+        )
+
+
+def continued(
+    input_ids: Tensor, attention_mask: Tensor, written: list[list[int]]
+) -> tuple[Tensor, Tensor]:
+    """Prompts followed by what was written after each, for one pass over all of it.
+
+    ``input_ids`` and ``attention_mask`` (B, T) are padded on the left, and so are the two tensors
+    (B, T') that are returned: rows of different lengths all end at the last position. For
+    teacher forcing leave out the last written token, which nothing is read after.
+    """
+    rows = [
+        torch.cat([ids[keep.bool()], ids.new_tensor(tokens)])
+        for ids, keep, tokens in zip(input_ids, attention_mask, written, strict=True)
+    ]
+    longest = max(len(row) for row in rows)
+    ids = torch.stack([nn.functional.pad(row, (longest - len(row), 0)) for row in rows])
+    lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+    places = torch.arange(longest, device=ids.device)
+    return ids, (places >= longest - lengths[:, None]).to(attention_mask.dtype)

@@ -5,6 +5,8 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -66,6 +68,18 @@ def use_threads(count: int) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(count)
     torch.set_num_threads(count)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Inside the context torch computes with ``count`` threads; afterwards, also after an
+    exception, with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def reset_peak_memory() -> None:

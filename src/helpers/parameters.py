@@ -74,6 +74,9 @@ class RunParameters(BaseModel):
     max_new_tokens: int = parameter(
         64, "measured steps per prompt, the first on the prompt itself", "1 to 4096", ge=1, le=4096
     )
+    layer: int = parameter(
+        12, "layer that is shown as the example", "the number of a layer, from 0", ge=0
+    )
     sweep_steps: int = parameter(
         8,
         "measured steps per prompt where several settings are compared",
@@ -105,7 +108,7 @@ class RunParameters(BaseModel):
         16, "windows of held-out text that perplexity is taken on", "1 to 4096", ge=1, le=4096
     )
     repeats: int = parameter(
-        1, "how often to prune, each time with the next seed", "1 to 100", ge=1, le=100
+        1, "how often to repeat what is drawn at random, each time with the next seed", "1 to 100", ge=1, le=100
     )
     seed: int = parameter(0, "seed of everything random", "0 to 4294967295", ge=0, lt=2**32)
     profile: str = parameter(

@@ -46,7 +46,7 @@ def variance(log_weights: Tensor, x: Tensor) -> Tensor:
 
 
 def third_cumulant(log_weights: Tensor, x: Tensor) -> Tensor:
-    """κ₃ = E_w[(x − E_w[x])³] (…,): what the theorems drop first. 0 where x is symmetric under w."""
+    """κ₃ = E_w[(x − E_w[x])³] (…,): what the theorems drop first. 0 if x is symmetric under w."""
     return torch.linalg.vecdot(log_weights.exp(), centred(log_weights, x).pow(3))
 
 

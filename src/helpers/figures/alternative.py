@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from helpers.figures.scales import short
 from helpers.figures.specification import Line, Panel
 
 
@@ -17,7 +18,15 @@ def describe(panels: Sequence[Panel]) -> str:
 
 def _panel(panel: Panel) -> str:
     lines = "; ".join(_line(line) for line in panel.lines)
-    return f"{panel.title}: {panel.y_label} against {panel.x_label}. {lines}."
+    logs = [name for name, scale in (("x", panel.x_scale), ("y", panel.y_scale)) if scale == "log"]
+    axes = f" ({' and '.join(logs)} logarithmic)" if logs else ""
+    guides = "".join(f"; for comparison, the line {guide.label}" for guide in panel.references)
+    return f"{panel.title}: {panel.y_label} against {panel.x_label}{axes}. {lines}{guides}."
+
+
+def _number(value: float) -> str:
+    """Two digits after the point, or two that count where that would show nothing."""
+    return f"{value:.2f}" if value == 0 or 0.01 <= abs(value) < 1e4 else short(value, 2)
 
 
 def _line(line: Line) -> str:
@@ -28,14 +37,16 @@ def _line(line: Line) -> str:
         return f"{label}{line.label} has no values"
     (low, lowest), (high, highest) = min(drawn), max(drawn)
     text = (
-        f"{label}{line.label} lies between {low:.2f} ({_where(line, lowest)}) "
-        f"and {high:.2f} ({_where(line, highest)})"
+        f"{label}{line.label} lies between {_number(low)} ({_where(line, lowest)}) "
+        f"and {_number(high)} ({_where(line, highest)})"
     )
+    if line.mode == "points":
+        text += f", {len(drawn)} points"
     edges = [value for value in line.low or () if math.isfinite(value)]
     if line.banded and edges:
-        text += f", single values down to {min(edges):.2f}"
+        text += f", {line.edges} down to {_number(min(edges))}"
     return text
 
 
 def _where(line: Line, index: int) -> str:
-    return line.points[index] if line.points else f"at {line.x[index]:.3g}"
+    return line.points[index] if line.points else f"at {short(line.x[index])}"

@@ -34,7 +34,7 @@ class FigureOutput:
             [
                 f'<figure class="book-figure" id="fig-{name}">',
                 f'<p class="figure-title" id="{name}-title">{escape(figure.title)}</p>',
-                _key(key(figure)),
+                key_list(key(figure)),
                 f'<div class="figure-interactive" data-figure="{name}" role="group" '
                 f'aria-label="{escape(figure.alt)}">'
                 f'<script type="application/json">{payload(figure)}</script></div>',
@@ -56,23 +56,25 @@ class FigureOutput:
     __repr__ = __str__
 
 
-def _key(entries: Sequence[KeyEntry]) -> str:
+def key_list(entries: Sequence[KeyEntry]) -> str:
     """The key above the panels. Entries named at the line's end are hidden where that shows."""
     items = "".join(
         f"<li{' class=' + chr(34) + 'key-direct' + chr(34) if entry.direct else ''}>"
-        f"{swatch(entry.style)} {escape(entry.text)}</li>"
+        f"{swatch(entry.style, entry.cloud)} {escape(entry.text)}</li>"
         for entry in entries
     )
     hidden = " key-direct" if all(entry.direct for entry in entries) else ""
     return f'<ul class="figure-key{hidden}">{items}</ul>'
 
 
-def swatch(style: Style) -> str:
-    """A short piece of a line with its dash and marker, as an inline picture."""
+def swatch(style: Style, cloud: bool = False) -> str:
+    """A short piece of a line with its dash and marker, or a marker alone, as an inline picture."""
     marks = {
         "circle": '<circle cx="16" cy="6" r="3.4"',
         "square": '<rect x="12.8" y="2.8" width="6.4" height="6.4"',
         "diamond": '<path d="M16 1.6 20.4 6 16 10.4 11.6 6z"',
+        "triangle": '<path d="M16 1.6 20.6 9.6 11.4 9.6z"',
+        "cross": '<path d="M12.4 2.4 19.6 9.6M19.6 2.4 12.4 9.6"',
         "none": "",
     }
     mark = marks[style.marker]
@@ -80,9 +82,13 @@ def swatch(style: Style) -> str:
         fill = "none" if style.hollow else style.colour
         mark += f' fill="{fill}" stroke="{style.colour}" stroke-width="1.2"/>'
     dash = f' stroke-dasharray="{style.dash.replace("px", "")}"' if style.dash else ""
+    stroke = (
+        ""
+        if cloud
+        else f'<path d="M0 6H32" fill="none" stroke="{style.colour}"{dash} '
+        f'stroke-width="{style.width}"/>'
+    )
     return (
         '<svg class="figure-swatch" width="32" height="12" viewBox="0 0 32 12" aria-hidden="true">'
-        f'<path d="M0 6H32" fill="none" stroke="{style.colour}"{dash} '
-        f'stroke-width="{style.width}"/>'
-        f"{mark}</svg>"
+        f"{stroke}{mark}</svg>"
     )

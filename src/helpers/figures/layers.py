@@ -21,6 +21,8 @@ COLUMNS = ("sublayer", "layer", "layers", "space", "mean", "low", "high", "n")
 SUBLAYERS = {"attention": "Attention", "mlp": "MLP"}
 DEPTH = "relative depth (0 = first, 1 = last layer)"
 COSINE = "cosine similarity, dense to pruned (1 = unchanged)"
+VARIANCE = "Var(Δz) in squared logits"
+MAGNITUDE = "‖Δ⊥‖ / ‖state‖ (0 = direction unchanged)"
 
 
 def layer_profile(
@@ -75,6 +77,90 @@ def category_profile(
     """One space, one mean line for each category of prompts (column `category`)."""
     data = _prepared(frame, "category")
     return _variants(data, "category", space, name, title, caption, provenance, alt)
+
+
+def magnitude_profile(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+    y_label: str = MAGNITUDE,
+) -> FigureOutput:
+    """A positive quantity of each space at every layer, on a logarithmic scale: mean lines with
+    min–max bands. Columns as `COLUMNS`; spaces that are not in `frame` are left out."""
+    data = _prepared(frame)
+
+    def lines(rows: pd.DataFrame) -> list[Line]:
+        parts = ((space, rows[rows["space"] == space]) for space in SPACES)
+        return [_line(part, space, space) for space, part in parts if len(part)]
+
+    panels = [
+        Panel(
+            title=SUBLAYERS[key],
+            lines=lines(data[data["sublayer"] == key]),
+            x_label=DEPTH,
+            y_label=y_label,
+            x_range=(-0.02, 1.02),
+            y_scale="log",
+        )
+        for key in SUBLAYERS
+        if (data["sublayer"] == key).any()
+    ]
+    return FigureOutput(
+        Figure(
+            name=name,
+            title=title,
+            caption=caption,
+            alt=describe(panels),
+            panels=panels,
+            data=data,
+            provenance=provenance,
+        )
+    )
+
+
+def variance_profile(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+    y_label: str = VARIANCE,
+) -> FigureOutput:
+    """Several positive quantities at every layer (column `series`), on a logarithmic scale."""
+    data = _prepared(frame, "series")
+    names = list(dict.fromkeys(data["series"]))
+    styles = dict(zip(names, ramp("probability", len(names)), strict=True))
+    panels = [
+        Panel(
+            title=SUBLAYERS[key],
+            lines=[
+                _line(part, styles[each], each, band=False)
+                for each in names
+                if len(part := data[(data["sublayer"] == key) & (data["series"] == each)])
+            ],
+            x_label=DEPTH,
+            y_label=y_label,
+            x_range=(-0.02, 1.02),
+            y_scale="log",
+        )
+        for key in SUBLAYERS
+        if (data["sublayer"] == key).any()
+    ]
+    return FigureOutput(
+        Figure(
+            name=name,
+            title=title,
+            caption=caption,
+            alt=describe(panels),
+            panels=panels,
+            data=data,
+            provenance=provenance,
+        )
+    )
 
 
 def importance_profile(

@@ -8,6 +8,7 @@ bytes. One unit of the picture is one pixel at its natural width.
 from __future__ import annotations
 
 import io
+import math
 import re
 from html import escape
 from typing import Any
@@ -15,11 +16,20 @@ from typing import Any
 import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
-from helpers.figures.labels import PANEL_HEIGHT, end_labels, label_room, titled_axes
+from helpers.figures.callouts import callouts
+from helpers.figures.labels import (
+    PANEL_HEIGHT,
+    end_labels,
+    label_room,
+    tick_room,
+    ticks_of,
+    titled_axes,
+)
+from helpers.figures.scales import Tick
 from helpers.figures.specification import Figure, Line, Panel
-from helpers.figures.style import BAND_OPACITY
+from helpers.figures.style import BAND_OPACITY, CLOUD_OPACITY
 
 WIDTH = 540.0
 HEADER, TICKS, AXIS_TITLE = 44.0, 24.0, 24.0
@@ -28,7 +38,14 @@ TEXT = 13.0
 
 _INK = "#010203"  # stands for currentColor while matplotlib draws
 _GRID = (0.5, 0.5, 0.5, 0.28)
-_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "none": ""}
+_MARKERS = {
+    "circle": "o",
+    "square": "s",
+    "diamond": "D",
+    "triangle": "^",
+    "cross": "x",
+    "none": "",
+}
 
 
 def svg(figure: Figure) -> str:
@@ -53,36 +70,43 @@ def svg(figure: Figure) -> str:
 def _draw(figure: Figure) -> Canvas:
     titled = titled_axes(figure)
     height = sum(HEADER + PANEL_HEIGHT + TICKS + AXIS_TITLE * title for title in titled)
-    right = label_room(figure, 7.0)
+    left, right = tick_room(figure, LEFT, 7.6), label_room(figure, 7.0)
     canvas = Canvas(figsize=(WIDTH / 72, height / 72), dpi=72)
     top = height
     for panel, title in zip(figure.panels, titled, strict=True):
         lower = top - HEADER - PANEL_HEIGHT
-        box = (LEFT / WIDTH, lower / height, (WIDTH - LEFT - right) / WIDTH, PANEL_HEIGHT / height)
-        _panel(canvas.add_axes(box), figure, panel, title)
+        box = (left / WIDTH, lower / height, (WIDTH - left - right) / WIDTH, PANEL_HEIGHT / height)
+        _panel(canvas.add_axes(box), figure, panel, title, left)
         top = lower - TICKS - AXIS_TITLE * title
     return canvas
 
 
-def _panel(axes: Any, figure: Figure, panel: Panel, titled: bool) -> None:
+def _panel(axes: Any, figure: Figure, panel: Panel, titled: bool, left: float) -> None:
+    axes.set_xscale(panel.x_scale)
+    axes.set_yscale(panel.y_scale)
     axes.set_xlim(figure.x_range(panel))
     axes.set_ylim(figure.y_range(panel))
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+    x_ticks, y_ticks = ticks_of(figure, panel)
+    _ticks(axes.xaxis, x_ticks, 5)
+    _ticks(axes.yaxis, y_ticks, 6)
     axes.tick_params(colors=_INK, length=0, labelsize=TEXT - 1)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(_GRID)
+    for guide, look in panel.guides():
+        dashes = [length / look.width for length in look.dashes]
+        style = (0, dashes) if dashes else "-"
+        axes.plot(guide.x, guide.y, color=look.colour, linewidth=look.width, linestyle=style)
     ordered = sorted(panel.lines, key=lambda line: not line.reported)
     for line in ordered:
         _line(axes, line)
     heading: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     heading |= {"color": _INK, "annotation_clip": False}
-    axes.annotate(panel.title, (0, 1), (-LEFT, 24), fontweight="bold", **heading)
-    axes.annotate(panel.y_label, (0, 1), (-LEFT, 8), **heading)
+    axes.annotate(panel.title, (0, 1), (-left, 24), fontweight="bold", **heading)
+    axes.annotate(panel.y_label, (0, 1), (-left, 8), **heading)
     if titled:
         axes.set_xlabel(panel.x_label, color=_INK, labelpad=5)
     for label in end_labels(figure, panel):
@@ -91,10 +115,34 @@ def _panel(axes: Any, figure: Figure, panel: Panel, titled: bool) -> None:
         place = (label.x, label.y)
         axes.annotate(label.style.glyph, place, (5, 0), color=label.style.colour, **beside)
         axes.annotate(label.text, place, (20, 0), color=_INK, **beside)
+    for call in callouts(figure, panel):
+        axes.annotate(
+            call.text,
+            (call.x, call.y),
+            (call.right, call.up),
+            textcoords="offset points",
+            color=_INK,
+            fontsize=TEXT - 1,
+            ha="left" if call.right > 0 else "right",
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": call.style.colour, "linewidth": 0.9},
+        )
+
+
+def _ticks(axis: Any, marks: list[Tick], most: int) -> None:
+    if marks:
+        axis.set_major_locator(FixedLocator([value for value, _ in marks]))
+        axis.set_major_formatter(FixedFormatter([text for _, text in marks]))
+        axis.set_minor_locator(NullLocator())
+    else:
+        axis.set_major_locator(MaxNLocator(most))
 
 
 def _line(axes: Any, line: Line) -> None:
     look = line.look
+    if line.mode == "points":
+        _cloud(axes, line)
+        return
     if line.banded:
         axes.fill_between(
             line.x, line.low, line.high, color=look.colour, alpha=BAND_OPACITY, linewidth=0
@@ -108,11 +156,48 @@ def _line(axes: Any, line: Line) -> None:
         linestyle=(0, dashes) if dashes else "-",
         dash_capstyle="butt",
         marker=_MARKERS[look.marker],
-        markersize=4.0 if look.marker == "diamond" else 4.6,
-        markeredgewidth=0.9,
+        markersize=_size(line),
+        markeredgewidth=1.2 if look.size else 0.9,
         markerfacecolor="none" if look.hollow else look.colour,
+        markevery=_every(axes, line),
         clip_on=True,
     )
+
+
+def _cloud(axes: Any, line: Line) -> None:
+    """Markers without a line; those that are called out stand out."""
+    look = line.look
+    called = line.calls or ("",) * len(line.x)
+    for strong in (False, True):
+        chosen = [bool(text) == strong for text in called]
+        if any(chosen):
+            axes.plot(
+                [x for x, taken in zip(line.x, chosen, strict=True) if taken],
+                [y for y, taken in zip(line.mean, chosen, strict=True) if taken],
+                color=look.colour,
+                linestyle="",
+                marker=_MARKERS[look.marker],
+                markersize=_size(line),
+                markeredgewidth=0.9,
+                markerfacecolor="none" if look.hollow else look.colour,
+                alpha=1.0 if strong else CLOUD_OPACITY,
+            )
+
+
+def _size(line: Line) -> float:
+    """Marker size in pixels of the picture; a diamond is wider than it says."""
+    look = line.look
+    if look.size:
+        return look.size * (0.7 if look.marker == "diamond" else 0.8)
+    return 4.0 if look.marker == "diamond" else 4.6
+
+
+def _every(axes: Any, line: Line) -> tuple[int, int] | None:
+    """Which points of a long line carry a marker; lines of one panel take turns."""
+    if line.markers <= 0:
+        return None
+    step = math.ceil(len(line.x) / line.markers)
+    return (len(axes.lines) * step // 3 % step, step)
 
 
 def _inline(document: str, figure: Figure) -> str:

@@ -15,13 +15,17 @@ class Style:
     """How one line is drawn, in terms that both renderers understand.
 
     `colour` is `#rrggbb`. `dash` is a pattern in pixels of the page ("" for solid). `marker` is
-    `circle`, `square`, `diamond` or `none`. `thin` and `hollow` mark what others reported.
+    `circle`, `square`, `diamond`, `triangle`, `cross` or `none`. `thin` lines have hollow markers:
+    what others reported, and estimates. `stroke` and `size` (of the marker) replace the usual
+    widths in pixels unless they are 0.
     """
 
     colour: str
     marker: str
     dash: str = ""
     thin: bool = False
+    stroke: float = 0.0
+    size: float = 0.0
 
     @property
     def hollow(self) -> bool:
@@ -31,7 +35,12 @@ class Style:
     @property
     def width(self) -> float:
         """Line width in pixels."""
-        return 1.1 if self.thin else 2.4
+        return self.stroke or (1.1 if self.thin else 2.4)
+
+    @property
+    def marker_size(self) -> float:
+        """Width of a marker in pixels."""
+        return self.size or (5.0 if self.hollow else 6.0)
 
     @property
     def glyph(self) -> str:
@@ -53,6 +62,8 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "circle": ("●", "○"),
     "square": ("■", "□"),
     "diamond": ("◆", "◇"),
+    "triangle": ("▲", "△"),
+    "cross": ("✕", "✕"),
     "none": ("━", "─"),
 }
 
@@ -66,7 +77,16 @@ STYLES: dict[str, Style] = {
 }
 
 BAND_OPACITY = 0.17
+CLOUD_OPACITY = 0.55
 GRID_COLOUR = "rgba(128,128,128,0.28)"
+
+# marker (that of the space, if empty), dash and marker size of what is not measured
+_ESTIMATES: dict[str, tuple[str, str, float]] = {
+    "theorem": ("", "10px,3px,2px,3px", 10.0),
+    "bounded": ("triangle", "5px,2px,1px,2px", 9.0),
+    "exact": ("cross", "", 9.0),
+}
+QUANTITIES = ("measured", *_ESTIMATES, "reported")
 
 _NEUTRAL = "#767676"
 _RAMP_DASHES = ("", "9px,3px", "2px,3px", "9px,3px,2px,3px", "5px,2px", "14px,4px")
@@ -86,6 +106,27 @@ def style_of(name: str) -> Style:
 def reported(style: Style) -> Style:
     """The same hue and dash, thin with hollow markers: what the paper printed."""
     return replace(style, thin=True)
+
+
+def quantity_style(space: str, quantity: str) -> Style:
+    """How a kind of number is drawn in a space; truth and estimate differ without colour too.
+
+    `measured` is the space's own full style. An estimate keeps the hue, on a thinner line with
+    another dash and another marker, large enough to be seen around the measured one.
+
+    >>> quantity_style("logit", "theorem").width < quantity_style("logit", "measured").width
+    True
+    """
+    base = style_of(space)
+    if quantity == "measured":
+        return base
+    if quantity == "reported":
+        return reported(base)
+    if quantity not in _ESTIMATES:
+        raise ValueError(f"unknown quantity {quantity!r}: use one of {', '.join(QUANTITIES)}")
+    marker, dash, size = _ESTIMATES[quantity]
+    marker = marker or (base.marker if base.marker != "none" else "circle")
+    return Style(base.colour, marker, dash, thin=True, stroke=1.5, size=size)
 
 
 def ramp(space: str, count: int) -> list[Style]:

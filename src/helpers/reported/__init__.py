@@ -38,13 +38,20 @@ def figure_4() -> pd.DataFrame:
 
 
 @cache
-def figure_6a() -> pd.DataFrame:
-    """True 1 − cos in the probability space at attention layer 12, T = 1, by decode step.
+def figure_6() -> pd.DataFrame:
+    """Truth and estimate at attention layer 12, T = 1, by decode step, as the paper drew them.
 
-    Columns ``step`` and ``angular``, read back from the vector drawing of Figure 6(a).
+    Columns ``step``, ``metric`` (``angular``: 1 − cos in the probability space, Figure 6(a);
+    ``kl``: KL in nats, Figure 6(b)), ``quantity`` (``measured`` or ``theorem``) and ``value``.
     """
-    with resources.files("helpers.reported").joinpath("figure6a.csv").open() as file:
+    with resources.files("helpers.reported").joinpath("figure6.csv").open() as file:
         return pd.read_csv(file)
+
+
+def figure_6a() -> pd.DataFrame:
+    """True 1 − cos of Figure 6(a): columns ``step`` and ``angular``."""
+    drawn = figure_6().query("metric == 'angular' and quantity == 'measured'")
+    return drawn.rename(columns={"value": "angular"})[["step", "angular"]].reset_index(drop=True)
 
 
 def figure_4_from_6a() -> pd.DataFrame:

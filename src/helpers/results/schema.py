@@ -71,7 +71,9 @@ DEVIATIONS = (
         TEXT,
         "cosine; angular (1 − cosine); parallel (h·Δ/‖h‖², negative where pruning shortens) and "
         "orthogonal (‖Δ⊥‖/‖h‖), both relative to dense or, with _from_pruned, to pruned; kl is "
-        "KL(dense‖pruned) in nats, kl_reversed KL(pruned‖dense)",
+        "KL(dense‖pruned) in nats, kl_reversed KL(pruned‖dense); variance_p, variance_r and "
+        "variance_uniform are variances of Δz, in squared logits, under p, under r ∝ p² and with "
+        "equal weights; agreement is 1 where the likeliest token is the same and 0 where it is not",
     ),
     Column(
         "quantity",
@@ -162,12 +164,170 @@ WEIGHTS = (
     Column("value", pa.float64(), "the number"),
 )
 
+READOUTS = (
+    RUN,
+    MODEL,
+    METHOD,
+    TARGET,
+    AMOUNT,
+    Column(
+        "stage",
+        TEXT,
+        "where on the way of one sentence through the model the number is read; comparison: "
+        "dense and pruned side by side",
+        (
+            *("token", "state", "lens", "output", "comparison"),
+            *("retrieval", "multiple_choice", "generation"),
+        ),
+    ),
+    Column(
+        "layer",
+        pa.int32(),
+        "layers that the state has passed, 0 for the token embedding; -1 "
+        "where the number is of no single layer",
+    ),
+    Column(
+        "form",
+        TEXT,
+        "how it is read: raw or normed (lens); last or mean (pooling of a text's states); letters "
+        "or words after a list of options, or words after the sentence; empty if there is one way",
+    ),
+    Column("position", pa.int32(), "place in a text, or rank by probability, from 0; -1 for none"),
+    Column("item", TEXT, "token, document, option, space or text that the number belongs to"),
+    Column(
+        "metric",
+        TEXT,
+        "id of a token; norm of a state; cosine_to_previous layer's state; probability, "
+        "log_probability (natural logarithm); entropy in nats; probability_of_next: of the token "
+        "that the model gives out; cosine; mass: probability of all options together; length in "
+        "tokens",
+    ),
+    Column("value", pa.float64(), "the number"),
+)
+
+LOGITS = (
+    RUN,
+    MODEL,
+    Column("prompt", TEXT, "id of the prompt"),
+    Column("layer", pa.int32(), "layer, from 0"),
+    Column("sublayer", TEXT, "which part of the layer", ("attention", "mlp", "block", "model")),
+    Column(
+        "lens",
+        TEXT,
+        "raw: the head reads the residual stream as it is; normed: after the final norm",
+        ("raw", "normed"),
+    ),
+    Column("token", pa.int32(), "token, by its number in the vocabulary"),
+    Column("text", pa.string(), "text of the token"),
+    Column("z", pa.float64(), "the token's logit, dense"),
+    Column("delta", pa.float64(), "change of that logit, pruned minus dense"),
+)
+
+NOISE = (
+    RUN,
+    MODEL,
+    Column(
+        "condition",
+        TEXT,
+        "how the same model read the same tokens: reference (float32, one text at a time, one "
+        "pass), again, batch (all texts, padded on the left), cached (token by token), "
+        "one_thread, bfloat16, float16, projection (the reference's states, projected in "
+        "float64), float64 (throughout)",
+    ),
+    Column(
+        "quantity",
+        TEXT,
+        "noise: a state against the reference's; effect: the state with a sublayer against the "
+        "state without it, in place, both as the condition holds them",
+        ("noise", "effect"),
+    ),
+    Column("prompt", TEXT, "id of the prompt"),
+    Column("step", pa.int32(), "decoding step; 0 is the last position of the prompt"),
+    Column("layer", pa.int32(), "layer, from 0; -1 for the model's output"),
+    Column(
+        "sublayer",
+        TEXT,
+        "the sublayer behind which the state stands",
+        ("attention", "mlp", "model"),
+    ),
+    Column("space", TEXT, "where states are compared", ("embedding", "logit", "probability")),
+    Column(
+        "lens",
+        TEXT,
+        "raw: the head reads the residual stream as it is; normed: after the final norm",
+        ("raw", "normed"),
+    ),
+    Column(
+        "metric",
+        TEXT,
+        "angular (1 − cosine), orthogonal (‖Δ⊥‖/‖h‖), kl (nats), top1 (1 where the likeliest "
+        "token differs, else 0)",
+        ("angular", "orthogonal", "kl", "top1"),
+    ),
+    Column("value", pa.float64(), "the number"),
+)
+
+DIMENSIONS = (
+    RUN,
+    MODEL,
+    Column("prompt", TEXT, "id of the prompt"),
+    Column("step", pa.int32(), "decoding step; 0 is the last position of the prompt"),
+    Column("layer", pa.int32(), "layer, from 0"),
+    Column(
+        "sublayer", TEXT, "the sublayer that is removed, in place", ("attention", "mlp", "block")
+    ),
+    Column(
+        "lens",
+        TEXT,
+        "raw: the residual stream as it is; normed: after the final norm",
+        ("raw", "normed"),
+    ),
+    Column(
+        "family",
+        TEXT,
+        "what reads the state: rows of the head (vocabulary), or random Gaussian rows of the "
+        "same mean squared length (projection)",
+        ("vocabulary", "projection"),
+    ),
+    Column("width", pa.int32(), "number of outputs; 0 for the limit of infinitely many"),
+    Column("draw", pa.int32(), "which repetition of the random choice, from 0"),
+    Column(
+        "readout",
+        TEXT,
+        "linear: the outputs as they are; softmax: at the run's temperature; unit: softmax of the "
+        "outputs divided by their own standard deviation",
+        ("linear", "softmax", "unit"),
+    ),
+    Column("centred", pa.bool_(), "whether the mean output was subtracted first"),
+    Column(
+        "temperature", pa.float64(), "temperature of the softmax; missing outside it", nullable=True
+    ),
+    Column(
+        "metric",
+        TEXT,
+        "angular (1 − cosine); kl (nats); agreement (1 where the largest output is the same, else "
+        "0); spread (standard deviation of the dense outputs); effective (1/Σp², dense)",
+        ("angular", "kl", "agreement", "spread", "effective"),
+    ),
+    Column(
+        "quantity",
+        TEXT,
+        "measured, or the closed form that random rows lead to",
+        ("measured", "limit"),
+    ),
+    Column("value", pa.float64(), "the number"),
+)
+
 SCHEMAS: dict[str, tuple[Column, ...]] = {
+    "noise": NOISE,
     "deviations": DEVIATIONS,
     "scores": SCORES,
     "texts": TEXTS,
     "prunings": PRUNINGS,
     "weights": WEIGHTS,
+    "logits": LOGITS,
+    "readouts": READOUTS,
+    "dimensions": DIMENSIONS,
 }
 
 
