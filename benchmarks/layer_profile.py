@@ -42,10 +42,10 @@ def benchmarks() -> Iterator[Result]:
                     plain_metrics(weight, lens[pair.dense], lens[pair.pruned])
 
     def bare_products(steps: int = STEPS, layers: int = len(decoder.layers)) -> None:
-        product = torch.empty(2 * layers + 1, len(weight))
+        product = torch.empty(2 * (2 * layers + 1), len(weight))
         for chain in chains[:steps]:
-            for _lens in range(2):
-                torch.mm(chain[: 2 * layers + 1], weight.T, out=product)
+            states = chain[: 2 * layers + 1]
+            torch.mm(torch.cat([states, decoder.final_norm(states)]), weight.T, out=product)
 
     def whole() -> None:
         for states in states_of_steps(loaded, MANY_STEPS):

@@ -262,11 +262,38 @@ def test_factors_of_a_known_table():
     assert (one.value, one.low, one.high) == pytest.approx((2, 2, 2))
     assert found.by_width("raw", "projection", "softmax").value == pytest.approx(1.5)
     assert found.by_width("raw", "projection", "linear").value == pytest.approx(1)
+    kept = found.mean("raw", "vocabulary", dimensions.AS_IS, 16).value
+    assert kept == pytest.approx(found.mean("raw", "vocabulary", "linear", 16).value / 2)
     table = made_up(6, 1.5)
     rows = table[table["readout"].eq("unit") & table["lens"].eq("raw")]
     mean = found.mean("raw", "vocabulary", "unit", 64)
     assert mean.value == pytest.approx(rows.groupby("prompt")["value"].mean().mean())
     assert mean.low < mean.value < mean.high
+
+
+def test_counts_of_sublayers(measured):
+    """Against a loop over sublayers, prompts and rows."""
+    table = measured.table("dimensions")
+    counts = dimension_tables.count_table(table, "raw").set_index("compared")
+    text = {name: table[name].astype(str) for name in ("prompt", "sublayer")}
+    rows = table.assign(**text)
+    rows = rows[rows["lens"].eq("raw") & rows["family"].eq("vocabulary")]
+    rows = rows[rows["metric"].eq("angular")]
+
+    def mean(readout, width, place):
+        kept = rows[rows["readout"].eq(readout) & rows["width"].eq(width)]
+        kept = kept[kept["centred"].eq(readout == "linear")]
+        kept = kept[kept["sublayer"].eq(place[0]) & kept["layer"].eq(place[1])]
+        assert set(kept["prompt"]) == {"MC2", "Gen4"}
+        return np.mean([part["value"].mean() for _, part in kept.groupby("prompt")])
+
+    places = [(kind, layer) for kind in ("attention", "mlp") for layer in range(LAYERS)]
+    above = sum(mean("softmax", 300, place) > mean("softmax", 16, place) for place in places)
+    name = "300 outputs over 16, softmax"
+    assert counts.loc[name, "random vocabulary"] == f"{above} of {2 * LAYERS}"
+    above = sum(mean("softmax", 16, place) > mean("linear", 16, place) for place in places)
+    name = "softmax over linear, 16 outputs"
+    assert counts.loc[name, "random vocabulary"] == f"{above} of {2 * LAYERS}"
 
 
 @pytest.mark.parametrize(
@@ -311,6 +338,8 @@ def test_figure_draws_every_series_with_its_levels(measured):
     for panel in panels:
         assert [line.label for line in panel.lines] == list(dimensions.READOUTS.values())
         assert {guide.label: guide.y[0] for guide in panel.references} == levels[panel.title]
+        low, high = output.figure.y_range(panel)
+        assert all(low < height < high for height in levels[panel.title].values())
         for line in panel.lines:
             assert list(line.x) == [16, 64, 256, VOCABULARY]
     with pytest.raises(ValueError, match="unknown series"):

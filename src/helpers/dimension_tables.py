@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.claims import verdict
-from helpers.dimensions import FAMILIES, READOUTS, Widths
+from helpers.dimensions import AS_IS, FAMILIES, READOUTS, Widths, sublayer_means
 from helpers.estimates import CLOSE
 from helpers.reach import Estimate
 
@@ -13,7 +13,7 @@ def factor_table(found: Widths, lens: str) -> pd.DataFrame:
     """What multiplies 1 − cos when one thing changes and the others are held fixed."""
     first, last = found.widths[0], found.widths[-1]
     rows: list[dict[str, str]] = []
-    for readout, words in READOUTS.items():
+    for readout, words in ({AS_IS: AS_IS} | READOUTS).items():
         rows.append(
             {"changed": f"outputs, {first} to {last:,}", "held fixed": words}
             | {
@@ -36,6 +36,29 @@ def factor_table(found: Widths, lens: str) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def count_table(table: pd.DataFrame, lens: str) -> pd.DataFrame:
+    """In how many sublayers does the mean 1 − cos rise when one thing changes?"""
+    means = sublayer_means(table, lens)
+    widths = means.columns.get_level_values("width")
+    first, last = int(widths.min()), int(widths.max())
+    compared = {
+        f"{last:,} outputs over {first}, linear": (("linear", last), ("linear", first)),
+        f"{last:,} outputs over {first}, softmax": (("softmax", last), ("softmax", first)),
+        f"softmax over linear, {first} outputs": (("softmax", first), ("linear", first)),
+        f"softmax over linear, {last:,} outputs": (("softmax", last), ("linear", last)),
+    }
+    return pd.DataFrame(
+        [
+            {"compared": words}
+            | {
+                label: f"{(means[family, *after] > means[family, *before]).sum()} of {len(means)}"
+                for family, label in FAMILIES.items()
+            }
+            for words, (after, before) in compared.items()
+        ]
+    )
 
 
 def spread_table(found: Widths) -> pd.DataFrame:

@@ -20,6 +20,7 @@ READOUTS = {
     "unit": "softmax at unit spread",
     "softmax": "softmax",
 }
+AS_IS = "linear, offset kept"  # without subtracting the mean output
 LIMIT = 0  # the width that stands for infinitely many outputs
 MIDDLE = (0.05, 0.95)  # nine in ten single readouts
 CHANCE = 20_000  # draws
@@ -65,7 +66,8 @@ class Widths:
         """Samples (1 + R,) of one cell. Angles of the linear readout are centred, since the
         softmax does not see what all outputs share."""
         centred = readout == "linear" and metric in ("angular", "spread")
-        found: np.ndarray = self.samples[lens, family, readout, centred, metric, width].to_numpy()
+        name = "linear" if readout == AS_IS else readout
+        found: np.ndarray = self.samples[lens, family, name, centred, metric, width].to_numpy()
         return found
 
     def estimate(self, samples: np.ndarray) -> Estimate:
@@ -133,9 +135,23 @@ def levels(found: Widths, family: str) -> dict[str, dict[str, float]]:
         heights = {"the states": found.mean(lens, "projection", "linear", LIMIT).value}
         if family == "projection":
             endless = found.mean(lens, "projection", "softmax", LIMIT).value
-            heights["softmax, no end"] = endless
+            heights["softmax, limit"] = endless
         named[f"{lens.capitalize()} lens"] = heights
     return named
+
+
+def sublayer_means(table: pd.DataFrame, lens: str) -> pd.DataFrame:
+    """Mean 1 − cos of every sublayer, averaged within each prompt first: one row per sublayer and
+    layer, columns family, readout (linear: centred) and width."""
+    rows = table[
+        table["lens"].eq(lens)
+        & table["metric"].eq("angular")
+        & table["quantity"].eq("measured")
+        & table["centred"].eq(table["readout"].eq("linear"))
+    ]
+    keys = ["family", "readout", "width", "sublayer", "layer", "prompt"]
+    means = rows.groupby(keys, observed=True)["value"].mean()
+    return means.groupby(keys[:-1], observed=True).mean().unstack(keys[:3])
 
 
 def concentration(table: pd.DataFrame, lens: str) -> pd.DataFrame:

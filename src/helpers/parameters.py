@@ -108,7 +108,11 @@ class RunParameters(BaseModel):
         16, "windows of held-out text that perplexity is taken on", "1 to 4096", ge=1, le=4096
     )
     repeats: int = parameter(
-        1, "how often to repeat what is drawn at random, each time with the next seed", "1 to 100", ge=1, le=100
+        1,
+        "how often to repeat what is drawn at random, each time with the next seed",
+        "1 to 100",
+        ge=1,
+        le=100,
     )
     seed: int = parameter(0, "seed of everything random", "0 to 4294967295", ge=0, lt=2**32)
     profile: str = parameter(

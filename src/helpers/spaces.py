@@ -14,6 +14,7 @@ from helpers.capture import Pair, States
 from helpers.models.head import Head
 
 BLOCK = 4096  # logits per row and pass: the float64 working set stays in a core's cache
+NEGLIGIBLE = -80.0  # exp of less is subnormal in float32: many times slower, and adds nothing
 
 Metrics = dict[str, Tensor]
 
@@ -159,7 +160,8 @@ def _log_normalizer(z: Tensor, temperature: float) -> Tensor:
     top = z.amax(-1, keepdim=True)
     mass = z.new_zeros(len(z), 1)
     for block in z.split(BLOCK, dim=-1):
-        mass += (block - top).div_(temperature).exp_().sum(-1, keepdim=True)
+        scaled = (block - top).div_(temperature).clamp_(min=NEGLIGIBLE)
+        mass += scaled.exp_().sum(-1, keepdim=True)
     return top.double() / temperature + mass.double().log()
 
 
@@ -172,11 +174,15 @@ class Space:
     centred: bool = False
 
 
+LENSES = ("raw", "normed")
+
+
 class Comparison:
     """Compares captured states in the three spaces, one chain of states at a time.
 
-    A chain is all states of one sequence at one position; it is projected in one matrix product
-    into a buffer (S, V) that every chain reuses, so memory does not grow with steps or prompts.
+    A chain is all states of one sequence at one position; through both lenses it is projected in
+    one matrix product into a buffer (2S, V) that every chain reuses, so memory does not grow with
+    steps or prompts.
     """
 
     def __init__(self, head: Head, final_norm: torch.nn.Module, temperature: float) -> None:
@@ -189,18 +195,20 @@ class Comparison:
         residual stream as it is, ``normed`` after the final norm."""
         index = PairIndex.of(pairs, states)
         found: dict[Space, Metrics] = {}
-        normed = self.final_norm(states).to(states.device)
-        for lens, seen in (("raw", states), ("normed", normed)):
-            found |= self._one_lens(lens, seen, index)
+        both = torch.cat([states, self.final_norm(states).to(states.device)])
+        logits = self.head.logits(both, out=self._reusable(len(both), both.device))
+        for lens, seen, z in zip(LENSES, both.chunk(2), logits.chunk(2), strict=True):
+            found |= self._one_lens(lens, seen, z, index)
         return found
 
     def compare(self, states: States, row: int, position: int = 0) -> dict[Space, Metrics]:
         """:meth:`chain` for sequence ``row`` and captured position of :class:`States`."""
         return self.chain(states.tensor[:, row, position], states.pairs)
 
-    def _one_lens(self, lens: str, seen: Tensor, index: PairIndex) -> dict[Space, Metrics]:
+    def _one_lens(
+        self, lens: str, seen: Tensor, z: Tensor, index: PairIndex
+    ) -> dict[Space, Metrics]:
         dense, pruned = seen[index.dense], seen[index.pruned]
-        z = self.head.logits(seen, out=self._reusable(len(seen), seen.device))
         found = {Space("embedding", lens): _both_bases(vector_products(dense, pruned))}
         if self.head.linear:
             both = logit_products(dense, pruned, self.head)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
-from helpers.figures.scales import Range
+from helpers.figures.scales import Range, extent
 from helpers.figures.specification import Figure, Line, Panel, Reference
 from helpers.figures.style import Style, quantity_style, style_of
 
@@ -41,13 +41,17 @@ def width_profile(
     """Means with 95% intervals over the number of outputs; `frame` has the columns of `COLUMNS`.
 
     `series` is one of the names in `STYLES`. `levels` gives, for each panel, heights of neutral
-    lines to compare with, by their name.
+    lines to compare with, by their name; without `y_range` the axes reach to them.
     """
     if missing := [column for column in COLUMNS if column not in frame.columns]:
         raise ValueError(f"the table lacks the columns {', '.join(missing)}")
     if unknown := sorted(set(frame["series"]) - set(STYLES)):
         raise ValueError(f"unknown series {unknown[0]!r}: use one of {', '.join(STYLES)}")
     data = frame.loc[:, list(COLUMNS)]
+    if y_range is None and levels:
+        heights = [height for each in levels.values() for height in each.values()]
+        ends = data[["mean", "low", "high"]].to_numpy().ravel().tolist()
+        y_range = extent([], [*ends, *heights], y_scale)
     panels = [
         Panel(
             title=str(panel),
