@@ -14,7 +14,7 @@ from helpers.capture import Pair, capture
 from helpers.decoding import greedy
 from helpers.models import Decoder
 from helpers.models.head import Head
-from helpers.spaces import Comparison, PairIndex, Space, deviation, probability_metrics
+from helpers.spaces import LENSES, Comparison, PairIndex, Space, deviation, probability_metrics
 
 
 def naive_vectors(dense: np.ndarray, pruned: np.ndarray) -> dict[str, float]:
@@ -69,8 +69,10 @@ def test_equals_naive_float64(architecture, temperature):
             for row in step.rows.tolist():
                 found = comparison.compare(states, row)
                 chain = states.tensor[:, row, 0]
-                for lens, seen in (("raw", chain), ("normed", decoder.final_norm(chain))):
-                    z = decoder.head.logits(seen).numpy().astype(np.float64)
+                both = torch.cat([chain, decoder.final_norm(chain)])
+                logits = decoder.head.logits(both).chunk(2)
+                for lens, seen, read in zip(LENSES, both.chunk(2), logits, strict=True):
+                    z = read.numpy().astype(np.float64)
                     h = seen.numpy().astype(np.float64)
                     for number, pair in enumerate(pairs):
                         compare_one(found, lens, number, pair, h, z, temperature)

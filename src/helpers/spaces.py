@@ -195,11 +195,17 @@ class Comparison:
         residual stream as it is, ``normed`` after the final norm."""
         index = PairIndex.of(pairs, states)
         found: dict[Space, Metrics] = {}
-        both = torch.cat([states, self.final_norm(states).to(states.device)])
-        logits = self.head.logits(both, out=self._reusable(len(both), both.device))
-        for lens, seen, z in zip(LENSES, both.chunk(2), logits.chunk(2), strict=True):
+        for lens, (seen, z) in self.lenses(states).items():
             found |= self._one_lens(lens, seen, z, index)
         return found
+
+    @torch.inference_mode()
+    def lenses(self, states: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """What the head reads, (S, d), and its logits, (S, V) float32, through each lens. The
+        logits are overwritten by the next call."""
+        both = torch.cat([states, self.final_norm(states).to(states.device)])
+        logits = self.head.logits(both, out=self._reusable(len(both), both.device))
+        return dict(zip(LENSES, zip(both.chunk(2), logits.chunk(2), strict=True), strict=True))
 
     def compare(self, states: States, row: int, position: int = 0) -> dict[Space, Metrics]:
         """:meth:`chain` for sequence ``row`` and captured position of :class:`States`."""

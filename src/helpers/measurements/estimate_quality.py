@@ -10,7 +10,7 @@ from helpers.measurements.layer_profile import as_array
 from helpers.measurements.walk import IN_PLACE, WRITING, Walk
 from helpers.parameters import RunParameters
 from helpers.results import Measured, measurement
-from helpers.spaces import PairIndex, Space, probability_metrics
+from helpers.spaces import Comparison, PairIndex, Space, probability_metrics
 
 STEPS = 2  # at most: whole vocabularies in float64, once for each formula
 AT_ONCE = 8  # pairs whose logits are held in float64 at a time
@@ -26,13 +26,12 @@ def estimate_quality(parameters: RunParameters, run: str) -> Measured:
     """
     walk = Walk(parameters, min(STEPS, parameters.sweep_steps), "Checking the estimates of")
     decoder, temperature = walk.dense.decoder, parameters.temperature
+    comparison = Comparison(decoder.head, decoder.final_norm, temperature)
     values: list[np.ndarray] = []
     for visit in walk:
         index = PairIndex.of(visit.pairs, visit.states)
-        normed = decoder.final_norm(visit.states).to(visit.states.device)
         found: dict[Kind, Tensor] = {}
-        for lens, seen in (("raw", visit.states), ("normed", normed)):
-            z = decoder.head.logits(seen)
+        for lens, (_, z) in comparison.lenses(visit.states).items():
             space = Space("probability", lens)
             truth = probability_metrics(z, index, temperature)
             found |= {(space, name, "measured"): truth[name] for name in ("angular", "kl")}

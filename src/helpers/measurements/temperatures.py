@@ -8,7 +8,7 @@ from helpers.measurements.layer_profile import as_array
 from helpers.measurements.walk import IN_PLACE, WRITING, Walk
 from helpers.parameters import RunParameters
 from helpers.results import Measured, measurement
-from helpers.spaces import PairIndex, Space, probability_metrics
+from helpers.spaces import Comparison, PairIndex, Space, probability_metrics
 
 TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -23,15 +23,12 @@ def temperatures(parameters: RunParameters, run: str) -> Measured:
     """
     walk = Walk(parameters, parameters.sweep_steps, f"Reading at {len(TEMPERATURES)} temperatures")
     decoder = walk.dense.decoder
+    comparison = Comparison(decoder.head, decoder.final_norm, parameters.temperature)
     values: dict[float, list[np.ndarray]] = {one: [] for one in TEMPERATURES}
     kinds: list[Kind] = []
     for visit in walk:
         index = PairIndex.of(visit.pairs, visit.states)
-        normed = decoder.final_norm(visit.states).to(visit.states.device)
-        logits = {
-            lens: decoder.head.logits(seen)
-            for lens, seen in (("raw", visit.states), ("normed", normed))
-        }
+        logits = {lens: z for lens, (_, z) in comparison.lenses(visit.states).items()}
         for one in TEMPERATURES:
             found = {
                 Space("probability", lens): probability_metrics(z, index, one)
