@@ -152,8 +152,7 @@ def test_contents_lead_to_every_page(browser, address):
             assert any(link.endswith(f"{name}.html") for link in links), name
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 @pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("notebooks/")])
 def test_nothing_is_wider_than_the_screen(browser, address, name, width, scheme):
     with Visit(browser, address, f"{name}.html", width, color_scheme=scheme) as visit:
@@ -165,6 +164,41 @@ def test_nothing_is_wider_than_the_screen(browser, address, name, width, scheme)
         colour = text.evaluate("node => getComputedStyle(node).fill")
         brightness = sum(int(part) for part in colour.strip("rgb()").split(",")[:3]) / 3
         assert (brightness > 140) == (scheme == "dark"), colour
+
+
+def test_panel_answers_to_its_sliders(browser, address):
+    """The panel of the real chapter: keyboard only, words and picture follow."""
+    with Visit(browser, address, "notebooks/06-representation-analysis.html", 390) as visit:
+        page = visit.page
+        page.wait_for_selector(".panel-live:not([hidden])")
+        words = page.locator(".panel-live [aria-live]").first
+        before = words.inner_text()
+        page.locator(".panel-live input[type=range]").first.focus()
+        for _ in range(8):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "before => document.querySelector('.panel-live [aria-live]').innerText !== before",
+            arg=before,
+        )
+        assert visit.complaints == []
+
+
+def test_every_layer_can_be_chosen(browser, address):
+    with Visit(browser, address, "notebooks/i-supplementary.html", 390) as visit:
+        page = visit.page
+        page.wait_for_selector("html.figures-ready")
+        figure = page.locator("#fig-figures-14-19")
+        title = figure.locator(".figure-title")
+        choices = figure.locator("select option").all_inner_texts()
+        seen = set()
+        for choice in (choices[0], choices[-1]):
+            figure.locator("select").select_option(label=choice)
+            seen.add(title.inner_text())
+            layer = choice.rsplit(" ", 1)[-1]
+            assert f"layer {layer}" in title.inner_text()
+        assert len(seen) == 2
+        assert len(choices) >= 8
+        assert visit.complaints == []
 
 
 def test_matrices_are_even_grids(browser, address):

@@ -2,8 +2,10 @@ import re
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -48,6 +50,32 @@ def test_site_is_replaced_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["html"]
     assert [path.name for path in old.iterdir()] == ["index.html"]
     assert (old / "index.html").read_text() == "new"
+
+
+def test_links_between_chapters_follow_the_executed_copies(tmp_path):
+    """In prose and in what cells print; code is folded, and links to elsewhere stay."""
+    source = nbformat.v4.new_notebook()
+    text = "See [Section 5](05-hierarchical-effects.md) and [a page](https://example.org/a.md)."
+    printed = nbformat.v4.new_output("display_data", {"text/markdown": text})
+    source.cells = [
+        nbformat.v4.new_markdown_cell(text),
+        nbformat.v4.new_code_cell("print()", outputs=[printed]),
+    ]
+    nbformat.write(source, tmp_path / "in.ipynb")
+    site_builder.stage_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb")
+    prose, code = nbformat.read(tmp_path / "out.ipynb", 4).cells
+    wanted = text.replace("effects.md", "effects.ipynb")
+    assert prose.source == wanted
+    assert code.outputs[0].data["text/markdown"] == wanted
+    assert "hide-input" in code.metadata.tags
+
+
+def test_front_door_leads_on_and_names_its_icon():
+    page = BeautifulSoup(site_builder.front_door("book/index"), "html.parser")
+    assert page.find("a")["href"] == "book/index.html"
+    assert page.find("meta", {"http-equiv": "refresh"})["content"].endswith("url=book/index.html")
+    icon = page.find("link", rel="icon")["href"]
+    assert (ROOT / "book" / icon).is_file()
 
 
 def test_data_dictionary_explains_every_column():

@@ -1,6 +1,6 @@
 """From the ``deviations`` table to lines over decoding steps, as ``figures.step_series`` draws."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -84,6 +84,17 @@ def by_lens(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.DataFra
         for lens in ("raw", "normed")
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def typical_ranges(frames: Iterable[pd.DataFrame]) -> dict[str, tuple[float, float]]:
+    """For each panel one y range for all frames: from the hundredth of all positive values that is
+    smallest up to the largest, so that a few tiny values do not flatten the rest."""
+    every = pd.concat(list(frames), ignore_index=True)
+    every = every[every["mean"] > 0]
+    return {
+        str(panel): (float(values.quantile(0.01)) / 1.3, float(values.max()) * 1.3)
+        for panel, values in every.groupby("panel", sort=False)["mean"]
+    }
 
 
 def y_labels(found: pd.DataFrame) -> dict[str, str]:

@@ -7,6 +7,7 @@ from helpers.claims import LABELS, Verdict, hierarchy, verdict
 from helpers.estimates import CLOSE, side_by_side
 from helpers.magnitudes import Contrast
 from helpers.results import Measurement
+from helpers.step_frames import DEVIATION_PANELS, step_lines
 
 VARIANCES = {
     "variance_uniform": "equal weights",
@@ -105,6 +106,12 @@ def variance_summary(measured: Measurement, lens: str, seed: int) -> dict[str, C
         rows = rows.assign(layer=place, sublayer="both")
         found[metric] = magnitudes.contrast(rows, "both", False, seed)
     return found
+
+
+def lines_at(measured: Measurement, sublayer: str, layer: int, lens: str) -> pd.DataFrame:
+    """Lines over decoding steps of all panels of Appendix I, at one sublayer."""
+    rows = measured.table("deviations", layer=layer, sublayer=sublayer, lens=lens)
+    return step_lines(rows, DEVIATION_PANELS)
 
 
 def tracking_by_sublayer(measured: Measurement, lens: str) -> Tracked:

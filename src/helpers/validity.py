@@ -58,6 +58,20 @@ def _points(one: Measurement, lens: str, metric: str, space: str, size: str) -> 
     )
 
 
+SMALLEST = 1e-3  # sizes and factors beyond these stand at the edge of the map
+FARTHEST = 30.0
+
+
+def drawn(points: pd.DataFrame, named: str) -> pd.DataFrame:
+    """Points as the map draws them: within its edges, and first and last layers named for the
+    setting ``named`` only, where they are least like the others."""
+    return points.assign(
+        x=points["x"].clip(lower=SMALLEST),
+        y=points["y"].clip(1 / FARTHEST, FARTHEST),
+        called_out=points["called_out"] & (points["series"] == named),
+    )
+
+
 def limits(points: pd.DataFrame) -> pd.DataFrame:
     """In how many sublayers is each estimate typically close? One row per theorem, one column
     per setting; the first and last layer are counted apart in ``ends``."""
@@ -90,6 +104,12 @@ def typically_close(points: pd.DataFrame, panel: str, setting: str) -> str:
     """``51 of 60``: sublayers of a setting whose estimate is typically close."""
     part = points[(points["panel"] == panel) & (points["series"] == setting)]
     return f"{part['y'].between(*CLOSE).sum()} of {len(part)}"
+
+
+def named(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs with the column ``deviation``: ``angle of p, raw``."""
+    words = pairs["metric"].astype(str).map({"angular": "angle of p", "kl": "KL"})
+    return pairs.assign(deviation=words + ", " + pairs["lens"].astype(str))
 
 
 def worst_agreement(deviations: pd.DataFrame) -> float:

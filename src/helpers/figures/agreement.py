@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
-from helpers.figures.specification import Figure, Line, Panel
+from helpers.figures.specification import Line, Panel
 from helpers.figures.style import quantity_style
 from helpers.figures.tracking import AGREEMENT
 
@@ -60,16 +59,13 @@ def agreement(
                         references=(AGREEMENT,),
                     )
                 )
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=data.drop(columns="bin").reset_index(drop=True),
-            provenance=provenance,
-        )
+    return FigureOutput.of(
+        panels,
+        data.drop(columns="bin").reset_index(drop=True),
+        name=name,
+        title=title,
+        caption=caption,
+        provenance=provenance,
     )
 
 

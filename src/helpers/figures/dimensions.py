@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
 from helpers.figures.scales import Range, extent
-from helpers.figures.specification import Figure, Line, Panel, Reference
+from helpers.figures.specification import Line, Panel, Reference
 from helpers.figures.style import Style, quantity_style, style_of
 
 COLUMNS = ("panel", "series", "width", "mean", "low", "high", "n")
@@ -68,16 +67,8 @@ def width_profile(
         )
         for panel, rows in data.groupby("panel", sort=False)
     ]
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=data,
-            provenance=provenance,
-        )
+    return FigureOutput.of(
+        panels, data, name=name, title=title, caption=caption, provenance=provenance
     )
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Self
 
+import pandas as pd
+
+from helpers.figures.alternative import describe
 from helpers.figures.identity import download, line
 from helpers.figures.interactive import payload
 from helpers.figures.labels import KeyEntry, key
-from helpers.figures.specification import Figure
+from helpers.figures.specification import Figure, Panel
 from helpers.figures.static import svg
 from helpers.figures.style import Style
 
@@ -25,6 +28,13 @@ class FigureOutput:
     """A figure that draws itself as the value of a notebook cell."""
 
     figure: Figure
+
+    @classmethod
+    def of(cls, panels: Sequence[Panel], data: pd.DataFrame, alt: str = "", **words: Any) -> Self:
+        """A figure of ``panels`` and the values that they plot; ``words`` are its name, title,
+        caption and provenance. ``alt`` is written from the panels unless given."""
+        alt = alt or describe(panels)
+        return cls(Figure(panels=panels, data=data, alt=alt, **words))
 
     def _repr_html_(self) -> str:
         figure = self.figure

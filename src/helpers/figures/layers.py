@@ -12,9 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
-from helpers.figures.specification import Figure, Line, Panel, cosine_range
+from helpers.figures.specification import Line, Panel, cosine_range
 from helpers.figures.style import SPACES, Style, ramp
 
 COLUMNS = ("sublayer", "layer", "layers", "space", "mean", "low", "high", "n")
@@ -80,124 +79,45 @@ def category_profile(
 
 
 def magnitude_profile(
-    frame: pd.DataFrame,
-    *,
-    name: str,
-    title: str,
-    caption: str,
-    provenance: Mapping[str, Any],
-    y_label: str = MAGNITUDE,
+    frame: pd.DataFrame, *, y_label: str = MAGNITUDE, **words: Any
 ) -> FigureOutput:
     """A positive quantity of each space at every layer, on a logarithmic scale: mean lines with
-    min–max bands. Columns as `COLUMNS`; spaces that are not in `frame` are left out."""
-    data = _prepared(frame)
+    min–max bands. Columns as `COLUMNS`; spaces that are not in `frame` are left out. `words` are
+    the name, title, caption and provenance of the figure."""
 
     def lines(rows: pd.DataFrame) -> list[Line]:
         parts = ((space, rows[rows["space"] == space]) for space in SPACES)
         return [_line(part, space, space) for space, part in parts if len(part)]
 
-    panels = [
-        Panel(
-            title=SUBLAYERS[key],
-            lines=lines(data[data["sublayer"] == key]),
-            x_label=DEPTH,
-            y_label=y_label,
-            x_range=(-0.02, 1.02),
-            y_scale="log",
-        )
-        for key in SUBLAYERS
-        if (data["sublayer"] == key).any()
-    ]
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=data,
-            provenance=provenance,
-        )
-    )
+    return _stacked(_prepared(frame), lines, words, y_label=y_label, y_scale="log")
 
 
-def variance_profile(
-    frame: pd.DataFrame,
-    *,
-    name: str,
-    title: str,
-    caption: str,
-    provenance: Mapping[str, Any],
-    y_label: str = VARIANCE,
-) -> FigureOutput:
+def variance_profile(frame: pd.DataFrame, *, y_label: str = VARIANCE, **words: Any) -> FigureOutput:
     """Several positive quantities at every layer (column `series`), on a logarithmic scale."""
     data = _prepared(frame, "series")
     names = list(dict.fromkeys(data["series"]))
     styles = dict(zip(names, ramp("probability", len(names)), strict=True))
-    panels = [
-        Panel(
-            title=SUBLAYERS[key],
-            lines=[
-                _line(part, styles[each], each, band=False)
-                for each in names
-                if len(part := data[(data["sublayer"] == key) & (data["series"] == each)])
-            ],
-            x_label=DEPTH,
-            y_label=y_label,
-            x_range=(-0.02, 1.02),
-            y_scale="log",
-        )
-        for key in SUBLAYERS
-        if (data["sublayer"] == key).any()
-    ]
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=data,
-            provenance=provenance,
-        )
-    )
+
+    def lines(rows: pd.DataFrame) -> list[Line]:
+        parts = ((each, rows[rows["series"] == each]) for each in names)
+        return [_line(part, styles[each], each, band=False) for each, part in parts if len(part)]
+
+    return _stacked(data, lines, words, y_label=y_label, y_scale="log")
 
 
-def importance_profile(
-    frame: pd.DataFrame,
-    *,
-    name: str,
-    title: str,
-    caption: str,
-    provenance: Mapping[str, Any],
-) -> FigureOutput:
+def importance_profile(frame: pd.DataFrame, **words: Any) -> FigureOutput:
     """How much each sublayer turns the state: mean 1 − cos, with the range over seeds.
 
     `frame` has the columns of `COLUMNS` without `space`.
     """
     data = _prepared(frame.assign(space="embedding"))
-    panels = [
-        Panel(
-            title=SUBLAYERS[key],
-            lines=[_line(data[data["sublayer"] == key], "embedding", "1 − cos")],
-            x_label=DEPTH,
-            y_label="importance, mean 1 − cos (0 = turns nothing)",
-            x_range=(-0.02, 1.02),
-            y_range=(-0.02, max(1.02, float(data["high"].max()) + 0.02)),
-        )
-        for key in SUBLAYERS
-        if (data["sublayer"] == key).any()
-    ]
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=data,
-            provenance=provenance,
-        )
+    highest = max(1.02, float(data["high"].max()) + 0.02)
+    return _stacked(
+        data,
+        lambda rows: [_line(rows, "embedding", "1 − cos")],
+        words,
+        y_label="importance, mean 1 − cos (0 = turns nothing)",
+        y_range=(-0.02, highest),
     )
 
 
@@ -268,31 +188,30 @@ def _figure(
     alt: str | None,
     scope: str = "",
 ) -> FigureOutput:
-    """Attention above MLP, on shared axes; `lines` makes the lines of one panel."""
+    """Cosines of attention above MLP; `lines` makes the lines of one panel."""
     if data.empty:
         raise ValueError(f"figure {name!r} has no rows to draw")
-    drawn = {key: lines(data[data["sublayer"] == key]) for key in SUBLAYERS}
-    values = [value for each in drawn.values() for line in each for value in line.values()]
+    drawn = [line for key in SUBLAYERS for line in lines(data[data["sublayer"] == key])]
+    limits = cosine_range([value for line in drawn for value in line.values()])
+    words = {"name": name, "title": title, "caption": caption, "provenance": provenance}
+    return _stacked(data, lines, words, scope, alt or "", y_label=COSINE, y_range=limits)
+
+
+def _stacked(
+    data: pd.DataFrame,
+    lines: Callable[[pd.DataFrame], list[Line]],
+    words: Mapping[str, Any],
+    scope: str = "",
+    alt: str = "",
+    **axes: Any,
+) -> FigureOutput:
+    """Attention above MLP over relative depth, on shared axes."""
+    drawn = {key: lines(rows) for key in SUBLAYERS if len(rows := data[data["sublayer"] == key])}
     panels = [
         Panel(
-            title=SUBLAYERS[key] + scope,
-            lines=each,
-            x_label=DEPTH,
-            y_label=COSINE,
-            x_range=(-0.02, 1.02),
-            y_range=cosine_range(values),
+            title=SUBLAYERS[key] + scope, lines=each, x_label=DEPTH, x_range=(-0.02, 1.02), **axes
         )
         for key, each in drawn.items()
         if each
     ]
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=alt or describe(panels),
-            panels=panels,
-            data=data,
-            provenance=provenance,
-        )
-    )
+    return FigureOutput.of(panels, data, alt=alt, **words)

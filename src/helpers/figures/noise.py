@@ -11,10 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
 from helpers.figures.layers import DEPTH, SUBLAYERS
-from helpers.figures.specification import Figure, Line, Panel
+from helpers.figures.specification import Line, Panel
 from helpers.figures.style import Style, ramp, style_of
 
 LOWEST = 1e-18  # far below float64's resolution beside 1: what lies there tells nothing
@@ -62,16 +61,8 @@ def noise_profile(
         for key, words in SUBLAYERS.items()
         if len(rows := data[data["sublayer"] == key])
     ]
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=data,
-            provenance=provenance,
-        )
+    return FigureOutput.of(
+        panels, data, name=name, title=title, caption=caption, provenance=provenance
     )
 
 

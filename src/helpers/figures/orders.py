@@ -10,9 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
-from helpers.figures.specification import Figure, Line, Panel, Reference
+from helpers.figures.specification import Line, Panel, Reference
 from helpers.figures.style import quantity_style, ramp
 
 SIZE = "size of Δz, as a share of the state's own"
@@ -126,14 +125,6 @@ def _output(
     caption: str,
     provenance: Mapping[str, Any],
 ) -> FigureOutput:
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=frame,
-            provenance=provenance,
-        )
+    return FigureOutput.of(
+        panels, frame, name=name, title=title, caption=caption, provenance=provenance
     )

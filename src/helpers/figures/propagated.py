@@ -12,10 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
 from helpers.figures.layers import DEPTH, SUBLAYERS
-from helpers.figures.specification import Figure, Line, Panel, Reference
+from helpers.figures.specification import Line, Panel, Reference
 from helpers.figures.style import SPACES
 
 COLUMNS = ("sublayer", "layer", "layers", "here", "there", "ratio", "low", "high", "n")
@@ -119,14 +118,6 @@ def _figure(
         rows = data[data["sublayer"] == key]
         lines = [line(rows[rows["space"] == space], space) for space in SPACES]
         panels.append(Panel(title=words, lines=lines, **options))
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=data,
-            provenance=provenance,
-        )
+    return FigureOutput.of(
+        panels, data, name=name, title=title, caption=caption, provenance=provenance
     )

@@ -12,10 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
 from helpers.figures.scales import SCALES, Range
-from helpers.figures.specification import Figure, Line, Panel, Reference
+from helpers.figures.specification import Line, Panel, Reference
 from helpers.figures.style import QUANTITIES, STYLES, Style, quantity_style, ramp
 
 COLUMNS = ("panel", "series", "step", "mean")
@@ -79,16 +78,8 @@ def step_series(
         )
         for each in names
     ]
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=alt or describe(drawn),
-            panels=drawn,
-            data=data,
-            provenance=provenance,
-        )
+    return FigureOutput.of(
+        drawn, data, alt=alt or "", name=name, title=title, caption=caption, provenance=provenance
     )
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
-from helpers.figures.specification import Figure, Line, Panel
+from helpers.figures.specification import Line, Panel
 from helpers.figures.style import quantity_style
 
 TEMPERATURE = "temperature T (logarithmic)"
@@ -58,14 +57,11 @@ def temperature_curves(
                 y_scale="log",
             )
         )
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=describe(panels),
-            panels=panels,
-            data=frame.reset_index(drop=True),
-            provenance=provenance,
-        )
+    return FigureOutput.of(
+        panels,
+        frame.reset_index(drop=True),
+        name=name,
+        title=title,
+        caption=caption,
+        provenance=provenance,
     )

@@ -11,10 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.alternative import describe
 from helpers.figures.html import FigureOutput
 from helpers.figures.scales import Range
-from helpers.figures.specification import Figure, Line, Panel, Reference
+from helpers.figures.specification import Line, Panel, Reference
 from helpers.figures.style import SPACES, STYLES, Style, ramp, style_of
 
 COLUMNS = ("panel", "series", "x", "y")
@@ -64,16 +63,8 @@ def estimate_scatter(
         )
         for panel, rows in data.groupby("panel", sort=False)
     ]
-    return FigureOutput(
-        Figure(
-            name=name,
-            title=title,
-            caption=caption,
-            alt=alt or describe(panels),
-            panels=panels,
-            data=data,
-            provenance=provenance,
-        )
+    return FigureOutput.of(
+        panels, data, alt=alt or "", name=name, title=title, caption=caption, provenance=provenance
     )
 
 
