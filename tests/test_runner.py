@@ -41,9 +41,9 @@ SHORT = {
     "a-perturbation": {},
     "b-kl-divergence": {},
     "c-angular-deviation": {},
-    "h-temperature": {"prompts": "MC2,Math1,Gen4", "sweep_steps": 2, "layer": 1},
+    "h-temperature": {"prompts": "MC2,Math1,Gen4", "sweep_steps": 2},
     "noise-floor": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2},
-    "06-representation-analysis": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2, "layer": 1},
+    "06-representation-analysis": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2},
     "03-background": {
         "max_new_tokens": 2,
         "calibration_samples": 2,
@@ -151,6 +151,16 @@ def test_folder_without_weights_is_one_line(tiny_folder, tmp_path, capsys):
     assert main(["run", str(CHAPTER), str(output), "-p", "model", str(bare)]) == 2
     assert capsys.readouterr().err.strip().endswith("no *.safetensors file in it")
     assert not (tmp_path / "out").exists()
+
+
+def test_layer_that_the_model_lacks_is_one_line(tiny_folder, tmp_path, capsys):
+    values = SHORT["06-representation-analysis"] | {"model": tiny_folder, "layer": 9}
+    given = arguments(values | {"results": tmp_path / "results", "device": "cpu"})
+    chapter = NOTEBOOKS / "06-representation-analysis.md"
+    assert main(["run", str(chapter), str(tmp_path / "out.ipynb"), *given]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last == "error: parameter layer=9 is not allowed: the model has layers 0 to 3"
+    assert not (tmp_path / "out.ipynb").exists()
 
 
 def test_one_prompt_is_no_sample(tiny_folder, tmp_path):

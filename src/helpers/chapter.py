@@ -7,6 +7,7 @@ from typing import Any
 
 from IPython.display import Markdown
 
+from helpers.errors import InputError
 from helpers.parameters import RunParameters
 from helpers.results import Measurement
 
@@ -42,6 +43,19 @@ def provenance(run: Measurement, parameters: RunParameters, notebook: str) -> di
         "took": cost(run),
         "notebook": f"../_sources/notebooks/{Path(notebook).stem}.ipynb",
     }
+
+
+def shown_layer(parameters: RunParameters, layers: int) -> int:
+    """The layer that a chapter shows as its example, of a model with ``layers``.
+
+    Raises :class:`InputError` for a layer that the model does not have.
+    """
+    if parameters.layer >= layers:
+        raise InputError(
+            f"parameter layer={parameters.layer} is not allowed: the model has layers 0 to "
+            f"{layers - 1}"
+        )
+    return parameters.layer if parameters.layer >= 0 else layers * 12 // 28
 
 
 def cost(run: Measurement) -> str:

@@ -75,7 +75,10 @@ class RunParameters(BaseModel):
         64, "measured steps per prompt, the first on the prompt itself", "1 to 4096", ge=1, le=4096
     )
     layer: int = parameter(
-        12, "layer that is shown as the example", "the number of a layer, from 0", ge=0
+        -1,
+        "layer that is shown as the example; -1: as deep as the paper's layer 12 of 28",
+        "-1, or the number of a layer, from 0",
+        ge=-1,
     )
     sweep_steps: int = parameter(
         8,
