@@ -65,7 +65,7 @@ FIGURES = {
     "c-angular-deviation": 3,
     "h-temperature": 2,
     "validity": 2,
-    "i-supplementary": 4,
+    "i-supplementary": 5,
     "noise-floor": 1,
     "06-representation-analysis": 2,
     "03-background": 3,

@@ -69,6 +69,15 @@ def test_claims_have_verdicts_with_five_prompts_and_none_with_two(measured, tiny
     assert set(supplement.claims_table(few, tracked, 0)["verdict"]) == {"too few prompts"}
 
 
+def test_similarity_over_steps_has_a_panel_for_each_setting(measured):
+    found = supplement.similarity_at(measured, "mlp", 1, "normed")
+    assert list(dict.fromkeys(found["panel"])) == list(measured)
+    assert set(found["series"]) == {"embedding", "logit", "probability"}
+    profile = supplement.cosine_profile(measured[REMOVED], "normed")
+    rows = profile[(profile["sublayer"] == "mlp") & (profile["layer"] == 1)].set_index("space")
+    assert supplement.lowest(profile, "mlp", 1).startswith(rows["mean"].idxmin())
+
+
 def test_hierarchy_table_counts_layers():
     profile = pd.DataFrame(
         [

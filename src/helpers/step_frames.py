@@ -34,9 +34,7 @@ DEVIATION_PANELS: Mapping[str, Lines] = {
         ("variance_r", "probability"),
     ],
 }
-SIMILARITY_PANEL: Mapping[str, Lines] = {
-    "Cosine similarity": [("cosine", space) for space in SPACES]
-}
+COSINES: Lines = [("cosine", space) for space in SPACES]
 PROBABILITY_PANELS: Mapping[str, Lines] = {
     name: DEVIATION_PANELS[name] for name in list(DEVIATION_PANELS)[:2]
 }
@@ -46,7 +44,6 @@ Y_LABELS = {
     "Angular deviation, embedding and logit space": "1 − cos (0 = unchanged) ",
     "Relative orthogonal magnitude": "‖Δ⊥‖ / ‖state‖",
     "Variance of the change of logits": "Var(Δz) in squared logits",
-    "Cosine similarity": "cosine, dense to pruned (1 = unchanged)",
 }
 
 

@@ -7,7 +7,7 @@ from helpers.claims import LABELS, Verdict, hierarchy, verdict
 from helpers.estimates import CLOSE, side_by_side
 from helpers.magnitudes import Contrast
 from helpers.results import Measurement
-from helpers.step_frames import DEVIATION_PANELS, step_lines
+from helpers.step_frames import COSINES, DEVIATION_PANELS, step_lines
 
 VARIANCES = {
     "variance_uniform": "equal weights",
@@ -112,6 +112,25 @@ def lines_at(measured: Measurement, sublayer: str, layer: int, lens: str) -> pd.
     """Lines over decoding steps of all panels of Appendix I, at one sublayer."""
     rows = measured.table("deviations", layer=layer, sublayer=sublayer, lens=lens)
     return step_lines(rows, DEVIATION_PANELS)
+
+
+def similarity_at(
+    measured: dict[str, Measurement], sublayer: str, layer: int, lens: str
+) -> pd.DataFrame:
+    """Lines of the cosine in the three spaces over decoding steps, one panel for each setting."""
+    place = {"layer": layer, "sublayer": sublayer, "lens": lens, "metric": "cosine"}
+    parts = [
+        step_lines(one.table("deviations", **place), {setting: COSINES})
+        for setting, one in measured.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def lowest(profile: pd.DataFrame, sublayer: str, layer: int) -> str:
+    """The space with the lowest mean cosine at one sublayer, and that cosine, in words."""
+    rows = profile[(profile["sublayer"] == sublayer) & (profile["layer"] == layer)]
+    least = rows.loc[rows["mean"].idxmin()]
+    return f"{least['space']}, {least['mean']:.3f}"
 
 
 def tracking_by_sublayer(measured: Measurement, lens: str) -> Tracked:
