@@ -84,12 +84,12 @@ def by_lens(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.DataFra
 
 
 def typical_ranges(frames: Iterable[pd.DataFrame]) -> dict[str, tuple[float, float]]:
-    """For each panel one y range for all frames: from the hundredth of all positive values that is
-    smallest up to the largest, so that a few tiny values do not flatten the rest."""
+    """For each panel one y range for all frames, without the smallest and the largest hundredth of
+    all positive values, so that a few extreme ones do not flatten the rest."""
     every = pd.concat(list(frames), ignore_index=True)
     every = every[every["mean"] > 0]
     return {
-        str(panel): (float(values.quantile(0.01)) / 1.3, float(values.max()) * 1.3)
+        str(panel): (float(values.quantile(0.01)) / 1.3, float(values.quantile(0.99)) * 1.3)
         for panel, values in every.groupby("panel", sort=False)["mean"]
     }
 

@@ -16,6 +16,7 @@ from helpers.figures.tracking import AGREEMENT
 METRICS = {"angular": "Angular deviation of p", "kl": "KL divergence"}
 LABELS = {"exact": "exact identity", "bounded": "bounded form", "theorem": "theorem"}
 FEWEST = 5  # comparisons in a bin
+SHOWN = (1e-3, 30.0)  # factors; those beyond stand at the edge
 
 
 def agreement(
@@ -56,6 +57,7 @@ def agreement(
                         y_label="estimate / truth (1 = right)",
                         x_scale="log",
                         y_scale="log",
+                        y_range=SHOWN,
                         references=(AGREEMENT,),
                     )
                 )
@@ -72,9 +74,9 @@ def agreement(
 def _line(rows: pd.DataFrame, quantity: str, label: str) -> Line:
     return Line(
         x=rows["truth"].tolist(),
-        mean=rows["ratio"].tolist(),
-        low=rows["low"].tolist(),
-        high=rows["high"].tolist(),
+        mean=rows["ratio"].clip(*SHOWN).tolist(),
+        low=rows["low"].clip(*SHOWN).tolist(),
+        high=rows["high"].clip(*SHOWN).tolist(),
         n=[int(count) for count in rows["n"]],
         style=quantity_style("probability", quantity),
         label=label,
