@@ -104,6 +104,18 @@ def test_contrast_counts_layers_and_takes_the_median_ratio():
     assert magnitudes.shrinks({"mlp": found, "attention": larger}) == "partly"
 
 
+def test_untouched_layers_are_not_compared():
+    """A checkpoint may prune some sublayers only: the others are exactly as before."""
+    part = orthogonal([0.5, 0.25, 4.0])
+    found = magnitudes.contrast(
+        part.assign(value=part["value"].where(part["layer"] > 0, 0.0)), "mlp", False, seed=0
+    )
+    assert (found.below, found.layers, found.ratio) == (1, 2, pytest.approx((0.25 + 4) / 2))
+    nothing = magnitudes.contrast(part.assign(value=0.0), "mlp", False, seed=0)
+    assert nothing.shrunk == "–"
+    assert magnitudes.shrinks({"mlp": nothing}) == "too few prompts"
+
+
 def test_ends_and_middle():
     means = pd.DataFrame(
         {"space": "embedding", "layer": range(4), "layers": 4, "mean": [9.0, 1.0, 3.0, 5.0]}
@@ -127,12 +139,16 @@ def points(sizes, ratios):
     )
 
 
-def test_reach_is_the_size_up_to_which_nine_in_ten_are_close():
-    sizes = np.arange(1.0, 21.0)
-    ratios = np.where(sizes <= 15, 1.0, 3.0)
-    assert validity.reach(points(sizes, ratios), "KL") == 16  # 15 of 16 are close, 15 of 17 not
-    assert np.isnan(validity.reach(points(sizes, np.full(20, 3.0)), "KL"))
-    assert validity.typically_close(points(sizes, ratios), "KL", "removed") == "15 of 20"
+def test_limit_is_where_fewer_than_nine_neighbours_in_ten_are_close():
+    sizes = np.arange(1.0, 101.0)
+    good = np.ones(100)
+    assert validity.limit(points(sizes, good), "KL") == np.inf
+    assert validity.limit(points(sizes, 3 * good), "KL") == 0
+    assert np.isnan(validity.limit(points(sizes[:5], good[:5]), "KL"))
+    ratios = np.where(sizes <= 60, 1.0, 3.0)
+    # 3 of 24 miss for the first time in the neighbours 40 to 63
+    assert validity.limit(points(sizes, ratios), "KL") == np.arange(40, 64).mean()
+    assert validity.typically_close(points(sizes, ratios), "KL", "removed") == "60 of 100"
 
 
 def test_lenses_of_the_analysis_are_those_of_the_measurement():

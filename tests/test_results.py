@@ -49,6 +49,17 @@ def test_measured_once_then_read_back(parameters):
     assert len(table) == first.manifest["facts"]["chains"] * 8
 
 
+def test_threads_are_part_of_a_measurement_about_threads(parameters, monkeypatch):
+    from helpers.measurements.noise_floor import noise_floor
+
+    def identity(stored, threads):
+        monkeypatch.setattr("helpers.machine.granted_threads", lambda: threads)
+        return store._dependencies(stored, parameters)
+
+    assert identity(noise_floor, 1) != identity(noise_floor, 2)
+    assert identity(layer_profile, 1) == identity(layer_profile, 2)
+
+
 def test_same_run_gives_the_same_tables_bit_for_bit(parameters, tmp_path):
     first = layer_profile(parameters)
     other = layer_profile(parameters.model_copy(update={"results": str(tmp_path / "elsewhere")}))

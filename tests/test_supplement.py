@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import supplement
+from helpers import supplement, supplement_claims
 from helpers.measurements.layer_profile import layer_profile
 from helpers.parameters import validate
 from helpers.sweeps import RATIOS, REMOVED, sweep, thinned
@@ -56,17 +56,22 @@ def test_weighted_variance_is_counted_over_all_sublayers(measured):
 
 
 def test_claims_have_verdicts_with_five_prompts_and_none_with_two(measured, tiny_folder, tmp_path):
-    tracked = supplement.tracking_by_sublayer(measured[REMOVED], "normed")
-    found = supplement.claims_table(measured[REMOVED], tracked, 0)
+    found = supplement_claims.claims_table(measured[REMOVED], 0)
     assert set(found["verdict"]) <= {"held", "partly", "not"}
+    assert len(found) == 10
     few = layer_profile(
         validate(
             {"prompts": "MC1,MC2", "max_new_tokens": 2, "device": "cpu"}
             | {"model": str(tiny_folder), "results": str(tmp_path)}
         )
     )
-    tracked = supplement.tracking_by_sublayer(few, "normed")
-    assert set(supplement.claims_table(few, tracked, 0)["verdict"]) == {"too few prompts"}
+    assert set(supplement_claims.claims_table(few, 0)["verdict"]) == {"too few prompts"}
+
+
+def test_exception_of_the_outer_layers():
+    assert supplement_claims._with_exception(0.95, False) == "held"
+    assert supplement_claims._with_exception(0.95, True) == "partly"
+    assert supplement_claims._with_exception(0.5, False) == "not"
 
 
 def test_similarity_over_steps_has_a_panel_for_each_setting(measured):

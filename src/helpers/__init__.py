@@ -5,9 +5,10 @@ Modules are layered; each imports only from those before it: ``errors``, ``param
 ``resume``, ``spaces``, ``theory``, ``projections``, ``panel_model``, ``readouts``, ``states``,
 ``derivations``, ``limits``, ``decoding``, ``readings``, ``source``, ``results``,
 ``measurements``, ``sweeps``, ``reported``, ``summaries``, ``claims``, ``noise``, ``noise_words``,
-``estimates``, ``magnitudes``, ``step_frames``, ``analysis``, ``supplement``, ``validity``,
-``temperature_summary``, ``reach``, ``interventions``, ``dimensions``, ``dimension_tables``,
-``costs``, ``words``, ``background``, ``figures``, ``byhand``, ``chapter``, ``runner``.
+``estimates``, ``magnitudes``, ``step_frames``, ``analysis``, ``supplement``,
+``supplement_claims``, ``validity``, ``temperature_summary``, ``reach``, ``interventions``,
+``dimensions``, ``dimension_tables``, ``costs``, ``words``, ``background``, ``figures``,
+``byhand``, ``chapter``, ``runner``.
 """
 
 import warnings

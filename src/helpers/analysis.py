@@ -70,9 +70,14 @@ class Analysis:
         return tracking(rows, self.seed)["ratio"]
 
     def tracking_table(self, size: str) -> pd.DataFrame:
-        """Theorems 2 and 3 through both lenses, beside what the paper's Figure 6 shows."""
+        """All theorems through both lenses, beside what the paper's Figure 6 shows."""
         printed = reported_tracking(reported.figure_6())
         rows = []
+        for space in ("embedding", "logit"):
+            for lens in LENSES:
+                found = self.track("angular", lens, space)
+                name = f"Theorem 1, {space}, {lens} lens, {size}"
+                rows.append(_row(name, found, close_match(found)))
         for metric, theorem in THEOREMS.items():
             for lens in LENSES:
                 found = self.track(metric, lens)
@@ -80,6 +85,13 @@ class Analysis:
             source = f"{theorem}, reported, {reported.FIGURE_4.size}"
             rows.append(_row(source, printed[metric], "one text"))
         return pd.DataFrame(rows)
+
+    def left_out(self) -> str:
+        """The largest share of states that an estimate in the probability space leaves out."""
+        rows = self.pairs["angular"]
+        rows = rows[(rows["space"] == "probability") & (rows["quantity"] == "theorem")]
+        share = rows["ratio"].isna().groupby(rows["lens"].astype(str)).mean()
+        return " and ".join(f"{share[lens]:.0%} ({lens})" for lens in LENSES) + " for Theorem 2"
 
     def verdicts(self) -> pd.DataFrame:
         """The claims of Section 6, one column per lens."""

@@ -8,6 +8,7 @@ from typing import Any
 from IPython.display import Markdown
 
 from helpers.errors import InputError
+from helpers.models.load import depth
 from helpers.parameters import RunParameters
 from helpers.results import Measurement
 
@@ -22,8 +23,14 @@ def measured_at(run: Measurement) -> str:
     return f"measured at {run.manifest['facts']['model']['size']}"
 
 
-def provenance(run: Measurement, parameters: RunParameters, notebook: str) -> dict[str, Any]:
-    """What stands under a figure: the run, its model and parameters, and the machine."""
+def provenance(
+    run: Measurement,
+    parameters: RunParameters,
+    notebook: str,
+    beside: Iterable[Measurement] = (),
+) -> dict[str, Any]:
+    """What stands under a figure: the run, its model and parameters, and the machine; and the
+    other runs that the figure draws ``beside`` it."""
     manifest = run.manifest
     model = manifest["facts"]["model"]
     return {
@@ -41,15 +48,17 @@ def provenance(run: Measurement, parameters: RunParameters, notebook: str) -> di
         "commit": manifest["commit"],
         "measured": manifest["finished"],
         "took": cost(run),
+        "beside": ", ".join(other.run for other in beside if other.run != run.run),
         "notebook": f"../_sources/notebooks/{Path(notebook).stem}.ipynb",
     }
 
 
-def shown_layer(parameters: RunParameters, layers: int) -> int:
-    """The layer that a chapter shows as its example, of a model with ``layers``.
+def shown_layer(parameters: RunParameters) -> int:
+    """The layer that a chapter shows as its example; nothing heavy runs to find it.
 
     Raises :class:`InputError` for a layer that the model does not have.
     """
+    layers = depth(parameters.model, parameters.revision)
     if parameters.layer >= layers:
         raise InputError(
             f"parameter layer={parameters.layer} is not allowed: the model has layers 0 to "

@@ -111,6 +111,7 @@ def section_5(as_is: Hierarchy, centred: Hierarchy) -> pd.DataFrame:
     last = as_is.layers - 1
     inner = embedding[~embedding["layer"].isin([0, last])].groupby("sublayer")["mean"].median()
     outer = embedding[embedding["layer"].isin([0, last])].groupby("sublayer")["mean"].min()
+    inner, outer = inner.reindex(list(LABELS)), outer.reindex(list(LABELS))  # two layers: no inner
     half = as_is.layers / 2
     lowest = as_is.lowest("probability"), as_is.lowest("embedding")
     table = pd.DataFrame(

@@ -1,8 +1,11 @@
 """In place and at the output, in tables, with a verdict on what the one says about the other."""
 
+import math
+from collections.abc import Callable, Iterable
+
 import pandas as pd
 
-from helpers.claims import LABELS, Hierarchy, verdict
+from helpers.claims import LABELS, Hierarchy, Verdict, verdict
 from helpers.reach import SPACES, Estimate, Reach
 
 CHOSEN = 8  # sublayers of one kind that are dropped together, as in the paper's Drop-8A and Drop-8M
@@ -100,20 +103,20 @@ def verdicts(
                 "claim": "What moves little in place moves little at the output",
                 "criterion": f"rank correlation over sublayers above {ALIKE}, in each space",
                 "measured": _list(by_space, alike),
-                "verdict": verdict(*(one.above(ALIKE) for one in alike)),
+                "verdict": _judged(alike, lambda one: one.above(ALIKE)),
             },
             {
                 "claim": "The layers above repair: the deviation shrinks on its way",
                 "criterion": "median of output over in place below 1, in each space",
                 "measured": _list(by_space, sizes),
-                "verdict": verdict(*(one.below(1) for one in sizes)),
+                "verdict": _judged(sizes, lambda one: one.below(1)),
             },
             {
                 "claim": "The more layers lie above, the more it grows",
                 "criterion": "output over in place falls with depth (rank correlation below 0), "
                 "in each space",
                 "measured": _list(by_space, trends),
-                "verdict": verdict(*(one.below(0) for one in trends)),
+                "verdict": _judged(trends, lambda one: one.below(0)),
             },
             {
                 "claim": "The hierarchy reaches the output",
@@ -138,7 +141,7 @@ def verdicts(
                 "criterion": f"rank correlation with the KL at the output above {ALIKE}, for "
                 "attention and for MLP",
                 "measured": _list(by_kind, chosen),
-                "verdict": verdict(*(one.above(ALIKE) for one in chosen)),
+                "verdict": _judged(chosen, lambda one: one.above(ALIKE)),
             },
         ]
     )
@@ -161,3 +164,11 @@ def _layers(one: Hierarchy, count: str) -> str:
             ends = f" [{low:.0f}–{high:.0f}]"
         texts.append(f"{label} {value}{ends} of {one.layers} layers")
     return "; ".join(texts)
+
+
+def _judged(estimates: Iterable[Estimate], meets: Callable[[Estimate], bool]) -> Verdict:
+    """A verdict where every estimate exists: too few sublayers or prompts refute nothing."""
+    given = list(estimates)
+    if not all(math.isfinite(one.value) for one in given):
+        return "too few prompts"
+    return verdict(*map(meets, given))

@@ -43,7 +43,7 @@ class Contrast:
     @property
     def shrunk(self) -> str:
         """The median ratio with its interval."""
-        text = f"{self.ratio:.2f}"
+        text = f"{self.ratio:.2f}" if self.layers else "–"
         if np.isnan(self.ratio_low):
             return text
         return f"{text} [{self.ratio_low:.2f}–{self.ratio_high:.2f}]"
@@ -55,10 +55,16 @@ class Contrast:
 
 
 def contrast(deviations: pd.DataFrame, sublayer: str, centred: bool, seed: int) -> Contrast:
-    """Compare logit with embedding in rows of one metric and lens, for one kind of sublayer."""
+    """Compare logit with embedding in rows of one metric and lens, for one kind of sublayer.
+
+    Layers that were not touched, as a checkpoint may leave some, are not compared."""
     rows = deviations[deviations["sublayer"] == sublayer]
     embedding = _by_prompt(rows[rows["space"] == "embedding"])
     logit = _by_prompt(rows[(rows["space"] == "logit") & rows["centred"].eq(centred)])
+    touched = (embedding > 0).any(axis=1)
+    embedding, logit = embedding[touched], logit[touched]
+    if not len(embedding):
+        return Contrast(0, 0, *[float("nan")] * 5)
     whole = np.arange(embedding.shape[1])[None]
     below, ratio = _compare(embedding, logit, whole)
     ends = [float("nan")] * 4
@@ -84,7 +90,8 @@ def _compare(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Layers where logit is below embedding, and the median ratio, for each draw of prompts."""
     first, second = embedding[:, drawn].mean(-1), logit[:, drawn].mean(-1)
-    return (second < first).sum(0), np.median(second / first, axis=0)
+    ratio = np.divide(second, first, out=np.full_like(first, np.nan), where=first > 0)
+    return (second < first).sum(0), np.nanmedian(ratio, axis=0)
 
 
 def contrasts(orthogonal: pd.DataFrame, seed: int) -> dict[tuple[str, bool], dict[str, Contrast]]:

@@ -18,13 +18,17 @@ def answer(floor: pd.DataFrame, conclusion: str) -> str:
     exact = "by exactly 0" if again == 0 else f"by up to {short(again)}"
     orders = [name for name in ORDERS if name in found.index]
     most = found.loc[orders, "largest"].max()
-    narrow = found.loc["bfloat16"]
-    return (
+    text = (
         f"The same run twice deviates {exact}. Summing in another order, in float32, turns the "
         f"probabilities by at most {short(most)} (1 − cosine), where dropping one sublayer turns "
-        f"them by {short(narrow['effect'])} in the median. In bfloat16 the same dense model turns "
-        f"them by {short(narrow['median'])} in the median and up to {short(narrow['largest'])}, "
-        f"and {conclusion}."
+        f"them by {short(found['effect'].iloc[0])} in the median. "
+    )
+    if "bfloat16" not in found.index:
+        return f"{text}A run in bfloat16 did not fit here; {conclusion}."
+    narrow = found.loc["bfloat16"]
+    return (
+        f"{text}In bfloat16 the same dense model turns them by {short(narrow['median'])} in the "
+        f"median and up to {short(narrow['largest'])}, and {conclusion}."
     )
 
 
@@ -40,10 +44,10 @@ def headline(floor: pd.DataFrame) -> str:
     """Where noise is not small beside the effect, in the probability space."""
     share = floor[floor["space"] == "probability"].set_index("condition")["drowned"]
     orders = share.drop(["bfloat16", "float16"], errors="ignore").max()
-    return (
-        f"Noise exceeds a tenth of the effect in {100 * orders:.0f}% of places in float32 "
-        f"and in {100 * share['bfloat16']:.0f}% in bfloat16"
-    )
+    text = f"Noise exceeds a tenth of the effect in {100 * orders:.0f}% of places in float32"
+    if "bfloat16" not in share.index:
+        return text
+    return f"{text} and in {100 * share['bfloat16']:.0f}% in bfloat16"
 
 
 def top_words(top: pd.DataFrame) -> str:

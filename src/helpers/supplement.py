@@ -3,8 +3,8 @@
 import pandas as pd
 
 from helpers import magnitudes, summaries
-from helpers.claims import LABELS, Verdict, hierarchy, verdict
-from helpers.estimates import CLOSE, side_by_side
+from helpers.claims import LABELS
+from helpers.estimates import side_by_side
 from helpers.magnitudes import Contrast
 from helpers.results import Measurement
 from helpers.step_frames import COSINES, DEVIATION_PANELS, step_lines
@@ -18,14 +18,11 @@ THEOREMS = {"kl": "Theorem 3", "angular": "Theorem 2"}
 Tracked = dict[tuple[str, int], dict[str, float]]
 
 
-def _cosines(measured: Measurement, lens: str) -> pd.DataFrame:
+def cosine_profile(measured: Measurement, lens: str, steps: int | None = None) -> pd.DataFrame:
+    """Mean cosine per sublayer, layer and space; logits as they are; of the first ``steps``."""
     rows = measured.table("deviations", metric="cosine", lens=lens)
-    return rows[~rows["centred"]]
-
-
-def cosine_profile(measured: Measurement, lens: str) -> pd.DataFrame:
-    """Mean cosine per sublayer, layer and space; logits as they are."""
-    return summaries.layer_means(_cosines(measured, lens))
+    rows = rows[~rows["centred"] & (rows["step"] < (steps or float("inf")))]
+    return summaries.layer_means(rows)
 
 
 def median(profile: pd.DataFrame, space: str) -> float:
@@ -144,46 +141,3 @@ def tracking_by_sublayer(measured: Measurement, lens: str) -> Tracked:
         for (kind, layer), ratio in ratios.items():
             found.setdefault((str(kind), int(layer)), {})[metric] = float(ratio)
     return found
-
-
-def claims_table(measured: Measurement, tracked: Tracked, seed: int) -> pd.DataFrame:
-    """What Appendix I says of every layer, final norm: criterion, measured, verdict."""
-    shown = hierarchy(_cosines(measured, "normed"), seed)
-    layers = shown.layers
-    rows = []
-    for metric, theorem in THEOREMS.items():
-        close = {place: CLOSE[0] <= one[metric] <= CLOSE[1] for place, one in tracked.items()}
-        inner = [good for (_, layer), good in close.items() if layer not in (0, layers - 1)]
-        outer = [good for (_, layer), good in close.items() if layer in (0, layers - 1)]
-        rows.append(
-            {
-                "claim": f"{theorem} follows the truth, except at the first and last layers",
-                "verdict": verdict(sum(inner) >= 0.9 * len(inner), not all(outer)),
-                "measured": f"{sum(inner)} of {len(inner)} inner, {sum(outer)} of {len(outer)} "
-                "outer sublayers",
-                "criterion": f"median estimate / truth between {CLOSE[0]} and {CLOSE[1]} in nine "
-                "inner sublayers of ten, not in all outer ones",
-            }
-        )
-    spread = variance_summary(measured, "normed", seed)
-    rows.append(
-        {
-            "claim": "The variance of Δz is larger where the probabilities are",
-            "verdict": _larger(spread["variance_p"]),
-            "measured": f"under p above equal weights in "
-            f"{spread['variance_p'].layers - spread['variance_p'].below} of "
-            f"{spread['variance_p'].layers}, median factor {spread['variance_p'].shrunk}",
-            "criterion": "above in more than half of the sublayers at the lower end of the "
-            "interval (our reading)",
-        }
-    )
-    table = pd.DataFrame(rows)
-    return _without_verdicts(table) if shown.interval is None else table
-
-
-def _larger(one: Contrast) -> Verdict:
-    return verdict(one.layers - one.below_high > one.layers / 2)
-
-
-def _without_verdicts(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(verdict="too few prompts")

@@ -50,6 +50,31 @@ def levels(deviations: pd.DataFrame, seed: int) -> pd.DataFrame:
     return found.sort_values(["lens", "metric", "temperature"], ascending=[False, True, True])
 
 
+def average(deviations: pd.DataFrame, temperature: float, lens: str, seed: int) -> str:
+    """Mean KL at one temperature, averaged within prompts first, with its interval, in nats."""
+    rows = _kl(deviations, temperature, lens)
+    each = rows.groupby("prompt", observed=True)["value"].mean().to_numpy()
+    low, high = interval(each, seed)
+    text = f"{each.mean():.3g}"
+    return f"{text} [{low:.3g}–{high:.3g}]" if np.isfinite(low) else text
+
+
+def same_order(deviations: pd.DataFrame, first: float, second: float, lens: str) -> float:
+    """Rank correlation, over sublayers, of their mean KL at two temperatures."""
+    means = [
+        _kl(deviations, one, lens).groupby(["sublayer", "layer"], observed=True)["value"].mean()
+        for one in (first, second)
+    ]
+    return float(means[0].rank().corr(means[1].rank()))
+
+
+def _kl(deviations: pd.DataFrame, temperature: float, lens: str) -> pd.DataFrame:
+    wanted = {"metric": "kl", "quantity": "measured", "lens": lens, "temperature": temperature}
+    for column, value in wanted.items():
+        deviations = deviations[deviations[column] == value]
+    return deviations
+
+
 Tracked = dict[tuple[str, str, float], dict[str, Tracking]]
 
 
@@ -69,7 +94,8 @@ def tracking_table(found: Tracked) -> pd.DataFrame:
     rows = []
     for lens in LENSES:
         for temperature in sorted({key[2] for key in found}):
-            row: dict[str, object] = {"lens": lens, "T": f"{temperature:g}"}
+            kept = found["angular", lens, temperature]["rank"].comparisons
+            row: dict[str, object] = {"lens": lens, "T": f"{temperature:g}", "n": f"{kept:,}"}
             for metric, name in (("angular", "Theorem 2"), ("kl", "Theorem 3")):
                 one = found[metric, lens, temperature]
                 row[f"{name}: rank"] = one["rank"].text

@@ -15,7 +15,12 @@ PANELS = {
 }
 PLACE = ["layer", "sublayer"]
 MOSTLY = 0.9  # share of points that makes a size one at which an estimate mostly holds
-FEWEST = 10  # points, below which a share says nothing
+WINDOW = 24  # neighbours in size whose share is taken
+UNITS = {
+    "orthogonal": "of the state's length",
+    "variance_r": "logits of spread",
+    "variance_p": "logits of spread",
+}
 
 
 def settings_map(measured: dict[str, Measurement], lens: str) -> pd.DataFrame:
@@ -89,15 +94,30 @@ def limits(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def reach(points: pd.DataFrame, panel: str) -> float:
-    """The largest typical size up to which at least ``MOSTLY`` of all points are close.
-
-    NaN if there is no such size with at least ``FEWEST`` points below it.
-    """
+def limit(points: pd.DataFrame, panel: str) -> float:
+    """Where an estimate stops being close: the middle size of the first ``WINDOW`` neighbours in
+    size of which fewer than ``MOSTLY`` are close. Infinite if there are none; 0 if the smallest
+    are such already; NaN with fewer points than neighbours."""
     part = points[points["panel"] == panel].sort_values("x")
-    share = part["y"].between(*CLOSE).expanding(FEWEST).mean()
-    good = part[share >= MOSTLY]
-    return float(good["x"].max()) if len(good) else float("nan")
+    if len(part) < WINDOW:
+        return float("nan")
+    share = part["y"].between(*CLOSE).rolling(WINDOW).mean().dropna()
+    middle = part["x"].rolling(WINDOW).median().dropna()
+    missed = (share < MOSTLY).to_numpy()
+    if not missed.any():
+        return float("inf")
+    return 0.0 if missed[0] else float(middle.to_numpy()[missed.argmax()])
+
+
+def limit_words(points: pd.DataFrame, panel: str) -> str:
+    """:func:`limit` in words that follow "stops being close"."""
+    found, largest = limit(points, panel), points.loc[points["panel"] == panel, "x"].max()
+    unit = UNITS[PANELS[panel][2]]
+    if found != found:
+        return "at a size that too few sublayers show"
+    if found == float("inf"):
+        return f"nowhere up to {largest:.2g} {unit}, the largest measured"
+    return "at the smallest sizes already" if found == 0 else f"at {found:.2g} {unit}"
 
 
 def typically_close(points: pd.DataFrame, panel: str, setting: str) -> str:

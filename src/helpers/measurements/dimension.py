@@ -74,6 +74,7 @@ def dimension(parameters: RunParameters, run: str) -> Measured:
     prompts = select_prompts(parameters.prompts)
     chains = _chains(loaded, prompts, parameters)
     head = loaded.decoder.head
+    rows = Head(head.weight)  # a cap or a bias would be a second nonlinearity
     readouts: list[Readout] = []
     blocks: list[Tensor] = []
     for repeat in range(parameters.repeats):
@@ -81,7 +82,7 @@ def dimension(parameters: RunParameters, run: str) -> Measured:
         size = len(head.weight)
         orders = [torch.randperm(size, generator=generator).to(head.weight.device) for _ in prompts]
         for family in ("vocabulary", "projection"):
-            pool = head if family == "vocabulary" else gaussian_pool(head, generator)
+            pool = rows if family == "vocabulary" else gaussian_pool(rows, generator)
             wanted = widths(size)[: -1 if family == "vocabulary" and repeat else None]
             bar = f"Reading {family} {repeat + 1} of {parameters.repeats}, position"
             blocks.append(_read(pool, chains, orders, wanted, parameters.temperature, bar))
@@ -97,6 +98,7 @@ def dimension(parameters: RunParameters, run: str) -> Measured:
         "chains": len(chains.rows),
         "widths": widths(len(head.weight)),
         "entry_size": entry,
+        "cap": head.cap,
     }
     return Measured({"dimensions": pa.concat_tables([measured, beside])}, facts)
 

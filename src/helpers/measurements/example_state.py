@@ -23,8 +23,8 @@ def example_state(parameters: RunParameters, run: str) -> Measured:
     """Logits with and without one MLP, in the middle layer and in the last, at the last position
     of the first of the chosen prompts. The state is read through the final norm.
 
-    Table ``logits``: one row per state and token, z and Δz = pruned − dense, both differences of
-    float32 projections held as float64.
+    Table ``logits``: one row per state and token, z, a float32 projection, and
+    Δz = pruned − dense, the difference of two, held as float64.
     """
     loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     decoder = loaded.decoder

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from helpers.data import Prompt, select_prompts, tokenize
 from helpers.decoding import end_tokens, greedy, refuse_too_long
+from helpers.errors import InputError
 from helpers.machine import threads
 from helpers.measurements.side_by_side import Condition, View, compare
 from helpers.models.double import float64_throughout, load_float64
@@ -34,7 +35,7 @@ EFFECTS = (REFERENCE, "bfloat16", "float16", "projection", "float64")  # other f
 Way = Callable[[], tuple[View, list[Reading]]]
 
 
-@measurement(*USES)
+@measurement(*USES, by_threads=True)
 def noise_floor(parameters: RunParameters, run: str) -> Measured:
     """Compare a dense model with itself, read in other ways and in other number formats.
 
@@ -50,7 +51,10 @@ def noise_floor(parameters: RunParameters, run: str) -> Measured:
     prompts = select_prompts(parameters.prompts)
     texts = [_written(loaded, prompt, parameters) for prompt in prompts]
     left_out: dict[str, str] = {}
-    (reference, *others) = _read(loaded, texts, parameters, left_out)
+    conditions = _read(loaded, texts, parameters, left_out)
+    if REFERENCE in left_out:
+        raise InputError(f"the float32 model cannot be measured: {left_out[REFERENCE]}")
+    reference, *others = conditions
     for name, why in left_out.items():
         print(f"Left out {name}: {why}", file=sys.stderr)
     frames = []

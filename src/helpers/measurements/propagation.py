@@ -41,6 +41,7 @@ def propagation(parameters: RunParameters, run: str) -> Measured:
 
     Table: ``deviations``, at the last position of the prompt (step 0) and at each written token.
     """
+    parameters = parameters.model_copy(update={"method": "drop", "checkpoint": ""})
     torch.manual_seed(parameters.seed)
     loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     decoder = loaded.decoder

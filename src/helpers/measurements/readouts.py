@@ -209,7 +209,7 @@ class _Reader:
 
     @torch.inference_mode()
     def _final(self, states: Tensor) -> Tensor:
-        return self.decoder.final_norm(states)
+        return self.decoder.final_norm(states).to(states.device)
 
     def _states(self, text: str) -> Tensor:
         """States (T, d) of a text after the last layer, before the final norm."""

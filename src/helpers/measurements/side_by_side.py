@@ -70,7 +70,8 @@ def compare(
             z = reference.view.logits(held)
             for other in others:
                 theirs, _ = _at(other.readings[text], step, lens)
-                both = torch.cat([z, other.view.logits(theirs)])
+                both = torch.cat([z, other.view.logits(theirs).to(z.device)])
+                theirs = theirs.to(held.device)
                 effects = other.effects and lens == "raw"
                 found = _metrics(held, theirs, both, pairs, effects, temperature)
                 labels = {"condition": other.name, "lens": lens, "step": step}

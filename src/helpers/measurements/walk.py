@@ -132,4 +132,5 @@ def _counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder
         )
     recipe = Recipe(cast(Method, parameters.method), parameters.sparsity, seed=parameters.seed)
     report = prune(other.decoder, recipe, text, sequential=False, reversible=False)
-    return other.decoder, f"{report.recipe}, calibrated on {report.calibration}"
+    used = f", calibrated on {report.calibration}" if text else ""
+    return other.decoder, f"{report.recipe}{used}"

@@ -140,6 +140,19 @@ def fingerprint(name: str, revision: str = "main") -> str:
     return f"hub-commit:{_hub_commit(source, revision)}"
 
 
+def depth(name: str, revision: str = "main") -> int:
+    """Number of layers of a model, from its configuration alone."""
+    from transformers import AutoConfig
+
+    source = _source(name)
+    options = {} if Path(source).is_dir() else {"revision": revision}
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        raise InputError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
+    return int(config.num_hidden_layers)
+
+
 def check_exists(name: str) -> None:
     """Raise :class:`InputError` if ``name`` can be no model: a cheap look, nothing is loaded."""
     if name != embedded.NAME:

@@ -70,27 +70,29 @@ class Stored:
 
     function: Function
     uses: tuple[str, ...]
+    by_threads: bool = False
 
     def __call__(self, parameters: RunParameters) -> Measurement:
         """The stored measurement of these parameters, taken now if it is not there."""
-        return _stored(self.function, self.uses, parameters)
+        return _stored(self, parameters)
 
 
-def measurement(*uses: str) -> Callable[[Function], Stored]:
+def measurement(*uses: str, by_threads: bool = False) -> Callable[[Function], Stored]:
     """Store what a function measures, under an identity made of all that it depends on.
 
-    ``uses`` names the parameters that the function reads. The identity covers them, the device
-    kind, the models' fingerprints, the source of every helper that the function's module
-    reaches, and the versions of torch and transformers. The function is called with the
-    parameters and its run's identity, by one process at a time.
+    ``uses`` names the parameters that the function reads. The identity covers them, all but
+    those that mean nothing to the method (``RunParameters.unread``), the device kind, the
+    models' fingerprints, the source of every helper that the function's module reaches, the
+    versions of torch and transformers and, with ``by_threads``, the number of threads. The
+    function is called with the parameters and its run's identity, by one process at a time.
     """
 
-    return lambda function: Stored(function, uses)
+    return lambda function: Stored(function, uses, by_threads)
 
 
-def _stored(function: Function, uses: tuple[str, ...], parameters: RunParameters) -> Measurement:
-    name = function.__name__
-    depends = _dependencies(function, uses, parameters)
+def _stored(stored: Stored, parameters: RunParameters) -> Measurement:
+    function, name = stored.function, stored.function.__name__
+    depends = _dependencies(stored, parameters)
     text = json.dumps({"measurement": name, **depends}, sort_keys=True)
     run = hashlib.sha256(text.encode()).hexdigest()[:16]
     folder = writable(parameters.results_folder()) / "measurements" / name / run
@@ -103,19 +105,19 @@ def _stored(function: Function, uses: tuple[str, ...], parameters: RunParameters
         return found or _compute(function, parameters, run, folder, depends)
 
 
-def _dependencies(
-    function: Function, uses: tuple[str, ...], parameters: RunParameters
-) -> dict[str, Any]:
+def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
+    function, uses = stored.function, stored.uses
     known = machine.versions()
     ignored = parameters.unread if "method" in uses else frozenset()
     used = {name: getattr(parameters, name) for name in uses if name not in ignored}
     models = {"model": fingerprint(parameters.model, parameters.revision)}
-    if parameters.checkpoint:
+    if parameters.checkpoint and "checkpoint" in uses:
         models["checkpoint"] = fingerprint(parameters.checkpoint)
         used["checkpoint"] = Path(parameters.checkpoint).name
     if "calibration" in used:
         used["calibration"] = passages.identity(parameters.calibration)
-    return {
+    threads = {"threads": machine.granted_threads()} if stored.by_threads else {}
+    return threads | {
         "parameters": used,
         "device": machine.resolve_device(parameters.device).partition(":")[0],
         "models": models,
