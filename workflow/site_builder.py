@@ -32,8 +32,9 @@ def site_sources(root: Path) -> list[str]:
     """Files, relative to the root, that the site is made of besides executed notebooks."""
     pages = [path for path in sorted((root / "book").rglob("*")) if path.is_file()]
     settings = [root / "_config.yml", root / "_toc.yml", root / "workflow" / "site_builder.py"]
-    schema = root / "src" / "helpers" / "results" / "schema.py"
-    return [str(path.relative_to(root)) for path in (*settings, schema, *pages)]
+    results = root / "src" / "helpers" / "results"
+    schema = [results / f"{name}.py" for name in ("columns", "tables", "schema")]
+    return [str(path.relative_to(root)) for path in (*settings, *schema, *pages)]
 
 
 def contents(toc: Any) -> list[str]:

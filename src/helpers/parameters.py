@@ -16,6 +16,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Method = Literal["drop", "checkpoint", "magnitude", "wanda", "sparsegpt", "random"]
 WEIGHT_METHODS = ("magnitude", "wanda", "sparsegpt", "random")
 CALIBRATED = ("wanda", "sparsegpt")
+WRITING = ("model", "revision", "dtype", "prompts", "chat_template", "seed")  # a model's own text
 CALIBRATION = ("calibration", "calibration_samples", "calibration_length")
 NOTEBOOK_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open"}
 

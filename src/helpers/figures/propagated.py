@@ -21,14 +21,7 @@ COLUMNS = ("sublayer", "layer", "layers", "here", "there", "ratio", "low", "high
 ENDS = (1e-12, 1e12)  # of a diagonal on logarithmic axes: beyond any deviation
 
 
-def in_place_and_output(
-    frames: Mapping[str, pd.DataFrame],
-    *,
-    name: str,
-    title: str,
-    caption: str,
-    provenance: Mapping[str, Any],
-) -> FigureOutput:
+def in_place_and_output(frames: Mapping[str, pd.DataFrame], **words: Any) -> FigureOutput:
     """A point for each sublayer and space, in place to the right and at the output upwards."""
     data = _joined(frames)
 
@@ -51,17 +44,10 @@ def in_place_and_output(
         "y_scale": "log",
         "references": (Reference(x=ENDS, y=ENDS, label="output = in place"),),
     }
-    return _figure(data, line, options, name, title, caption, provenance)
+    return _figure(data, line, options, words)
 
 
-def amplification(
-    frames: Mapping[str, pd.DataFrame],
-    *,
-    name: str,
-    title: str,
-    caption: str,
-    provenance: Mapping[str, Any],
-) -> FigureOutput:
+def amplification(frames: Mapping[str, pd.DataFrame], **words: Any) -> FigureOutput:
     """Output over in place at each layer: above 1 the deviation grew, below 1 it shrank."""
     data = _joined(frames)
 
@@ -86,7 +72,7 @@ def amplification(
         "y_scale": "log",
         "references": (Reference(x=(-1.0, 2.0), y=(1.0, 1.0), label="unchanged on its way"),),
     }
-    return _figure(data, line, options, name, title, caption, provenance)
+    return _figure(data, line, options, words)
 
 
 def _joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -105,19 +91,12 @@ def _points(part: pd.DataFrame) -> list[str]:
 
 
 def _figure(
-    data: pd.DataFrame,
-    line: Any,
-    options: Mapping[str, Any],
-    name: str,
-    title: str,
-    caption: str,
-    provenance: Mapping[str, Any],
+    data: pd.DataFrame, line: Any, options: Mapping[str, Any], words: Mapping[str, Any]
 ) -> FigureOutput:
+    """Attention above MLP, one line for each space; ``words`` are those of the figure."""
     panels = []
-    for key, words in SUBLAYERS.items():
+    for key, title in SUBLAYERS.items():
         rows = data[data["sublayer"] == key]
         lines = [line(rows[rows["space"] == space], space) for space in SPACES]
-        panels.append(Panel(title=words, lines=lines, **options))
-    return FigureOutput.of(
-        panels, data, name=name, title=title, caption=caption, provenance=provenance
-    )
+        panels.append(Panel(title=title, lines=lines, **options))
+    return FigureOutput.of(panels, data, **words)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.capture import Pair, capture
-from helpers.data import Prompt, select_prompts, tokenize
-from helpers.decoding import end_tokens, greedy, refuse_too_long
+from helpers.capture import Pair
+from helpers.data import Prompt
 from helpers.measurements.deviations import dictionary
+from helpers.measurements.walk import Walk
 from helpers.models.head import Head
-from helpers.models.load import LoadedModel, load, model_facts
-from helpers.parameters import RunParameters
+from helpers.models.load import model_facts
+from helpers.parameters import WRITING, RunParameters
 from helpers.projections import (
     KINDS,
     LIMITS,
@@ -28,17 +28,7 @@ from helpers.projections import (
 from helpers.results import Measured, measurement
 from helpers.spaces import PairIndex, vector_products
 
-USES = (
-    "model",
-    "revision",
-    "dtype",
-    "prompts",
-    "chat_template",
-    "max_new_tokens",
-    "temperature",
-    "repeats",
-    "seed",
-)
+USES = (*WRITING, "max_new_tokens", "temperature", "repeats")
 LENSES = ("raw", "normed")
 
 
@@ -69,10 +59,10 @@ def dimension(parameters: RunParameters, run: str) -> Measured:
     and repeat; a wider readout holds the narrower one, and the Gaussian rows are drawn anew for
     each repeat. Table ``dimensions``, with the limit of infinitely many Gaussian rows beside.
     """
-    torch.manual_seed(parameters.seed)
-    loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    prompts = select_prompts(parameters.prompts)
-    chains = _chains(loaded, prompts, parameters)
+    parameters = parameters.model_copy(update={"method": "drop", "checkpoint": ""})
+    walk = Walk(parameters, parameters.max_new_tokens, "Capturing")
+    loaded, prompts = walk.dense, walk.prompts
+    chains = _chains(walk)
     head = loaded.decoder.head
     rows = Head(head.weight)  # a cap or a bias would be a second nonlinearity
     readouts: list[Readout] = []
@@ -103,24 +93,16 @@ def dimension(parameters: RunParameters, run: str) -> Measured:
     return Measured({"dimensions": pa.concat_tables([measured, beside])}, facts)
 
 
-def _chains(loaded: LoadedModel, prompts: tuple[Prompt, ...], parameters: RunParameters) -> Chains:
-    """States of every prompt and step, as the dense model writes its greedy continuation."""
-    decoder = loaded.decoder
-    ids, mask = tokenize(prompts, loaded.tokenizer, parameters.chat_template, decoder.device)
-    refuse_too_long(loaded.model, ids.shape[1] + parameters.max_new_tokens)
-    ends = end_tokens(loaded.model, loaded.tokenizer)
+def _chains(walk: Walk) -> Chains:
+    """States of every prompt and step, through both lenses."""
+    decoder = walk.dense.decoder
     held: list[Tensor] = []
-    rows: list[tuple[int, int]] = []
-    with torch.inference_mode(), capture(decoder) as trace:
-        for step in greedy(loaded.model, ids, mask, parameters.max_new_tokens, ends):
-            for row in step.rows.tolist():
-                raw = trace.states.tensor[:, row, 0]
-                held.append(torch.stack([raw, decoder.final_norm(raw).to(raw.device)]))
-                rows.append((row, step.number))
-    return Chains(torch.stack(held), trace.states.pairs, rows)
+    for visit in walk:
+        normed = decoder.final_norm(visit.states).to(visit.states.device)
+        held.append(torch.stack([visit.states, normed]))
+    return Chains(torch.stack(held), visit.pairs, walk.rows)
 
 
-@torch.inference_mode()
 def _read(
     pool: Head,
     chains: Chains,

@@ -7,8 +7,8 @@ from torch import Tensor
 from helpers import theory
 from helpers.measurements.deviations import Kind, deviation_table
 from helpers.measurements.layer_profile import as_array
-from helpers.measurements.walk import IN_PLACE, WRITING, Walk
-from helpers.parameters import RunParameters
+from helpers.measurements.walk import IN_PLACE, Walk
+from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 from helpers.spaces import Comparison, PairIndex, Space, probability_metrics
 

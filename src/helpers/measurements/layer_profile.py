@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from helpers.measurements.deviations import Kind, deviation_table, with_estimates
-from helpers.measurements.walk import IN_PLACE, WRITING, Walk
-from helpers.parameters import RunParameters
+from helpers.measurements.walk import IN_PLACE, Walk
+from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 from helpers.spaces import Comparison
 

@@ -12,21 +12,12 @@ from helpers.decoding import continued, end_tokens, greedy, refuse_too_long
 from helpers.measurements.deviations import Kind, deviation_table
 from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel, load, model_facts
-from helpers.parameters import RunParameters
+from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 from helpers.resume import states_between, without_each
 from helpers.spaces import Comparison, Space
 
-USES = (
-    "model",
-    "revision",
-    "dtype",
-    "prompts",
-    "chat_template",
-    "max_new_tokens",
-    "temperature",
-    "seed",
-)
+USES = (*WRITING, "max_new_tokens", "temperature")
 METRICS = ("cosine", "angular", "kl")
 
 

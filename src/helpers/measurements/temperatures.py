@@ -5,8 +5,8 @@ import pyarrow as pa
 
 from helpers.measurements.deviations import Kind, deviation_table, with_estimates
 from helpers.measurements.layer_profile import as_array
-from helpers.measurements.walk import IN_PLACE, WRITING, Walk
-from helpers.parameters import RunParameters
+from helpers.measurements.walk import IN_PLACE, Walk
+from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 from helpers.spaces import Comparison, PairIndex, Space, probability_metrics
 

@@ -23,7 +23,6 @@ from helpers.pruning.checkpoint import differences
 from helpers.pruning.recipe import Method, Recipe
 
 IN_PLACE = ("method", "checkpoint", "sparsity", *CALIBRATION)
-WRITING = ("model", "revision", "dtype", "prompts", "chat_template", "seed")
 
 
 @dataclass(frozen=True)

