@@ -1,9 +1,10 @@
 """What may be asked for? One validated model of every parameter that a run takes."""
 
 import difflib
+import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Self, get_args
@@ -14,6 +15,7 @@ from helpers.errors import InputError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Method = Literal["drop", "checkpoint", "magnitude", "wanda", "sparsegpt", "random"]
+Target = Literal["attention", "mlp", "block"]
 WEIGHT_METHODS = ("magnitude", "wanda", "sparsegpt", "random")
 CALIBRATED = ("wanda", "sparsegpt")
 WRITING = ("model", "revision", "dtype", "prompts", "chat_template", "seed")  # a model's own text
@@ -63,10 +65,23 @@ class RunParameters(BaseModel):
         "folder of a checkpoint pruned from the model; only with method=checkpoint",
         "a folder with config.json and safetensors",
     )
+    target: Target = parameter(
+        "attention",
+        "what method=drop takes out of a whole model",
+        ", ".join(get_args(Target)),
+    )
+    dropped: int = parameter(
+        8,
+        "how many sublayers or blocks method=drop takes out of a whole model",
+        "0 to 1024, and at most as many as the model has",
+        ge=0,
+        le=1024,
+    )
     prompts: str = parameter(
         "all",
-        "which prompts of Appendix E",
-        "all, or ids separated by commas, such as MC1,Math2,Gen4",
+        "which prompts: those of Appendix E, the question of Table 2, or your own",
+        "all, ids separated by commas, such as MC1,Math2,Table2, a list of texts, or a .json or "
+        ".txt file",
         min_length=1,
     )
     chat_template: bool = parameter(
@@ -91,6 +106,11 @@ class RunParameters(BaseModel):
     temperature: float = parameter(
         1.0, "divides the logits on the way to probabilities", "a number above 0", gt=0
     )
+    sampling: bool = parameter(
+        False,
+        "draw each token at the run's temperature, where the likeliest one is taken otherwise",
+        "true or false",
+    )
     sparsity: float = parameter(
         0.5,
         "share of the weights to remove, where a method removes weights",
@@ -111,6 +131,13 @@ class RunParameters(BaseModel):
     evaluation_samples: int = parameter(
         16, "windows of held-out text that perplexity is taken on", "1 to 4096", ge=1, le=4096
     )
+    probes: int = parameter(
+        12,
+        "questions taken from each family of probes, at most as many as it has",
+        "1 to 1000",
+        ge=1,
+        le=1000,
+    )
     repeats: int = parameter(
         1,
         "how often to repeat what is drawn at random, each time with the next seed",
@@ -129,6 +156,16 @@ class RunParameters(BaseModel):
         "", "folder for results; empty means results/ of the project", "a folder"
     )
 
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _list_as_text(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        try:
+            return json.dumps(value, ensure_ascii=False)
+        except TypeError:
+            raise ValueError("holds what is no text") from None
+
     @field_validator("temperature")
     @classmethod
     def _finite(cls, value: float) -> float:
@@ -146,15 +183,34 @@ class RunParameters(BaseModel):
 
     @property
     def amount(self) -> float:
-        """How much is removed: one sublayer, or the share of its weights."""
+        """How much is removed at a time: one sublayer, or the share of its weights."""
         return self.sparsity if self.method in WEIGHT_METHODS else 1.0
 
     @property
-    def unread(self) -> frozenset[str]:
-        """Parameters that mean nothing to the method, and so are no part of a run's identity."""
+    def whole_amount(self) -> float:
+        """How much is removed from a whole model: a count of sublayers or blocks, or the share of
+        its weights; of a checkpoint 1."""
+        return float(self.dropped) if self.method == "drop" else self.amount
+
+    @property
+    def whole_target(self) -> str:
+        """What is removed from a whole model: ``target`` where sublayers are dropped, else all."""
+        return self.target if self.method == "drop" else "all"
+
+    def unread(self, uses: Collection[str]) -> frozenset[str]:
+        """Parameters among ``uses`` that mean nothing to the method or the way of decoding, and so
+        are no part of a run's identity."""
+        calibrated = self.method in CALIBRATED
+        if self.method == "drop" and "dropped" in uses:  # sublayers are ranked on calibration text
+            calibrated = True
+        nothing: set[str] = set() if calibrated else set(CALIBRATION)
         if self.method not in WEIGHT_METHODS:
-            return frozenset(("sparsity", *CALIBRATION))
-        return frozenset(() if self.method in CALIBRATED else CALIBRATION)
+            nothing.add("sparsity")
+        if self.method != "drop":
+            nothing |= {"target", "dropped"}
+        if "sampling" in uses and not self.sampling:
+            nothing.add("repeats")
+        return frozenset(nothing) if "method" in uses else frozenset(nothing & {"repeats"})
 
     def results_folder(self) -> Path:
         """Where results go: the parameter, the environment, or ``results/`` of the project."""

@@ -196,7 +196,7 @@ class Comparison:
         index = PairIndex.of(pairs, states)
         found: dict[Space, Metrics] = {}
         for lens, (seen, z) in self.lenses(states).items():
-            found |= self._one_lens(lens, seen, z, index)
+            found |= self.through(lens, seen, z, index)
         return found
 
     @torch.inference_mode()
@@ -211,9 +211,9 @@ class Comparison:
         """:meth:`chain` for sequence ``row`` and captured position of :class:`States`."""
         return self.chain(states.tensor[:, row, position], states.pairs)
 
-    def _one_lens(
-        self, lens: str, seen: Tensor, z: Tensor, index: PairIndex
-    ) -> dict[Space, Metrics]:
+    def through(self, lens: str, seen: Tensor, z: Tensor, index: PairIndex) -> dict[Space, Metrics]:
+        """Metrics (K,) float64 of pairs of what the head reads, ``seen`` (S, d), and of its
+        logits ``z`` (S, V) float32."""
         dense, pruned = seen[index.dense], seen[index.pruned]
         found = {Space("embedding", lens): _both_bases(vector_products(dense, pruned))}
         if self.head.linear:

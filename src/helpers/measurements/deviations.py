@@ -14,6 +14,7 @@ from helpers.parameters import RunParameters
 from helpers.spaces import Metrics, Space
 
 Kind = tuple[Space, str, str]  # space, metric, quantity
+OUTPUT = (Pair(-1, "mlp", 0, 1),)  # in place of sublayers: the output of the whole model
 
 
 def with_estimates(found: Mapping[Space, Metrics], temperature: float) -> dict[Kind, Tensor]:
@@ -50,8 +51,10 @@ def deviation_table(
     """One row per number of ``values`` (C, K, M), float64: chains × sublayers × kinds.
 
     ``rows`` gives each chain's prompt and step, ``pairs`` each sublayer, ``kinds`` each number's
-    space, metric and quantity. The result has the columns of the ``deviations`` schema.
+    space, metric and quantity. The result has the columns of the ``deviations`` schema. With
+    ``pairs=OUTPUT`` the numbers compare the outputs of two whole models.
     """
+    whole = pairs == OUTPUT
     chains, sublayers, numbers = values.shape
     total = values.size
 
@@ -72,7 +75,14 @@ def deviation_table(
         return dictionary(unique, per_kind([unique.index(word) for word in words]))
 
     prompt = per_chain([row for row, _ in rows])
-    sublayer = dictionary(["attention", "mlp"], per_pair([pair.kind == "mlp" for pair in pairs]))
+    kinds_of = ("attention", "mlp", "model")
+    sublayer = dictionary(
+        list(kinds_of),
+        per_pair([2 if whole else kinds_of.index(pair.kind) for pair in pairs]),
+    )
+    target, amount = sublayer, parameters.amount
+    if whole:
+        target, amount = constant(parameters.whole_target), parameters.whole_amount
     softmaxed = [space.space == "probability" for space, *_ in kinds]
     return pa.table(
         {
@@ -80,8 +90,8 @@ def deviation_table(
             "model": constant(parameters.model),
             "dtype": constant(parameters.dtype),
             "method": constant(parameters.method),
-            "target": sublayer,
-            "amount": np.full(total, parameters.amount),
+            "target": target,
+            "amount": np.full(total, amount),
             "pattern": constant(""),
             "intervention": constant(intervention),
             "decoding": constant(decoding),

@@ -54,7 +54,7 @@ def one_shot(measured: Importance, target: DropTarget, count: int) -> tuple[Plac
     """The ``count`` least important units of ``target``, all from one ranking, first dropped
     first. A block counts as one unit and gives its two sublayers."""
     available = units(target, len(measured.block))
-    _refuse_count(count, target, len(available))
+    refuse_count(count, target, len(available))
     return tuple(
         place for number in least(scores(measured, target), count) for place in available[number]
     )
@@ -71,7 +71,7 @@ def iterative(
     ``measure`` gives the importance in the model that lacks the sublayers it is called with.
     """
     available = units(target, layer_count)
-    _refuse_count(count, target, len(available))
+    refuse_count(count, target, len(available))
     chosen: tuple[Place, ...] = ()
     for _ in range(count):
         values = scores(measure(chosen), target).clone()
@@ -89,7 +89,7 @@ def contiguous(measured: Importance, count: int) -> tuple[Place, ...]:
     The run may end at the last block; its output is then taken before the final norm.
     """
     layer_count = len(measured.block)
-    _refuse_count(count, "block", layer_count)
+    refuse_count(count, "block", layer_count)
     if count == 0:
         return ()
     start = least(measured.distance.diagonal(count), 1)[0]
@@ -133,7 +133,7 @@ def select(
     """
     if procedure not in PROCEDURES:
         raise InputError(f"unknown procedure {procedure!r}: known are {', '.join(PROCEDURES)}")
-    _refuse_count(count, target, len(units(target, len(decoder.layers))))
+    refuse_count(count, target, len(units(target, len(decoder.layers))))
     if procedure == "contiguous" and target != "block":
         raise InputError(f"procedure contiguous drops blocks: it takes target=block, not {target}")
 
@@ -153,7 +153,8 @@ def _refuse_unknown(target: str) -> None:
         raise InputError(f"unknown target {target!r}: known are {', '.join(DROP_TARGETS)}")
 
 
-def _refuse_count(count: int, target: DropTarget, available: int) -> None:
+def refuse_count(count: int, target: DropTarget, available: int) -> None:
+    """:class:`InputError` unless ``count`` of the ``available`` units of ``target`` can go."""
     if not 0 <= count <= available:
         what = {"all": "sublayers"}.get(target, f"{target} sublayers")
         what = "blocks" if target == "block" else what

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from helpers import machine, passages, source
+from helpers import data, machine, passages, source
 from helpers.errors import InputError
 from helpers.models.load import fingerprint
 from helpers.parameters import RunParameters
@@ -108,8 +108,10 @@ def _stored(stored: Stored, parameters: RunParameters) -> Measurement:
 def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
     function, uses = stored.function, stored.uses
     known = machine.versions()
-    ignored = parameters.unread if "method" in uses else frozenset()
+    ignored = parameters.unread(uses)
     used = {name: getattr(parameters, name) for name in uses if name not in ignored}
+    if "prompts" in used:
+        used["prompts"] = data.identity(parameters.prompts)
     models = {"model": fingerprint(parameters.model, parameters.revision)}
     if parameters.checkpoint and "checkpoint" in uses:
         models["checkpoint"] = fingerprint(parameters.checkpoint)

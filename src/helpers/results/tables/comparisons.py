@@ -1,4 +1,4 @@
-"""The tables that measurements write: their columns and what those mean."""
+"""Tables of numbers that compare a dense and a pruned model, or a model with itself."""
 
 import pyarrow as pa
 
@@ -62,7 +62,11 @@ DEVIATIONS = (
         "orthogonal (‖Δ⊥‖/‖h‖), both relative to dense or, with _from_pruned, to pruned; kl is "
         "KL(dense‖pruned) in nats, kl_reversed KL(pruned‖dense); variance_p, variance_r and "
         "variance_uniform are variances of Δz, in squared logits, under p, under r ∝ p² and with "
-        "equal weights; agreement is 1 where the likeliest token is the same and 0 where it is not",
+        "equal weights; agreement is 1 where the likeliest token is the same and 0 where it is "
+        "not; choice is 1 where the next token is the same, drawn or not; rank is the place of the "
+        "dense choice in the pruned model, from 1; margin is its lead over its runner-up in "
+        "logits, margin_noise what pruning adds to that, margin_pruned its lead over the best "
+        "rival in the pruned model; entropy_dense and entropy_pruned are in nats",
     ),
     Column(
         "quantity",
@@ -74,122 +78,85 @@ DEVIATIONS = (
     VALUE,
 )
 
-SCORES = (
+TERMS = (
     RUN,
     MODEL,
     METHOD,
     TARGET,
     AMOUNT,
     PATTERN,
-    Column("task", TEXT, "name of the task"),
-    Column(
-        "kind",
-        TEXT,
-        "what the task asks for",
-        ("multiple_choice", "generation", "retrieval", "probe"),
-    ),
-    Column("form", TEXT, "form in which a question is asked"),
-    Column("metric", TEXT, "name of the score"),
-    SEED,
-    Column("calibration", TEXT, "calibration text of the pruning method"),
-    Column("value", pa.float64(), "the score"),
-    Column("stderr", pa.float64(), "its standard error", nullable=True),
-    Column("n", pa.int64(), "number of items"),
-    Column("dense_value", pa.float64(), "the dense model's score on the same items", nullable=True),
-    Column("paired_low", pa.float64(), "lower end of the paired 95% interval", nullable=True),
-    Column("paired_high", pa.float64(), "upper end of the paired 95% interval", nullable=True),
-    Column("flips_lost", pa.int64(), "items right when dense, wrong when pruned", nullable=True),
-    Column("flips_gained", pa.int64(), "items wrong when dense, right when pruned", nullable=True),
-    Column(
-        "verdict", TEXT, "whether the score allows a conclusion", ("ok", "at_floor", "at_ceiling")
-    ),
-)
-
-TEXTS = (
-    RUN,
-    MODEL,
     PROMPT,
     CATEGORY,
-    Column("prompt_tokens", pa.int32(), "length of the prompt with its template, in tokens"),
-    Column("steps", pa.int32(), "measured decoding steps"),
-    Column("ended", pa.bool_(), "whether the text ended by itself within those steps"),
-    Column("text", pa.string(), "what the dense model wrote"),
+    SEED,
+    STEP,
+    Column("parted", pa.bool_(), "whether the texts read so far differ"),
+    Column(
+        "order",
+        TEXT,
+        "what is exchanged first: the parameters (parameters, history, tokens) or the text "
+        "(tokens, history, parameters)",
+        ("parameters_first", "tokens_first"),
+    ),
+    Column(
+        "term",
+        TEXT,
+        "parameters: the pruned weights at the current token; history: the states of earlier "
+        "positions, of the same tokens; tokens: the other text; whole: all of it",
+        ("parameters", "history", "tokens", "whole"),
+    ),
+    SPACE,
+    Column("centred", pa.bool_(), "whether the mean logit was subtracted first"),
+    TEMPERATURE,
+    Column(
+        "metric",
+        TEXT,
+        "share: projection of the term on the whole difference Δ over ‖Δ‖², shares add up to 1; "
+        "size: ‖term‖/‖Δ‖; relative: ‖term‖/‖dense‖; angular and kl: by how much the term raises "
+        "1 − cos from dense and KL(dense‖·), in nats; residual: ‖Σ terms − Δ‖/‖dense‖, Δ from two "
+        "other passes without cache",
+        ("share", "size", "relative", "angular", "kl", "residual"),
+    ),
+    VALUE,
 )
 
-PRUNINGS = (
+PATHS = (
     RUN,
     MODEL,
     METHOD,
     TARGET,
     AMOUNT,
     PATTERN,
+    PROMPT,
+    CATEGORY,
     SEED,
-    Column("calibration", TEXT, "calibration text of the pruning method; none without"),
-    Column("layer", pa.int32(), "layer, from 0; -1 for the whole model"),
-    SUBLAYER,
-    Column("weight", TEXT, "kind of weight, such as up_proj; empty for a whole part"),
-    Column(
-        "metric",
-        TEXT,
-        "perplexity of held-out text; layer_error (‖WX − ŴX‖/‖WX‖ on calibration text); "
-        "importance (mean 1 − cos of a sublayer's input and output)",
-    ),
-    VALUE,
-)
-
-WEIGHTS = (
-    RUN,
-    MODEL,
+    STEP,
     LAYER,
-    Column("weight", TEXT, "kind of weight, such as up_proj"),
     Column(
-        "quantity",
+        "cause",
         TEXT,
-        "weight: an entry of W; product: an entry of XXᵀ of its inputs over calibration text",
-        ("weight", "product"),
+        "what changes the output o of one attention: inputs (its dense parameters read what the "
+        "pruned model holds there), parameters (then its pruned parameters read the same), both",
+        ("inputs", "parameters", "both"),
     ),
-    Column("row", pa.int32(), "row within the corner, from 0"),
-    Column("column", pa.int32(), "column within the corner, from 0"),
-    VALUE,
-)
-
-READOUTS = (
-    RUN,
-    MODEL,
-    METHOD,
-    TARGET,
-    AMOUNT,
     Column(
-        "stage",
+        "scale",
+        pa.float64(),
+        "share of the change of the inputs that is applied; 1 for all of it",
+    ),
+    Column(
+        "term",
         TEXT,
-        "where on the way of one sentence through the model the number is read; comparison: "
-        "dense and pruned side by side",
-        (
-            *("token", "state", "lens", "output", "comparison"),
-            *("retrieval", "multiple_choice", "generation"),
-        ),
+        "value: Σ α Δv; weight: Σ Δα v; remainder: Σ Δα Δv; change: their sum Δo",
+        ("value", "weight", "remainder", "change"),
     ),
-    Column(
-        "layer",
-        pa.int32(),
-        "layers that the state has passed, 0 for the token embedding; -1 "
-        "where the number is of no single layer",
-    ),
-    Column(
-        "form",
-        TEXT,
-        "how it is read: raw or normed (lens); last or mean (pooling of a text's states); letters "
-        "or words after a list of options, or words after the sentence; empty if there is one way",
-    ),
-    Column("position", pa.int32(), "place in a text, or rank by probability, from 0; -1 for none"),
-    Column("item", TEXT, "token, document, option, space or text that the number belongs to"),
     Column(
         "metric",
         TEXT,
-        "id of a token; norm of a state; cosine_to_previous layer's state; probability, "
-        "log_probability (natural logarithm); entropy in nats; probability_of_next: of the token "
-        "that the model gives out; cosine; mass: probability of all options together; length in "
-        "tokens",
+        "share: projection of the term on Δo over ‖Δo‖², which add up to 1; size: length of the "
+        "term over that of o, dense; part: projection of this cause's Δo on the Δo of both causes, "
+        "over its squared length; first: share of that part of the value path which the first "
+        "token of the text makes",
+        ("share", "size", "part", "first"),
     ),
     VALUE,
 )
@@ -294,15 +261,3 @@ DIMENSIONS = (
     ),
     VALUE,
 )
-
-SCHEMAS: dict[str, tuple[Column, ...]] = {
-    "noise": NOISE,
-    "deviations": DEVIATIONS,
-    "scores": SCORES,
-    "texts": TEXTS,
-    "prunings": PRUNINGS,
-    "weights": WEIGHTS,
-    "logits": LOGITS,
-    "readouts": READOUTS,
-    "dimensions": DIMENSIONS,
-}

@@ -1,0 +1,29 @@
+"""How does a model write on, and how do two models' generations part?
+
+A :class:`Reader` is one model reading one text with its cache; :func:`lockstep` lets several
+readers read on, each its own text or another's.
+"""
+
+from helpers.decoding.choices import Choice, Sampler, likeliest
+from helpers.decoding.greedy import Step, greedy
+from helpers.decoding.history import Guest
+from helpers.decoding.lockstep import Together, lockstep
+from helpers.decoding.reader import Held, Reader
+from helpers.decoding.texts import continued, end_tokens, log_likelihoods, refuse_too_long
+
+__all__ = [
+    "Choice",
+    "Guest",
+    "Held",
+    "Reader",
+    "Sampler",
+    "Step",
+    "Together",
+    "continued",
+    "end_tokens",
+    "greedy",
+    "likeliest",
+    "lockstep",
+    "log_likelihoods",
+    "refuse_too_long",
+]

@@ -1,0 +1,83 @@
+"""A model that reads one token on a history that another model has made.
+
+The history is the residual stream that the other model, the host, held at all earlier positions.
+The guest's own weights make keys and values of it, so that a history means the same for every
+pair of models, also where one of them has no attention in some layer.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import Cache, DynamicCache
+
+from helpers.decoding.reader import Held, Reader, forward
+from helpers.models.architecture import Decoder, Sublayer
+
+
+class Guest:
+    """Reads single tokens on the history of a host, before the host reads on itself.
+
+    The guest's attention looks on at every pass of the host and keeps the keys and values that
+    it makes of the host's states. Raises :class:`ValueError` if the host has read already, or if
+    both are one network, whose modules would call themselves.
+    """
+
+    def __init__(self, decoder: Decoder, host: Reader) -> None:
+        if host.length:
+            raise ValueError("the host has begun to read: bring the guest first")
+        if decoder.model is host.decoder.model:
+            raise ValueError("guest and host are one network: bring a copy of it")
+        self.decoder, self.host = decoder, host
+        self.cache: Any = DynamicCache(config=decoder.model.config)
+        host.companions.append(self)
+
+    def read(self, tokens: Tensor) -> Held:
+        """What the guest holds after ``tokens`` (B, 1), read after all that the host has read.
+
+        The history stays as it is: the token is forgotten again.
+        """
+        mask = self.host.mask(self.host.length + tokens.shape[1])
+        return forward(self.decoder, tokens, mask, _snapshot(self.cache))[0]
+
+    @contextmanager
+    def beside(self, decoder: Decoder) -> Iterator[None]:
+        """Look on while ``decoder``, the host's model, makes one pass."""
+        handles: list[Any] = []
+        try:
+            for theirs, own in zip(decoder.sublayers, self.decoder.sublayers, strict=True):
+                if theirs.kind == "attention":
+                    handles += _look_on(theirs, own, self.cache)
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _look_on(theirs: Sublayer, own: Sublayer, cache: Cache) -> list[Any]:
+    """Hooks by which ``own`` attention reads what ``theirs`` does, into a cache of its own."""
+    states: list[Tensor] = []
+
+    def reach(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        states.append(args[0] if args else keywords["hidden_states"])
+
+    def read(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        given = {
+            name: cache if isinstance(value, Cache) else value for name, value in keywords.items()
+        }
+        given.pop("hidden_states", None)
+        own(states.pop(), **given)
+
+    def before(module: nn.Module, hook: Callable[..., None]) -> Any:
+        return module.register_forward_pre_hook(hook, with_kwargs=True)
+
+    return [before(theirs.norm, reach), before(theirs.body, read)]
+
+
+def _snapshot(cache: Any) -> Any:
+    """A cache that may grow without changing ``cache``; both share what is there."""
+    twin = copy.copy(cache)
+    twin.layers = [copy.copy(layer) for layer in cache.layers]
+    return twin

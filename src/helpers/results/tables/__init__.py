@@ -1,0 +1,24 @@
+"""The tables that measurements write: their columns and what those mean."""
+
+from helpers.results.columns import Column
+from helpers.results.tables.comparisons import DEVIATIONS, DIMENSIONS, LOGITS, NOISE, PATHS, TERMS
+from helpers.results.tables.texts import CHOICES, PROMPTS, READOUTS, SCORES, SUBSETS, TEXTS, TOKENS
+from helpers.results.tables.weights import PRUNINGS, WEIGHTS
+
+SCHEMAS: dict[str, tuple[Column, ...]] = {
+    "noise": NOISE,
+    "deviations": DEVIATIONS,
+    "scores": SCORES,
+    "texts": TEXTS,
+    "prompts": PROMPTS,
+    "tokens": TOKENS,
+    "terms": TERMS,
+    "paths": PATHS,
+    "choices": CHOICES,
+    "subsets": SUBSETS,
+    "prunings": PRUNINGS,
+    "weights": WEIGHTS,
+    "logits": LOGITS,
+    "readouts": READOUTS,
+    "dimensions": DIMENSIONS,
+}

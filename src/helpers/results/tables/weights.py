@@ -1,0 +1,55 @@
+"""Tables of what is removed: weights, and what their removal costs."""
+
+import pyarrow as pa
+
+from helpers.results.columns import (
+    AMOUNT,
+    LAYER,
+    METHOD,
+    MODEL,
+    PATTERN,
+    RUN,
+    SEED,
+    SUBLAYER,
+    TARGET,
+    TEXT,
+    VALUE,
+    Column,
+)
+
+PRUNINGS = (
+    RUN,
+    MODEL,
+    METHOD,
+    TARGET,
+    AMOUNT,
+    PATTERN,
+    SEED,
+    Column("calibration", TEXT, "calibration text of the pruning method; none without"),
+    Column("layer", pa.int32(), "layer, from 0; -1 for the whole model"),
+    SUBLAYER,
+    Column("weight", TEXT, "kind of weight, such as up_proj; empty for a whole part"),
+    Column(
+        "metric",
+        TEXT,
+        "perplexity of held-out text; layer_error (‖WX − ŴX‖/‖WX‖ on calibration text); "
+        "importance (mean 1 − cos of a sublayer's input and output)",
+    ),
+    VALUE,
+)
+
+WEIGHTS = (
+    RUN,
+    MODEL,
+    LAYER,
+    Column("weight", TEXT, "kind of weight, such as up_proj"),
+    Column(
+        "quantity",
+        TEXT,
+        "weight: an entry of W; product: an entry of XXᵀ of its inputs over calibration text",
+        ("weight", "product"),
+    ),
+    Column("row", pa.int32(), "row within the corner, from 0"),
+    Column("column", pa.int32(), "column within the corner, from 0"),
+    VALUE,
+)

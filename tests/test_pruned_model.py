@@ -1,0 +1,101 @@
+"""The whole pruned model that chapters ask for, beside what the pruning library gives by hand."""
+
+import pytest
+import torch
+
+from helpers.calibration import calibration_text
+from helpers.errors import InputError
+from helpers.measurements import pruned_model
+from helpers.measurements.pruned_model import pruned_counterpart
+from helpers.models import load
+from helpers.parameters import validate
+from helpers.pruning import Recipe, prune
+from helpers.pruning.drop import dropped_in
+from helpers.pruning.selection import select
+from helpers.settings import settings
+
+SMALL = {"calibration_samples": 2, "calibration_length": 32, "device": "cpu"}
+
+
+def asked(tiny_folder, **values):
+    return validate(SMALL | {"model": str(tiny_folder)} | values)
+
+
+@pytest.fixture
+def dense(tiny_folder):
+    pruned_model._held.clear()
+    return load(str(tiny_folder), device="cpu")
+
+
+def text(parameters, dense):
+    return calibration_text(dense.tokenizer, "embedded", 2, 32, parameters.seed)
+
+
+@pytest.mark.parametrize("target", ["attention", "mlp", "block"])
+def test_dropped_sublayers_are_those_that_selection_ranks_lowest(tiny_folder, dense, target):
+    parameters = asked(tiny_folder, target=target, dropped=2)
+    pruned, words = pruned_counterpart(parameters, dense)
+    wanted = select(dense.decoder, text(parameters, dense).ids, target, 2)
+    assert set(dropped_in(pruned)) == set(wanted)
+    assert all(str(layer) in words for layer, _ in wanted)
+    assert not dropped_in(dense.decoder)
+
+
+def test_weights_are_those_that_pruning_by_hand_leaves(tiny_folder, dense):
+    parameters = asked(tiny_folder, method="wanda", sparsity=0.5)
+    pruned, _ = pruned_counterpart(parameters, dense)
+    by_hand = load(str(tiny_folder), device="cpu")
+    prune(by_hand.decoder, Recipe("wanda", 0.5), text(parameters, dense), reversible=False)
+    ours = dict(pruned.model.named_parameters())
+    changed = 0
+    for name, weight in by_hand.model.named_parameters():
+        assert torch.equal(weight, ours[name])
+        changed += not torch.equal(weight, dict(dense.model.named_parameters())[name])
+    assert changed
+
+
+def test_what_is_kept_is_never_another_one(tiny_folder, dense):
+    """Asked again, the same model; asked for something else, not the one that is kept."""
+    half, first = asked(tiny_folder, method="wanda"), {}
+    for name, parameters in {
+        "half": half,
+        "less": half.model_copy(update={"sparsity": 0.25}),
+        "seed": half.model_copy(update={"seed": 1}),
+        "size": half.model_copy(update={"method": "magnitude"}),
+    }.items():
+        pruned, words = pruned_counterpart(parameters, dense)
+        again, same_words = pruned_counterpart(parameters, dense)
+        assert again is pruned
+        assert same_words == words
+        first[name] = torch.cat([weight.flatten() for weight in pruned.model.parameters()])
+    names = list(first)
+    for place, name in enumerate(names):
+        for other in names[place + 1 :]:
+            assert not torch.equal(first[name], first[other])
+    whole = asked(tiny_folder, dropped=1)
+    other = whole.model_copy(update={"seed": 3, "calibration_samples": 3})
+    kept = [
+        pruned_model._held["ranking"][1]
+        for each in (whole, other)
+        if pruned_counterpart(each, dense)
+    ]
+    assert not torch.equal(kept[0].attention, kept[1].attention)
+
+
+def test_too_many_are_refused_before_the_model_runs(tiny_folder, dense):
+    with pytest.raises(InputError, match="9 attention sublayers cannot be dropped"):
+        pruned_counterpart(asked(tiny_folder, dropped=9), dense)
+    assert not pruned_model._held
+
+
+def test_settings_name_each_pruned_model_once(tiny_folder):
+    run = asked(tiny_folder, method="wanda", dropped=8)
+    assert list(settings(run)) == ["Drop-8A", "Drop-8M", "Wanda 50%"]
+    names = ["Drop-4A", "Drop-8A", "Drop-4M", "Drop-8M", "Wanda 50%"]
+    assert list(settings(run, (2, 1))) == names
+    few = settings(run.model_copy(update={"dropped": 1}), (4, 2, 1))
+    assert list(few) == ["Drop-1A", "Drop-1M", "Wanda 50%"]
+    assert list(settings(run.model_copy(update={"method": "drop"}))) == ["Drop-8A", "Drop-8M"]
+    folder = run.model_copy(update={"method": "checkpoint", "checkpoint": "x"})
+    assert settings(folder)["Checkpoint"] == folder
+    assert not any(one.checkpoint for one in settings(folder).values() if one.method == "drop")
