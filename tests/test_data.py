@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.data import appendix_e, select_prompts, tokenize
+from helpers.data import appendix_e, select_prompts, table_2, tokenize
 from helpers.errors import InputError
 
 PAPER = Path(__file__).parents[2] / "shared" / "paper" / "prompts.json"
@@ -19,6 +19,35 @@ def test_twelve_prompts_in_three_categories():
 def test_prompts_equal_the_papers():
     reference = [item for items in json.loads(PAPER.read_text()).values() for item in items]
     assert [(p.id, p.text) for p in appendix_e()] == [(r["id"], r["prompt"]) for r in reference]
+
+
+def test_the_question_of_table_2_is_a_thirteenth_prompt():
+    assert table_2() not in appendix_e()
+    assert select_prompts("Table2") == (table_2(),)
+    assert select_prompts("all") == appendix_e()
+    assert select_prompts("all,Table2,MC1") == (*appendix_e(), table_2())
+    assert select_prompts("Table2,all") == (table_2(), *appendix_e())
+
+
+def test_right_answers():
+    """Option letters found by their content, numbers by another way than the book explains."""
+    right = {"MC1": "8", "MC2": "Mars", "MC3": "Dog", "MC4": "Alex"}
+    numbers = {
+        "Math1": next(john for john in range(19) if john == 2 * (18 - john)),
+        "Math2": sum((48, 48 // 2)),
+        "Math3": next(emma for emma in range(25) if emma == 3 * (24 - emma)),
+        "Math4": 5 * 12 - (8 + 15),
+        "Table2": sum((48, 48 // 2)),
+    }
+    for prompt in (*appendix_e(), table_2()):
+        if prompt.id in right:
+            assert f"{prompt.answer}) {right[prompt.id]}" in prompt.text
+        elif prompt.id in numbers:
+            assert prompt.answer == str(numbers[prompt.id])
+        else:
+            assert prompt.category == "Open-Ended Generation"
+            assert not prompt.answer
+        assert bool(prompt.working) == bool(prompt.answer)
 
 
 def test_selection_keeps_the_given_order_once():

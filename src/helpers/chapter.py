@@ -7,6 +7,7 @@ from typing import Any
 
 from IPython.display import Markdown
 
+from helpers.data import appendix_e, select_prompts, table_2
 from helpers.errors import InputError
 from helpers.models.load import depth
 from helpers.parameters import RunParameters
@@ -53,6 +54,27 @@ def provenance(
     }
 
 
+def prompts(parameters: RunParameters) -> str:
+    """``12 prompts of the paper's Appendix E``, or whichever were chosen, with a link to them."""
+    chosen = select_prompts(parameters.prompts)
+    listed = [prompt for prompt in chosen if prompt in appendix_e()]
+    own = len(chosen) - len(listed) - (table_2() in chosen)
+    words = []
+    if listed:
+        words.append(
+            f"{len(listed)} {_prompts(len(listed))} of the paper's [Appendix E](e-prompts.md)"
+        )
+    if table_2() in chosen:
+        words.append("the question of the paper's [Table 2](e-prompts.md)")
+    if own:
+        words.append(f"{own} {_prompts(own)} of [one's own](e-prompts.md)")
+    return join_words(words)
+
+
+def _prompts(count: int) -> str:
+    return "prompt" if count == 1 else "prompts"
+
+
 def shown_layer(parameters: RunParameters) -> int:
     """The layer that a chapter shows as its example; nothing heavy runs to find it.
 
@@ -67,10 +89,11 @@ def shown_layer(parameters: RunParameters) -> int:
     return parameters.layer if parameters.layer >= 0 else layers * 12 // 28
 
 
-def cost(run: Measurement) -> str:
-    """Time and memory that a measurement took, in words."""
-    minutes = run.manifest["seconds"] / 60
-    memory = run.manifest["peak_memory_bytes"] / 2**30
+def cost(run: Measurement, *more: Measurement) -> str:
+    """Time and memory that a measurement took, or several one after the other, in words."""
+    manifests = [each.manifest for each in (run, *more)]
+    minutes = sum(one["seconds"] for one in manifests) / 60
+    memory = max(one["peak_memory_bytes"] for one in manifests) / 2**30
     return (
         f"{minutes:.1f} minutes, in a process of {memory:.1f} GiB, on "
         f"{run.manifest['threads']} threads ({run.manifest['processor']})"

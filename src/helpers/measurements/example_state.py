@@ -9,6 +9,7 @@ from torch import Tensor
 
 from helpers.capture import capture
 from helpers.data import select_prompts, tokenize
+from helpers.decoding import refuse_too_long
 from helpers.measurements.deviations import dictionary
 from helpers.models.load import load, model_facts
 from helpers.parameters import RunParameters
@@ -30,6 +31,7 @@ def example_state(parameters: RunParameters, run: str) -> Measured:
     decoder = loaded.decoder
     prompt = select_prompts(parameters.prompts)[:1]
     ids, mask = tokenize(prompt, loaded.tokenizer, parameters.chat_template, decoder.device)
+    refuse_too_long(loaded.model, ids.shape[1], writes=False)
     with torch.inference_mode(), capture(decoder) as trace:
         loaded.model(input_ids=ids, attention_mask=mask, use_cache=False)
     last = len(decoder.layers) - 1

@@ -144,13 +144,32 @@ def depth(name: str, revision: str = "main") -> int:
     """Number of layers of a model, from its configuration alone."""
     from transformers import AutoConfig
 
+    return int(_described(AutoConfig, name, revision).num_hidden_layers)
+
+
+def outline(name: str, revision: str = "main") -> LoadedModel:
+    """The model ``name`` without its weights: its tokenizer, and parts that have shapes and no
+    values. A model of any size takes no memory.
+
+    Raises :class:`InputError` naming what is missing.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    config = _described(AutoConfig, name, revision)
+    tokenizer = _described(AutoTokenizer, name, revision)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    return LoadedModel(name, model, tokenizer, Decoder.of(model), fingerprint(name, revision))
+
+
+def _described(kind: Any, name: str, revision: str) -> Any:
+    """What the small files of a model hold of ``kind``, such as its configuration."""
     source = _source(name)
     options = {} if Path(source).is_dir() else {"revision": revision}
     try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
+        return kind.from_pretrained(source, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         raise InputError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
-    return int(config.num_hidden_layers)
 
 
 def check_exists(name: str) -> None:
