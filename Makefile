@@ -43,8 +43,8 @@ test-gpu: setup ## Run the tests that need a GPU
 test-browser: setup ## Look at the built site in Chromium (build the book first)
 	@$(ONE_THREAD) $(PYTEST) -m browser tests/ $(PYTEST_ARGS)
 
-bench: setup ## Run the benchmarks, print a table, write build/bench.json
-	@$(VENV_PYTHON) -m benchmarks
+bench: setup ## Run the benchmarks, write build/bench.json (SUITE=generation: one of them)
+	@$(VENV_PYTHON) -m benchmarks $(SUITE)
 
 lint: setup ## Check style, formatting and types
 	@$(VENV_PYTHON) -m ruff check .

@@ -1,15 +1,15 @@
-"""Run the benchmarks, print a table, write ``build/bench.json``."""
+"""Run the benchmarks, print a table, write ``build/bench.json``: all suites, or those named."""
 
 import json
 import sys
 from pathlib import Path
 
-from benchmarks import drop, layer_profile, pruning
+from benchmarks import drop, generation, layer_profile, pruning
 from benchmarks.harness import Result
 from helpers import machine
 from helpers.results.store import all_cores, write_whole
 
-SUITES = (layer_profile, drop, pruning)
+SUITES = (layer_profile, generation, drop, pruning)
 OUTPUT = Path("build") / "bench.json"
 
 
@@ -26,8 +26,12 @@ def line(result: Result) -> str:
     )
 
 
-def main() -> int:
-    """All suites, one after the other, on all cores of the machine."""
+def main(names: list[str]) -> int:
+    """The suites named, or all, one after the other, on all cores of the machine."""
+    known = {suite.__name__.rpartition(".")[2]: suite for suite in SUITES}
+    if unknown := [name for name in names if name not in known]:
+        print(f"error: no suite {unknown[0]!r}: known are {', '.join(known)}", file=sys.stderr)
+        return 2
     threads = machine.granted_threads()
     print(f"{threads} threads; ratio = baseline / ours; floor = what no way can beat")
     print(
@@ -37,7 +41,7 @@ def main() -> int:
     results = []
     with all_cores(threads):
         machine.use_threads(threads)
-        for suite in SUITES:
+        for suite in [known[name] for name in names] or SUITES:
             for result in suite.benchmarks():
                 print(line(result), flush=True)
                 results.append(result.row())
@@ -48,4 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
