@@ -23,6 +23,30 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 CHAPTER = NOTEBOOKS / "05-hierarchical-effects.md"
 SHORT = {
+    "decisions": {
+        "prompts": "MC2,Math1,Gen4",
+        "dropped": 2,
+        "max_new_tokens": 3,
+        "sweep_steps": 3,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
+    "07-multi-scale-effects": {
+        "prompts": "MC2,Math1,Gen4",
+        "max_new_tokens": 2,
+        "sweep_steps": 2,
+        "repeats": 2,
+        "dropped": 2,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
+    "subspace": {
+        "probes": 1,
+        "repeats": 2,
+        "dropped": 2,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
     "dimension": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2, "repeats": 2},
     "validity": {
         "prompts": "MC2,Math1,Gen4",
@@ -38,7 +62,22 @@ SHORT = {
         "calibration_samples": 2,
         "calibration_length": 64,
     },
+    "d-error-propagation": {
+        "prompts": "MC2,Math1,Gen4",
+        "sweep_steps": 2,
+        "dropped": 1,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
+    "04-inconsistent-effects": {
+        "prompts": "MC2,Math1,Gen4",
+        "max_new_tokens": 2,
+        "dropped": 2,
+        "calibration_samples": 2,
+        "calibration_length": 32,
+    },
     "a-perturbation": {},
+    "e-prompts": {},
     "b-kl-divergence": {},
     "c-angular-deviation": {},
     "h-temperature": {"prompts": "MC2,Math1,Gen4", "sweep_steps": 2},
@@ -59,8 +98,14 @@ SHORT = {
     },
 }
 FIGURES = {
+    "subspace": 2,
+    "decisions": 6,
+    "07-multi-scale-effects": 6,
     "dimension": 3,
+    "d-error-propagation": 5,
+    "04-inconsistent-effects": 2,
     "a-perturbation": 1,
+    "e-prompts": 1,
     "b-kl-divergence": 1,
     "c-angular-deviation": 3,
     "h-temperature": 2,

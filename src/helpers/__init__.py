@@ -1,14 +1,20 @@
 """Helpers of *When Pruning Works*: prune a language model, capture what it holds, compare.
 
 Modules are layered; each imports only from those before it: ``errors``, ``parameters``,
-``machine``, ``models``, ``data``, ``passages``, ``calibration``, ``pruning``, ``capture``,
-``resume``, ``spaces``, ``theory``, ``projections``, ``panel_model``, ``readouts``, ``states``,
-``derivations``, ``limits``, ``decoding``, ``readings``, ``source``, ``results``,
-``measurements``, ``sweeps``, ``reported``, ``summaries``, ``claims``, ``noise``, ``noise_words``,
-``estimates``, ``magnitudes``, ``step_frames``, ``analysis``, ``supplement``,
-``supplement_claims``, ``validity``, ``temperature_summary``, ``reach``, ``interventions``,
-``dimensions``, ``dimension_tables``, ``costs``, ``words``, ``background``, ``figures``,
-``byhand``, ``chapter``, ``runner``.
+``settings``, ``machine``, ``models``, ``own_prompts``, ``data``, ``probes``, ``passages``,
+``calibration``, ``pruning``, ``capture``, ``resume``, ``spaces``, ``theory``, ``decisions``,
+``attention_paths``, ``projections``, ``panel_model``, ``readouts``, ``states``, ``derivations``,
+``limits``, ``subsets``, ``decoding``, ``asking``, ``attention``, ``readings``, ``source``,
+``results``, ``measurements``, ``sweeps``, ``reported``, ``summaries``, ``claims``, ``noise``,
+``noise_words``, ``estimates``, ``magnitudes``, ``step_frames``, ``analysis``, ``supplement``,
+``supplement_claims``, ``validity``, ``temperature_summary``, ``shares``, ``reach``,
+``resampling``, ``subspace``, ``parting``, ``trends``, ``margins``, ``path_summary``,
+``term_summary``, ``error_propagation``, ``persistence``, ``multi_scale``, ``greedy_and_sampled``,
+``figure_7``, ``multi_scale_words``, ``interventions``, ``dimensions``, ``dimension_tables``,
+``costs``, ``words``, ``letters``, ``subspace_tables``, ``subspace_words``, ``prompt_words``,
+``collapse``, ``aftermath``, ``decision_frames``, ``decision_tables``, ``decision_claims``,
+``answers``, ``collapse_tables``, ``collapse_verdicts``, ``background``, ``figures``,
+``text_blocks``, ``byhand``, ``chapter``, ``collapse_words``, ``decision_words``, ``runner``.
 """
 
 import warnings

@@ -37,9 +37,10 @@ class Estimate:
         if not np.isfinite(self.value):
             return "–"
         if self.low is None:
-            return f"{self.value:{form}}".replace("-", "−")
-        join = " to " if self.low < 0 else "–"
-        return f"{self.value:{form}} [{self.low:{form}}{join}{self.high:{form}}]".replace("-", "−")
+            return f"{self.value:z{form}}".replace("-", "−")
+        value, low, high = (f"{each:z{form}}" for each in (self.value, self.low, self.high))
+        join = " to " if low.startswith("-") else "–"
+        return f"{value} [{low}{join}{high}]".replace("-", "−")
 
     def above(self, bound: float) -> bool:
         """Whether the whole interval lies above ``bound``."""

@@ -88,7 +88,7 @@ def tick_room(figure: Figure, least: float, character: float) -> float:
 def label_room(figure: Figure, character: float) -> float:
     """Pixels to keep free at the right for the direct labels, `character` pixels a letter."""
     labels = [label for panel in figure.panels for label in end_labels(figure, panel)]
-    return min(28 + character * max((len(label.text) for label in labels), default=-2), 220.0)
+    return min(28 + character * max((_width(label.text) for label in labels), default=-2), 220.0)
 
 
 def titled_axes(figure: Figure) -> list[bool]:
@@ -98,8 +98,10 @@ def titled_axes(figure: Figure) -> list[bool]:
 
 
 def _width(text: str) -> float:
-    """The width of a text in characters, where raised ones count less."""
-    return sum(0.75 if letter in "⁻⁰¹²³⁴⁵⁶⁷⁸⁹." else 1.0 for letter in text)
+    """The width of a text in characters, where raised ones count less and broad ones more."""
+    return sum(
+        0.75 if letter in "⁻⁰¹²³⁴⁵⁶⁷⁸⁹." else 1.5 if letter in "%MW" else 1.0 for letter in text
+    )
 
 
 def key(figure: Figure) -> list[KeyEntry]:

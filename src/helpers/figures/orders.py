@@ -28,6 +28,7 @@ def error_orders(
     caption: str,
     provenance: Mapping[str, Any],
     y_label: str,
+    x_label: str = SIZE,
     guides: Sequence[int] = GUIDES,
 ) -> FigureOutput:
     """Error against size on logarithmic axes: one panel for each state, one line for each value
@@ -55,7 +56,7 @@ def error_orders(
                     )
                     for label, rows in part.groupby("line", sort=False)
                 ],
-                x_label=SIZE,
+                x_label=x_label,
                 y_label=y_label,
                 x_scale="log",
                 y_scale="log",

@@ -34,6 +34,7 @@ def step_series(
     y_scale: str | Mapping[str, str] = "linear",
     y_range: Range | Mapping[str, Range] | None = None,
     x_label: str = STEP,
+    unit: str = "step",
     references: Mapping[str, Sequence[Reference]] | None = None,
     band: bool = True,
     edges: str = "lowest single values",
@@ -47,7 +48,8 @@ def step_series(
     (`measured` without it; one of `QUANTITIES`). `panels` selects and orders panels. `y_labels`
     carries the unit: a text for all panels or one for each; panels with the same one share
     their y range. `y_scale`, `y_range` likewise. `edges` says in the alternative text what the
-    band's lower edge is. Without `direct`, only the key names the lines.
+    band's lower edge is, and `unit` what a point is. Without `direct`, only the key names the
+    lines.
     """
     data = _prepared(frame)
     names = list(dict.fromkeys(data["panel"])) if panels is None else list(panels)
@@ -61,7 +63,7 @@ def step_series(
     def lines(rows: pd.DataFrame) -> list[Line]:
         groups = rows.groupby(["series", "space", "quantity"], sort=False)
         return [
-            _line(part, styles[key], band and styles[key].marker != "none", edges, direct)
+            _line(part, styles[key], band and styles[key].marker != "none", edges, direct, unit)
             for key, part in groups
         ]
 
@@ -121,7 +123,9 @@ def _prepared(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _line(part: pd.DataFrame, style: Style, band: bool, edges: str, direct: bool) -> Line:
+def _line(
+    part: pd.DataFrame, style: Style, band: bool, edges: str, direct: bool, unit: str
+) -> Line:
     rows = part.sort_values("step", kind="stable")
     label, quantity = str(rows["series"].iloc[0]), str(rows["quantity"].iloc[0])
     if rows["step"].duplicated().any():
@@ -139,7 +143,7 @@ def _line(part: pd.DataFrame, style: Style, band: bool, edges: str, direct: bool
         style=style,
         label=label,
         end_label=None if direct else "",
-        points=[f"step {step}" for step in rows["step"]],
+        points=[f"{unit} {step}" for step in rows["step"]],
         band=band and quantity != "reported",
         value=WORDS.get(quantity, "value"),
         edges=edges,

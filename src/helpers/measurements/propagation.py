@@ -39,7 +39,7 @@ def propagation(parameters: RunParameters, run: str) -> Measured:
     prompts = select_prompts(parameters.prompts)
     ids, mask = tokenize(prompts, loaded.tokenizer, parameters.chat_template, decoder.device)
     refuse_too_long(loaded.model, ids.shape[1] + parameters.max_new_tokens)
-    written = _written(loaded, ids, mask, parameters.max_new_tokens)
+    written = written_texts(loaded, ids, mask, parameters.max_new_tokens)
     ids, mask = continued(ids, mask, [tokens[:-1] for tokens in written])
 
     states = both_interventions(decoder, ids, mask, max(map(len, written)))
@@ -94,7 +94,7 @@ def both_interventions(
     return {"in_place": trace.states, "propagated": States(torch.stack(last), tuple(pairs))}
 
 
-def _written(
+def written_texts(
     loaded: LoadedModel, input_ids: Tensor, attention_mask: Tensor, steps: int
 ) -> list[list[int]]:
     """The dense model's greedy continuation of each prompt, an end token included."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+import numpy as np
 import pandas as pd
 
 
@@ -22,6 +23,13 @@ FIGURE_4 = Source(
     model="Qwen-2.5-7B-Instruct",
     size="7B",
     points=204,
+)
+
+FIGURE_7 = Source(
+    where="Figure 7 of arXiv 2603.24652, read back from its vector drawing",
+    model="Qwen-2.5-7B-Instruct",
+    size="7B",
+    points=222,
 )
 
 
@@ -48,6 +56,17 @@ def figure_6() -> pd.DataFrame:
         return pd.read_csv(file)
 
 
+@cache
+def figure_7() -> pd.DataFrame:
+    """Outputs of the dense model and of Drop-8A along one generation, as the paper drew them.
+
+    Columns ``step``, ``space``, ``metric`` (``cosine``; ``kl`` in nats, probability space) and
+    ``value``. Figure 7(a) holds the embedding and logit space, 7(b) the probability space.
+    """
+    with resources.files("helpers.reported").joinpath("figure7.csv").open() as file:
+        return pd.read_csv(file)
+
+
 def figure_6a() -> pd.DataFrame:
     """True 1 − cos of Figure 6(a): columns ``step`` and ``angular``."""
     drawn = figure_6().query("metric == 'angular' and quantity == 'measured'")
@@ -68,3 +87,27 @@ def figure_4_from_6a() -> pd.DataFrame:
             "figure 6(a)": {"mean": cosine.mean(), "low": cosine.min(), "high": cosine.max()},
         }
     )
+
+
+FIGURE_8 = Source(
+    where="Figure 8 of arXiv 2603.24652, read back from its vector drawing",
+    model="Qwen-2.5-7B-Instruct",
+    size="7B",
+    points=1,
+)
+
+
+@cache
+def figure_8() -> pd.DataFrame:
+    """Outputs of the dense model and of Drop-8A after one multiple-choice prompt, as the paper
+    drew them; it does not say which of the four.
+
+    Columns ``role`` (``option``, or ``top`` for the likeliest tokens), ``text`` (letter or
+    token), ``output`` (``dense`` or ``pruned``) and ``value``: log-likelihood in nats, of the
+    likeliest tokens the logarithm of the probability that is drawn.
+    """
+    with resources.files("helpers.reported").joinpath("figure8.csv").open() as file:
+        frame = pd.read_csv(file)
+    text = frame["text"].str.replace("\\n", "\n", regex=False)
+    likelihood = frame["value"].where(frame["role"] == "option", np.log(frame["value"].abs()))
+    return frame.assign(text=text, value=likelihood)

@@ -1,0 +1,43 @@
+"""Means over prompts, once over all of them and once over each of many samples drawn anew."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from helpers.claims import FEWEST_PROMPTS
+from helpers.reach import Estimate
+from helpers.summaries import RESAMPLES
+
+
+def resampled(by_prompt: pd.DataFrame, seed: int) -> np.ndarray:
+    """Means (1 + R, K) of ``by_prompt`` (prompts × K): first over all prompts, then over R samples
+    of them with replacement. Prompts, not steps, are drawn: steps of one text are not independent.
+    Missing values are left out; NaN where a sample has no other.
+    """
+    values = by_prompt.to_numpy(float)
+    draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice")
+        first = np.nanmean(values, axis=0, keepdims=True)
+        return np.concatenate([first, np.nanmean(values[draws], axis=1)])
+
+
+def counted(by_prompt: pd.DataFrame) -> bool:
+    """Whether there are enough prompts, with a value each, for an interval."""
+    return bool(by_prompt.notna().any(axis=1).sum() >= FEWEST_PROMPTS)
+
+
+def estimate(by_prompt: pd.DataFrame, seed: int) -> Estimate:
+    """The mean of one column over prompts, with its interval."""
+    return Estimate.of(resampled(by_prompt, seed)[:, 0], counted(by_prompt))
+
+
+def ratio(by_prompt: pd.DataFrame, above: str, below: str, seed: int) -> Estimate:
+    """Mean of column ``above`` over mean of column ``below``, over the prompts that have both."""
+    both = by_prompt[[above, below]].dropna()
+    if both.empty:
+        return Estimate(float("nan"))
+    means = resampled(both, seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Estimate.of(means[:, 0] / means[:, 1], counted(both))

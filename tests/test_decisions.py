@@ -1,0 +1,253 @@
+"""Decisions in tables: partings of tiny models, slopes, what follows a parting, and verdicts."""
+
+import copy
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import tiny_batch, tiny_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import (
+    aftermath,
+    decision_claims,
+    decision_frames,
+    decision_tables,
+    figures,
+    parting,
+    trends,
+)
+from helpers.decision_frames import Seen
+from helpers.measurements.generation import LOGIT, PROBABILITY, Pairing
+from helpers.models.architecture import Decoder
+from helpers.pruning.drop import drop
+from helpers.reach import Estimate
+
+STEPS = 12
+SPACES = {"choice": PROBABILITY, "agreement": PROBABILITY, "kl": PROBABILITY}
+SPACES |= dict.fromkeys(("margin", "margin_noise", "margin_pruned"), LOGIT)
+
+
+def seen(seed=0):
+    """Tables of a tiny dense and a pruned model, without the store."""
+    model = tiny_model("llama", seed)
+    pruned = drop(Decoder.of(copy.deepcopy(model)), ((1, "attention"),))
+    pairing = Pairing(Decoder.of(model), pruned, *tiny_batch())
+    pairing.run(STEPS, 1.0)
+    rows = [
+        {
+            "prompt": f"P{row}",
+            "seed": 0,
+            "step": step,
+            "decoding": decoding,
+            "metric": name,
+            "quantity": "measured",
+            "value": float(numbers[pairing.kinds.index((space, name, "measured"))]),
+        }
+        for decoding in ("free", "forced")
+        for (row, step), numbers in zip(
+            pairing.rows[decoding], pairing.values[decoding], strict=True
+        )
+        for name, space in SPACES.items()
+    ]
+    tokens = []
+    for writer, own, other in zip(
+        ("dense", "pruned"), pairing.written, pairing.written[::-1], strict=True
+    ):
+        for row, text in enumerate(own):
+            tokens += [
+                {
+                    "prompt": f"P{row}",
+                    "seed": 0,
+                    "writer": writer,
+                    "every": 0,
+                    "step": step,
+                    "token": token,
+                    "parted": text[: step + 1] != other[row][: step + 1],
+                    "value": -float(token) / 100,
+                }
+                for step, token in enumerate(text)
+            ]
+    found = Seen("Drop-1A", "Attention dropped", pd.DataFrame(rows), pd.DataFrame(tokens), 0)
+    return found, pairing
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_parting_is_the_first_forced_mismatch_and_the_first_unlike_token(seed):
+    found, pairing = seen(seed)
+    forced = parting.partings(found.matches)
+    free = parting.partings(parting.matches_of_texts(found.tokens))
+    parted = 0
+    for row, (ours, theirs) in enumerate(zip(*pairing.written, strict=True)):
+        unlike = [step for step in range(STEPS) if ours[step] != theirs[step]]
+        for table in (forced, free):
+            first = table.set_index("prompt").loc[f"P{row}", "parting"]
+            assert (unlike or [None])[0] == (None if math.isnan(first) else first)
+        parted += bool(unlike)
+    assert parted
+
+
+def test_tokens_since_the_parting():
+    found, pairing = seen()
+    rows = found.text
+    first = parting.partings(found.matches).set_index("prompt")["parting"]
+    for row, texts in enumerate(zip(*pairing.written, strict=True)):
+        if math.isnan(first[f"P{row}"]):
+            continue
+        cut = int(first[f"P{row}"])
+        for writer, text in zip(("dense", "pruned"), texts, strict=True):
+            own = aftermath.written(rows[rows["prompt"] == f"P{row}"], writer)
+            parts = [aftermath.stage(own, name)["token"].tolist() for name in aftermath.STAGES]
+            assert parts == [text[:cut], text[cut : cut + 1], text[cut + 1 :]]
+    own, dense = found.after("pruned"), found.after("dense")
+    plain = own.groupby("prompt")["value"].mean().mean()
+    assert aftermath.likelihood(own, 0).value == pytest.approx(plain)
+    difference = plain - dense.groupby("prompt")["value"].mean().mean()
+    assert aftermath.likelihood(own, 0, dense).value == pytest.approx(difference)
+    same = [
+        np.mean([a == b for a, b in list(zip(*texts, strict=True))[int(first[f"P{row}"]) + 1 :]])
+        for row, texts in enumerate(zip(*pairing.written, strict=True))
+        if first[f"P{row}"] < STEPS - 1
+    ]
+    assert aftermath.same_place(own, dense, 0).value == pytest.approx(np.mean(same))
+
+
+def test_helped_tokens_are_left_out():
+    rows = pd.DataFrame(
+        [
+            {
+                "prompt": "P",
+                "seed": 0,
+                "writer": writer,
+                "every": every,
+                "step": step,
+                "token": 1,
+                "parted": step >= 3,
+                "value": -1.0,
+            }
+            for writer, every in (("dense", 0), ("pruned", 0), ("pruned", 4), ("control", 4))
+            for step in range(9)
+        ]
+    )
+    found = aftermath.since(rows)
+    assert aftermath.written(found, "pruned", 4)["step"].tolist() == [0, 1, 2, 4, 5, 6, 8]
+    assert aftermath.written(found, "control", 4)["step"].tolist() == [0, 1, 2, 4, 5, 6, 8]
+    assert len(aftermath.written(found, "pruned")) == len(aftermath.written(found, "dense")) == 9
+    assert found.loc[found["every"] == 4, "lag"].tolist() == [*range(-3, 6)] * 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.integers(0, 99))
+def test_slopes_equal_least_squares_with_one_level_a_text(lengths, seed):
+    """Oracle: numpy's least squares with one column for each text and one for the step."""
+    generator = np.random.default_rng(seed)
+    rows = pd.DataFrame(
+        [
+            {"prompt": f"P{text}", "seed": 0, "step": step, "value": generator.normal()}
+            for text, length in enumerate(lengths)
+            for step in range(length)
+        ]
+    )
+    found = trends.Trend.of(rows, 0)
+    assert found.mean.value == pytest.approx(rows.groupby("prompt")["value"].mean().mean())
+    if max(lengths) == 1:
+        assert math.isnan(found.slope.value)
+        return
+    design = pd.get_dummies(rows["prompt"]).astype(float).assign(step=rows["step"])
+    plain = np.linalg.lstsq(design.to_numpy(), rows["value"].to_numpy(), rcond=None)[0][-1]
+    assert found.slope.value == pytest.approx(plain, abs=1e-9)
+    growth = plain * (max(lengths) - 1) / abs(found.mean.value)
+    assert found.growth.value == pytest.approx(growth, rel=1e-6)
+
+
+def test_long_texts_unlike_short_ones_make_no_trend():
+    rows = [
+        {"prompt": f"P{text}", "seed": 0, "step": step, "value": float(length)}
+        for text, length in enumerate((2, 20, 3, 25, 4, 30))
+        for step in range(length)
+    ]
+    found = trends.Trend.of(pd.DataFrame(rows), 0)
+    assert found.slope.value == pytest.approx(0.0)
+    assert found.slope.low == found.slope.high == pytest.approx(0.0)
+
+
+def test_windows_average_within_prompts_first():
+    rows = pd.DataFrame(
+        {
+            "prompt": ["a", "a", "a", "b", "b"],
+            "seed": 0,
+            "step": [0, 1, 4, 1, 2],
+            "value": [1.0, 3.0, 9.0, 6.0, 50.0],
+        }
+    )
+    found = trends.windows(rows, [0, 2, 4], 0)
+    assert found["mean"].tolist() == [4.0, 50.0, 9.0]
+    assert found["n"].tolist() == [2, 1, 1]
+    assert found["window"].tolist() == ["steps 0 to 1", "step 2", "step 4"]
+    assert trends.windows(rows, [2], 0)["mean"].tolist() == [29.5]
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict"),
+    [
+        ([(0.9, 1.1), (0.85, 1.2)], "held"),
+        ([(0.9, 1.1), (0.5, 1.2)], "partly"),
+        ([(0.1, 0.2), (0.5, 1.2)], "not"),
+        ([(0.5, 1.1), (0.5, 2.0)], "open"),
+        ([(None, None), (0.9, 1.1)], "too few prompts"),
+        ([], "at floor"),
+    ],
+)
+def test_verdicts_need_whole_intervals(ends, verdict):
+    found = {str(place): Estimate(1.0, *pair) for place, pair in enumerate(ends)}
+    assert decision_claims.judged(found, 0.8, 1.25) == verdict
+
+
+def test_tables_and_figures_of_a_tiny_model_hold_no_nan():
+    found, _ = seen()
+    by_name = {"Drop-1A": found}
+    for make in (
+        decision_tables.law_table,
+        decision_tables.cause_table,
+        decision_tables.parting_table,
+        decision_tables.growth_table,
+        decision_tables.aftermath_table,
+    ):
+        html = figures.table(make(by_name), "caption").html
+        assert "nan" not in html
+    words = {"title": "t", "caption": "c", "provenance": {}, "x_label": "x", "y_label": "y"}
+    for frame in (
+        decision_frames.by_margin(found),
+        decision_frames.calibration(by_name),
+        decision_frames.along(found),
+        decision_frames.since_parting(by_name),
+    ):
+        assert frame["mean"].notna().all()
+        output = figures.curves(frame, name="one", **words)
+        assert [panel.title for panel in output.figure.panels] == list(
+            dict.fromkeys(frame["panel"])
+        )
+    bins = decision_frames.by_margin(found).query("series == 'choice flipped'")
+    total = (bins["mean"] * bins["n"]).groupby(bins["panel"]).sum()
+    assert total.to_numpy() == pytest.approx(found.steps["flip"].sum())
+
+
+def test_figure_refuses_what_it_does_not_know():
+    frame = decision_frames.by_margin(seen()[0])
+    words = {
+        "name": "one",
+        "title": "t",
+        "caption": "c",
+        "provenance": {},
+        "x_label": "x",
+        "y_label": "y",
+    }
+    for wrong, message in (
+        (frame.drop(columns="point"), "lacks the columns point"),
+        (frame.assign(space="head"), "unknown space 'head'"),
+        (frame.iloc[:0], "no rows to draw"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            figures.curves(wrong, **words)
