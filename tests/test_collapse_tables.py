@@ -286,3 +286,22 @@ def test_perplexity_is_the_exponential_with_its_interval():
     assert collapse_tables.as_perplexity(Estimate(np.log(8.0), 0.0, np.log(20.0))) == "8 [1–20]"
     assert collapse_tables.as_perplexity(Estimate(np.log(8.0))) == "8"
     assert collapse_tables.as_perplexity(Estimate(math.nan)) == "–"
+
+
+def test_drawn_texts_are_compared_with_drawn_ones():
+    chance = ", drawn"
+    texts = {DENSE: (0.0, 1.0), "Drop-1A": (0.5, 2.0), "Drop-2A": (0.9, 9.0)}
+    drawn = {DENSE + chance: (0.0, 3.0), "Drop-2A" + chance: (0.1, 5.0)}
+
+    def frames(given):
+        return {
+            name: pd.DataFrame({"prompt": PROMPTS, "looped": looped, "nats": nats})
+            for name, (looped, nats) in given.items()
+        }
+
+    words = collapse_words.without_greed(frames(texts), frames(drawn), chance, 0)
+    assert words.count("- **") == 1
+    assert "Drop-2A" in words
+    assert "90% [90%–90%] of the tokens of greedy texts, 10% [10%–10%] of drawn ones" in words
+    assert "by 8.00 [8.00–8.00] nats per token greedy beside greedy" in words
+    assert "by 2.00 [2.00–2.00] drawn beside drawn" in words

@@ -9,7 +9,15 @@ from conftest import VOCABULARY, tiny_batch, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.decoding import Reader, Sampler, likeliest, lockstep, log_likelihoods
+from helpers.decisions import decisions
+from helpers.decoding import (
+    Reader,
+    Sampler,
+    likeliest,
+    lockstep,
+    log_likelihoods,
+    two_likeliest,
+)
 from helpers.measurements.generation import Pairing
 from helpers.models.architecture import Decoder
 from helpers.pruning import Recipe, prune
@@ -204,8 +212,27 @@ def test_drawn_tokens_follow_the_softmax(seed, temperature):
     assert statistic < 35  # 4 degrees of freedom: exceeded once in two million
 
 
+def test_no_draw_is_infinite():
+    """An exponential of exactly 0 would let a token win whatever its logit is."""
+    rows = [(seed, "prompt") for seed in range(250)]
+    noise = Sampler(rows, 1.0)._drawn(0, 100_000)  # float32 would hold about three zeros
+    assert noise.isfinite().all()
+    assert noise.max() < 30
+
+
+def test_equal_logits_are_no_disagreement():
+    """Among equals the lowest index is the choice, in greedy decoding and in what is measured."""
+    z = torch.tensor([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0]])
+    first, second = two_likeliest(z)
+    assert first.tolist() == likeliest(0, z).tolist() == [0, 1]
+    assert second.tolist() == [1, 2]
+    found = decisions(z, z)
+    assert found["agreement"].tolist() == found["rank"].tolist() == [1.0, 1.0]
+    assert found["margin"].tolist() == found["margin_pruned"].tolist() == [0.0, 0.0]
+
+
 def test_draws_depend_on_seed_prompt_and_step_alone():
-    z = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)).repeat(1, 1)
+    z = torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
     both = Sampler([(1, "a"), (1, "b")], 1.0)
     assert both(4, z).tolist() == Sampler([(1, "a"), (1, "b")], 1.0)(4, z).tolist()
     assert int(Sampler([(1, "b")], 1.0)(4, z[1:])[0]) == int(both(4, z)[1])

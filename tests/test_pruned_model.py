@@ -1,7 +1,10 @@
 """The whole pruned model that chapters ask for, beside what the pruning library gives by hand."""
 
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from helpers.calibration import calibration_text
 from helpers.errors import InputError
@@ -80,6 +83,36 @@ def test_what_is_kept_is_never_another_one(tiny_folder, dense):
         if pruned_counterpart(each, dense)
     ]
     assert not torch.equal(kept[0].attention, kept[1].attention)
+
+
+def test_another_model_or_number_format_is_never_served(tiny_folder, dense, tmp_path):
+    """The same recipe on other weights, and in another dtype."""
+    half, found = asked(tiny_folder, method="magnitude"), []
+    other = tmp_path / "other"
+    shutil.copytree(tiny_folder, other)
+    weights = load_file(other / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"] *= 2
+    save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
+    for update in ({}, {"model": str(other)}, {"dtype": "bfloat16"}):
+        parameters = half.model_copy(update=update)
+        loaded = load(parameters.model, "main", parameters.dtype, "cpu")
+        pruned, _ = pruned_counterpart(parameters, loaded)
+        found.append(pruned.layers[1].mlp.up_proj.weight)
+    assert found[2].dtype == torch.bfloat16
+    kept = found[0] != 0
+    assert torch.equal(found[1][kept], 2 * found[0][kept])
+
+
+def test_checkpoint_with_another_head_is_refused(tiny_folder, dense, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "other")
+    place = tmp_path / "other" / "model.safetensors"
+    weights = load_file(place)
+    name = next(key for key in ("lm_head.weight", "model.embed_tokens.weight") if key in weights)
+    weights[name][0] += 1
+    save_file(weights, place, metadata={"format": "pt"})
+    folder = asked(tiny_folder, method="checkpoint", checkpoint=str(place.parent))
+    with pytest.raises(InputError, match="changed the LM head"):
+        pruned_counterpart(folder, dense)
 
 
 def test_too_many_are_refused_before_the_model_runs(tiny_folder, dense):

@@ -52,8 +52,8 @@ class Collapse:
         if self.garbled.low is None:
             return TOO_FEW
         found = ", ".join(WORDS[kind] for kind in self.kinds)
-        doubt = f"open: {', '.join(WORDS[kind] for kind in self.open)}" if self.open else ""
-        return "; ".join(filter(None, [found, doubt])) or NONE
+        doubt = ", ".join(WORDS[kind] for kind in self.open)
+        return "; ".join(filter(None, [found, doubt and f"{doubt} cannot be told"])) or NONE
 
     def as_in(self, shown: Shown) -> str:
         """``held`` if the texts are what the paper's is, ``not`` if they are not, ``partly`` if

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from helpers.answers import CUT, Answers, right
 from helpers.chapter import join_words
-from helpers.collapse_tables import DENSE, Texts, as_perplexity, average
+from helpers.collapse_tables import DENSE, Texts, as_perplexity, average, beyond
 from helpers.collapse_verdicts import TOO_FEW, Collapse
 from helpers.figures.texts import Question
 from helpers.reported.table2 import Shown
@@ -41,7 +41,7 @@ def answered(answers: Answers) -> str:
     cut = sum(words.startswith(CUT) for words in given.values())
     text = (
         f"Of {len(given)} questions with a number for an answer the dense model itself gets "
-        f"{right(given)} right, with {cut} texts cut off"
+        f"{right(given)} right, with {cut} cut off"
     )
     if at_floor(given):
         return f"{text}: right and wrong answers say nothing about pruning here."
@@ -133,12 +133,29 @@ def verdicts(found: Mapping[str, Collapse], paper: Mapping[str, Shown]) -> str:
     if not judged(found):
         return "There are too few prompts for a verdict."
     told = {name: found[name].as_in(shown) for name, shown in paper.items()}
-    parts = [
-        f"{name}: {shown.kind} in the paper, here {found[name].words} ({told[name]})"
-        for name, shown in paper.items()
-    ]
+    parts = [f"{name}, {shown.kind} in the paper: {told[name]}" for name, shown in paper.items()]
     held = list(told.values()).count("held")
     return (
-        f"{held} of {len(told)} settings are as in the paper's table. {'. '.join(parts)}. The "
+        f"{held} of {len(told)} settings are as in the paper's table. {'; '.join(parts)}. The "
         "paper's column is one text by a model of another size, and the reading of it is ours."
     )
+
+
+def without_greed(texts: Texts, drawn: Texts, by_chance: str, seed: int) -> str:
+    """What changes when tokens are drawn at random, for every pruned model that did both."""
+    usual = drawn[DENSE + by_chance]
+    parts = []
+    for name, rows in texts.items():
+        other = drawn.get(name + by_chance)
+        if name != DENSE and other is not None:
+            loops = [average(each, "looped", seed).text(".0%") for each in (rows, other)]
+            more = [
+                beyond(one, dense, "nats", seed).text()
+                for one, dense in ((rows, texts[DENSE]), (other, usual))
+            ]
+            parts.append(
+                f"- **{name}.** In loops: {loops[0]} of the tokens of greedy texts, {loops[1]} of "
+                f"drawn ones. More unlikely than dense: by {more[0]} nats per token greedy beside "
+                f"greedy, by {more[1]} drawn beside drawn."
+            )
+    return "\n".join(parts)

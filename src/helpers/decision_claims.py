@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from helpers import margins
+from helpers import margins, resampling
 from helpers.aftermath import likelihood, stage, written
 from helpers.decision_frames import Seen
 from helpers.decision_tables import SHARE, change, first_gap
@@ -20,19 +20,8 @@ HALF = 2  # k of the claim about help
 
 
 def judged(found: Mapping[str, Estimate], low: float, high: float) -> str:
-    """``held`` if every whole interval lies between ``low`` and ``high``, ``partly`` if some do;
-    ``not`` if none does and some lie wholly outside; ``open`` if no interval decides;
-    ``at floor`` if there is nothing to judge."""
-    if not found:
-        return "at floor"
-    given = [one for one in found.values() if math.isfinite(one.value)]
-    if not given or any(one.low is None for one in given):
-        return "too few prompts"
-    inside = [one.above(low) and one.below(high) for one in given]
-    if any(inside):
-        return "held" if all(inside) else "partly"
-    outside = any(one.below(low) or one.above(high) for one in given)
-    return "not" if outside else "open"
+    """As :func:`helpers.resampling.judged`; ``at floor`` if there is no model to judge."""
+    return resampling.judged(found.values(), low, high) if found else "at floor"
 
 
 def judgement(found: Mapping[str, Estimate], low: float, high: float, form: str) -> dict[str, str]:
@@ -49,8 +38,8 @@ def verdicts(
     moving = {name: one for name, one in seen.items() if not one.saturated}
     growth = {name: Trend.of(one.along("flip"), seed).growth for name, one in moving.items()}
     rates = {name: one.course.estimate(_ratio(one)) for name, one in moving.items()}
-    worse = {name: behind(one) for name, one in seen.items()}
-    falls = {name: change(one.after("pruned"), seed) for name, one in seen.items()}
+    worse = {name: behind(one) for name, one in moving.items()}
+    falls = {name: change(one.after("pruned"), seed) for name, one in moving.items()}
     gained = {name: gain(rows, "pruned", HALF, seed) for name, rows in rescued.items()}
     most = {name: gain(rows, "forced", 0, seed) for name, rows in rescued.items()}
     rows = [

@@ -17,7 +17,7 @@ from helpers.trends import Trend
 
 def answer(seen: Mapping[str, Seen], rescued: Mapping[str, pd.DataFrame], seed: int) -> str:
     """The chapter's answer, in two sentences."""
-    grown = [Trend.of(one.along("flip"), seed).growth.above(0) for one in seen.values()]
+    grown = [Trend.of(one.along("flip"), seed).growth.above(0) for one in alive(seen).values()]
     rivals = [mean(one, "flip", "overtaken").value for one in seen.values()]
     gained = {name: gain(rows, "pruned", HALF, seed) for name, rows in rescued.items()}
     return (
@@ -26,8 +26,9 @@ def answer(seen: Mapping[str, Seen], rescued: Mapping[str, pd.DataFrame], seed: 
         f"{_near(law(seen, 'overtaken'))}, and how often the choice changes in "
         f"{_near(law(seen, 'flip'))}: a third token takes {_range(rivals)} of all steps besides. "
         "While both models read the same words, the share of changed choices clearly grows along "
-        f"the text in {sum(grown)} of {len(grown)} pruned models, and where the dense model "
-        f"chooses one token in {HALF}, the log-likelihood of the pruned model's own tokens changes "
+        f"the text in {sum(grown)} of {len(grown)} pruned models that are not at the floor, and "
+        f"where the dense model chooses one token in {HALF}, the log-likelihood of the pruned "
+        "model's own tokens changes "
         f"by {_each(gained, '.2f')} nats."
     )
 

@@ -7,6 +7,8 @@ decides whether pruning changes a token is the dense model's margin and the nois
 import torch
 from torch import Tensor
 
+from helpers.decoding.choices import two_likeliest
+
 NAMES = ("agreement", "rank", "margin", "margin_noise", "margin_pruned")
 
 
@@ -19,7 +21,7 @@ def decisions(dense: Tensor, pruned: Tensor) -> dict[str, Tensor]:
     that same runner-up; ``margin_pruned``: the choice's lead over its best rival, whoever it is,
     in the pruned model, negative where the choice has flipped.
     """
-    first, second = dense.topk(2, dim=-1).indices.split(1, dim=-1)
+    first, second = (choice[:, None] for choice in two_likeliest(dense))
     before = (dense.gather(-1, first) - dense.gather(-1, second)).double()
     own = pruned.gather(-1, first)
     after = (own - pruned.gather(-1, second)).double()

@@ -1,14 +1,16 @@
 """Appendix D in tables: what was measured, and whether the paper's claims held."""
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from helpers.claims import Verdict, verdict
+from helpers.claims import verdict
 from helpers.errors import InputError
 from helpers.path_summary import NAMES, Paths
 from helpers.reach import Estimate
+from helpers.resampling import judged
 from helpers.term_summary import ORDERS, TERMS, Terms
 
 TOLERANCE = 0.1  # how far a measured order may lie from the expected one
@@ -181,13 +183,15 @@ def verdicts(
     paths: Mapping[str, Paths], terms: Mapping[str, Terms], orders: pd.DataFrame
 ) -> pd.DataFrame:
     """The claims of Appendix D, each with its criterion; ``orders`` as from
-    :func:`helpers.path_summary.scaled`."""
+    :func:`helpers.path_summary.scaled`. Of a model at the floor no term is judged: where nothing
+    is left to lose, nothing can build up."""
+    terms = {name: one for name, one in terms.items() if not one.at_floor}
     dominant = {name: one.dominant for name, one in paths.items()}
     values = {name: one.by_values for name, one in paths.items()}
     history = {name: one.growth("history") for name, one in terms.items()}
     rise = {name: one.rise() for name, one in terms.items()}
     later = {name: one.growth("whole", True) for name, one in terms.items()}
-    before = max(one.before_parting for one in terms.values())
+    before = max((one.before_parting for one in terms.values()), default=0.0)
     after = {name: one.value("tokens", "relative", True) for name, one in terms.items()}
     lead = {
         f"{name}, {words}": one.value("tokens", "share", True, order)
@@ -206,53 +210,53 @@ def verdicts(
             _row(
                 "D.1: … and they dominate",
                 dominant,
-                lambda one: one.above(LEADING),
+                LEADING,
                 "at full size the remainder is shorter than each path in most layers",
                 ".0%",
             ),
             _row(
                 "The values are the larger path (our question)",
                 values,
-                lambda one: one.above(LEADING),
+                LEADING,
                 "their share exceeds that of the weights in most layers",
                 ".0%",
             ),
             _row(
                 "7.1: deviations of earlier steps persist",
                 history,
-                lambda one: one.above(LASTING),
+                LASTING,
                 "on the same tokens, the history's term is in the later half of the text at least "
                 "half as long as in the earlier half",
             ),
             _row(
                 "D.3, 7.1: … and compound",
                 history,
-                lambda one: one.above(1),
+                1,
                 "on the same tokens, the history's term is longer in the later half",
             ),
             _row(
                 "D.4: generation adds a term that a fixed text does not have",
                 after,
-                lambda one: before == 0 and one.above(0),
+                0.0 if before == 0 else math.inf,
                 f"the tokens' term is 0 while texts are equal (largest: {before:.1g}) and longer "
                 "than 0 afterwards",
             ),
             _row(
                 "That term is the main one (our question)",
                 lead,
-                lambda one: one.above(LEADING),
+                LEADING,
                 "after parting, the tokens' share is above one half in both orders",
             ),
             _row(
                 "7.1: the deviation rises sharply once texts differ",
                 rise,
-                lambda one: one.above(1),
+                1,
                 "whole difference after parting over before, above 1",
             ),
             _row(
                 "7.1: … and goes on growing",
                 later,
-                lambda one: one.above(1),
+                1,
                 "after parting, later half over earlier half, above 1",
             ),
         ]
@@ -262,12 +266,12 @@ def verdicts(
 def _row(
     claim: str,
     found: Mapping[str, Estimate],
-    holds: Callable[[Estimate], bool],
+    bound: float,
     criterion: str,
     form: str = ".2f",
 ) -> dict[str, str]:
-    judged = [one for one in found.values() if one.low is not None]
-    word: Verdict = verdict(*map(holds, judged)) if judged else "too few prompts"
+    """A claim that whole intervals lie above ``bound``; ``at floor`` without a model to judge."""
+    word = judged(found.values(), bound) if found else "at floor"
     measured = "; ".join(f"{name} {one.text(form)}" for name, one in found.items())
     return {"claim": claim, "verdict": word, "measured": measured, "criterion": criterion}
 

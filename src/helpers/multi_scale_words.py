@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from helpers.multi_scale import FLOOR, SPACES, Parting, above, number
+from helpers.multi_scale import SPACES, Parting, above, number
 from helpers.persistence import MEASURES, course
 from helpers.reach import Estimate
+from helpers.resampling import FLOOR
 
 
 def joined(words: Iterable[str]) -> str:
@@ -26,14 +27,19 @@ def direction(one: Estimate) -> str:
 
 def answer(name: str, one: Parting) -> str:
     """Does it break in one place, or move away step by step? And is what follows pruning at all?"""
+    if one.collapsed:
+        return (
+            "Every pruned model has collapsed at its first step, so the question cannot be "
+            "answered here."
+        )
     kl, beyond = one.jumps["KL"], one.beyond["KL"]
     trend = one.growths("forced")[-1]
     jumps, grows = above([(kl.rise, 0.0), (kl.added, 0.0)]), trend.above(0)
     places = {
         (True, True): "Both: it breaks in one place, and moves away step by step",
-        (True, False): "It breaks in one place",
+        (True, False): "It breaks in one place, and growth step by step is not shown",
         (False, True): "It moves away step by step",
-        (False, False): "Neither was found",
+        (False, False): "Neither is shown",
     }
     where = (
         places[jumps == "held", grows] if kl.added.low is not None else "Too few prompts to tell"
@@ -69,8 +75,7 @@ def floor_words(found: Mapping[str, Parting]) -> str:
     return text + (
         f"Below {FLOOR} a model is **at the floor** ({joined(gone)}): it has collapsed before it "
         "writes a word, later steps have nothing left to lose, and its curves support nothing, "
-        "neither for the paper's claims nor against them. It is shown, gets no verdict, and is not "
-        "sampled."
+        "neither for the paper's claims nor against them. It is shown, and gets no verdict."
     )
 
 
@@ -127,9 +132,10 @@ def trend_words(found: Mapping[str, Parting]) -> str:
         parts.append(f"{', '.join(said)} ({name})")
     return (
         "With both models on the dense text, errors could build up in the states that the pruned "
-        f"model keeps. By the whole interval the deviation goes {'; '.join(parts)}. *Up* would be "
-        "compounding; a level with *no trend* is persistent. The free-running rows mix in the "
-        "parting: a text that parts midway rises there, whatever the rest of it does."
+        f"model keeps. By the whole interval the deviation shows: {'; '.join(parts)}. *Up* would "
+        "be compounding; *no trend* means that these prompts show none, not that there is none. "
+        "The free-running rows mix in the parting: a text that parts midway rises there, whatever "
+        "the rest of it does."
     )
 
 

@@ -57,6 +57,8 @@ def _from_json(text: str, name: str) -> list[Any]:
         ) from None
     except RecursionError:
         raise InputError(f"{name} is nested too deeply: {ENTRY}") from None
+    except ValueError as error:
+        raise InputError(f"{name} is no valid JSON ({error})") from None
     if not isinstance(found, list):
         raise InputError(f'{name} is no list: write ["first prompt", "second prompt"]')
     return found

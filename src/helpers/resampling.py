@@ -1,6 +1,7 @@
 """Means over prompts, once over all of them and once over each of many samples drawn anew."""
 
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import pandas as pd
 from helpers.claims import FEWEST_PROMPTS
 from helpers.reach import Estimate
 from helpers.summaries import RESAMPLES
+
+FLOOR = 0.1  # mean probability cosine at the first step below which nothing is left to lose
 
 
 def resampled(by_prompt: pd.DataFrame, seed: int) -> np.ndarray:
@@ -31,6 +34,19 @@ def counted(by_prompt: pd.DataFrame) -> bool:
 def estimate(by_prompt: pd.DataFrame, seed: int) -> Estimate:
     """The mean of one column over prompts, with its interval."""
     return Estimate.of(resampled(by_prompt, seed)[:, 0], counted(by_prompt))
+
+
+def judged(found: Iterable[Estimate], low: float = -np.inf, high: float = np.inf) -> str:
+    """``held`` if every whole interval lies between ``low`` and ``high``, ``partly`` if some do;
+    ``not`` if none does and some lie wholly outside; ``open`` if no interval decides."""
+    given = [one for one in found if one.low is not None]
+    if not given:
+        return "too few prompts"
+    inside = [one.above(low) and one.below(high) for one in given]
+    if any(inside):
+        return "held" if all(inside) else "partly"
+    outside = any(one.below(low) or one.above(high) for one in given)
+    return "not" if outside else "open"
 
 
 def ratio(by_prompt: pd.DataFrame, above: str, below: str, seed: int) -> Estimate:

@@ -96,9 +96,10 @@ class Subsets:
         return estimate(_families(gap.dropna().to_frame()), self.seed)
 
     def wide_and_narrow(self, name: str = "options") -> Estimate:
-        """Survival of the sets with more than the median gap minus that of the others."""
+        """Survival of the sets with more than the median gap of their family minus that of the
+        others: families differ in their gaps, and in more."""
         rows = self.rows[self.rows["set"] == name].set_index("family")
-        wide = rows["gap"] > rows["gap"].median()
+        wide = rows["gap"] > rows.groupby(level="family")["gap"].transform("median")
         survived = rows["survived"]
         halves = pd.DataFrame({"wide": survived.where(wide), "narrow": survived.where(~wide)})
         means = resampled(_families(halves), self.seed)

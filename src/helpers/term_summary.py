@@ -11,7 +11,7 @@ from functools import cached_property
 import pandas as pd
 
 from helpers.reach import Estimate
-from helpers.resampling import estimate, ratio
+from helpers.resampling import FLOOR, estimate, ratio
 
 TERMS = ("parameters", "history", "tokens")
 ORDERS = {"parameters_first": "parameters first", "tokens_first": "tokens first"}
@@ -38,6 +38,14 @@ class Terms:
     def largest_residual(self) -> float:
         """How far the terms miss the whole difference that two other passes find, at most."""
         return float(self.table.loc[self.table["metric"] == "residual", "value"].max())
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether the pruned model has collapsed at its first step, as Section 7 counts it."""
+        table = self.table
+        kept = table["step"].eq(0) & table["term"].eq("whole") & table["metric"].eq("angular")
+        kept &= table["space"].eq("probability") & table["order"].eq("parameters_first")
+        return bool(1 - table.loc[kept, "value"].mean() < FLOOR)
 
     @property
     def partings(self) -> pd.Series:

@@ -4,7 +4,7 @@ A :class:`Reader` is one model reading one text with its cache; :func:`lockstep`
 readers read on, each its own text or another's.
 """
 
-from helpers.decoding.choices import Choice, Sampler, likeliest
+from helpers.decoding.choices import Choice, Sampler, likeliest, two_likeliest
 from helpers.decoding.greedy import Step, greedy
 from helpers.decoding.history import Guest
 from helpers.decoding.lockstep import Together, lockstep
@@ -26,4 +26,5 @@ __all__ = [
     "lockstep",
     "log_likelihoods",
     "refuse_too_long",
+    "two_likeliest",
 ]

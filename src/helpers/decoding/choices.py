@@ -15,6 +15,14 @@ def likeliest(step: int, logits: Tensor) -> Tensor:
     return logits.argmax(-1)
 
 
+def two_likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest of the logits (B, V) and the runner-up, (B,) each; the lowest index among equals,
+    as :func:`likeliest` has it and ``topk`` does not promise."""
+    first = logits.argmax(-1, keepdim=True)
+    second = logits.scatter(-1, first, -torch.inf).argmax(-1)
+    return first[:, 0], second
+
+
 class Sampler:
     """Tokens drawn from softmax(z/T), with common random numbers.
 
@@ -32,15 +40,15 @@ class Sampler:
     def __call__(self, step: int, logits: Tensor) -> Tensor:
         """Tokens (B,) of logits (B, V)."""
         if self._noise is None or self._step != step:
-            self._noise = self._drawn(step, logits.shape[-1]).to(logits.device)
-            self._step = step
-        return (logits / self.temperature + self._noise).argmax(-1)
+            self._noise, self._step = self._drawn(step, logits.shape[-1]), step
+        return (logits / self.temperature + self._noise.to(logits.device)).argmax(-1)
 
     def _drawn(self, step: int, vocabulary: int) -> Tensor:
-        """Gumbel noise (B, V) float32: −log of a standard exponential."""
+        """Gumbel noise (B, V) float32: −log of a standard exponential, drawn in float64. In float32
+        one draw in 2²³ is exactly 0, and a token would win whatever its logit is."""
         drawn = [
             np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, step]))
             for key in ([seed, prompt] for seed, prompt in self.rows)
         ]
-        noise = np.stack([one.standard_exponential(vocabulary, dtype=np.float32) for one in drawn])
-        return -torch.from_numpy(noise).log()
+        noise = [-np.log(one.standard_exponential(vocabulary)) for one in drawn]
+        return torch.from_numpy(np.stack(noise).astype(np.float32))

@@ -40,11 +40,15 @@ def lockstep(
     makes of what they hold: the next token (B,) of each reader, by name.
 
     So a reader writes its own text, or is forced to read another's. Readers read in their order
-    at every step. Nothing is kept from one step to the next but their caches.
+    at every step. What they hold is brought to the device of ``input_ids``, since two models may
+    end on different ones. Nothing is kept from one step to the next but the caches.
     """
     reading = dict.fromkeys(readers, input_ids)
     for number in range(steps):
-        held = {name: reader.read(reading[name]) for name, reader in readers.items()}
+        held = {
+            name: reader.read(reading[name]).to(input_ids.device)
+            for name, reader in readers.items()
+        }
         tokens = decide(number, held)
         yield Together(number, held, tokens)
         reading = {name: tokens[name][:, None] for name in readers}

@@ -26,6 +26,10 @@ class Held:
         """Only the texts ``rows`` (R,)."""
         return Held(self.state[rows], self.logits[rows])
 
+    def to(self, device: torch.device) -> "Held":
+        """The same on another device."""
+        return Held(self.state.to(device), self.logits.to(device))
+
 
 class Companion(Protocol):
     """Whoever looks on while a reader reads."""
@@ -58,8 +62,14 @@ class Reader:
         return torch.cat([self._prompt_mask, more], dim=-1)
 
     def copy_texts(self, times: int) -> None:
-        """Go on with ``times`` copies of all texts, block after block: (times · B, T) from now."""
-        rows = torch.arange(len(self._prompt_mask)).repeat(times)
+        """Go on with ``times`` copies of all texts, block after block: (times · B, T) from now.
+
+        Raises :class:`ValueError` with a companion, who would not know.
+        """
+        if self.companions:
+            raise ValueError("copy the texts before a companion comes")
+        mask = self._prompt_mask
+        rows = torch.arange(len(mask), device=mask.device).repeat(times)
         self._prompt_mask = self._prompt_mask[rows]
         if self._tokens is not None:
             self._tokens = self._tokens[rows]

@@ -10,6 +10,7 @@ from helpers.errors import InputError
 from helpers.models.architecture import Decoder
 
 AT_ONCE = 64  # positions whose logits exist at the same time
+TEXTS_AT_ONCE = 16
 
 
 def end_tokens(model: nn.Module, tokenizer: Any) -> tuple[int, ...]:
@@ -65,18 +66,27 @@ def log_likelihoods(
     """log p (nats, T = 1) that the model gives each written token, given all before it.
 
     ``input_ids`` and ``attention_mask`` (B, T) are the prompts; one float64 tensor for each text,
-    as long as it is. One pass reads all texts; texts may be empty.
+    as long as it is. A pass reads some texts at a time; texts may be empty.
     """
-    states = read_states(decoder, *continued(input_ids, attention_mask, written))[0]
-    states = states.to(decoder.device)
     found = []
-    for row, tokens in enumerate(written):
-        ahead = states[row, -len(tokens) - 1 : -1]  # the state before each token
-        wanted = torch.tensor(tokens, dtype=torch.long, device=decoder.device)
-        parts = [ahead.new_zeros(0, dtype=torch.float64)]
-        for part, token in zip(ahead.split(AT_ONCE), wanted.split(AT_ONCE), strict=True):
-            z = decoder.head.logits(part)
-            own = z.gather(-1, token[:, None])[:, 0]
-            parts.append(own.double() - z.logsumexp(-1).double())
-        found.append(torch.cat(parts))
+    for first in range(0, len(written), TEXTS_AT_ONCE):
+        part = slice(first, first + TEXTS_AT_ONCE)
+        given = continued(input_ids[part], attention_mask[part], written[part])
+        states = read_states(decoder, *given)[0].to(decoder.device)
+        found += [
+            _of_one(decoder, held, tokens)
+            for held, tokens in zip(states, written[part], strict=True)
+        ]
     return found
+
+
+def _of_one(decoder: Decoder, states: Tensor, tokens: list[int]) -> Tensor:
+    """Log-likelihoods of the last tokens of a text whose states (T, d) are given."""
+    ahead = states[-len(tokens) - 1 : -1]  # the state before each token
+    wanted = torch.tensor(tokens, dtype=torch.long, device=decoder.device)
+    parts = [ahead.new_zeros(0, dtype=torch.float64)]
+    for part, token in zip(ahead.split(AT_ONCE), wanted.split(AT_ONCE), strict=True):
+        z = decoder.head.logits(part)
+        own = z.gather(-1, token[:, None])[:, 0]
+        parts.append(own.double() - z.logsumexp(-1).double())
+    return torch.cat(parts)

@@ -13,6 +13,7 @@ from helpers import attention_paths as paths
 from helpers.attention import Call, calls, eager, look
 from helpers.data import Prompt, select_prompts, tokenize
 from helpers.decoding import continued, refuse_too_long
+from helpers.errors import InputError
 from helpers.measurements import pruned_model
 from helpers.measurements.propagation import written_texts
 from helpers.measurements.pruned_model import pruned_counterpart
@@ -55,6 +56,8 @@ def attention_paths(parameters: RunParameters, run: str) -> Measured:
     frames = []
     with eager(decoder), eager(pruned):
         comparison = Comparison(decoder, pruned, ids, mask, slice(-longest, None))
+        if not comparison.layers:
+            raise InputError("no attention is left in both models: lower dropped")
         bar = tqdm(comparison.layers, desc="Splitting attention, layer", mininterval=2.0)
         for layer in bar:
             for cause, scale, numbers in comparison.at(layer, layer == parameters.layer):

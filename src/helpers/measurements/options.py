@@ -37,7 +37,6 @@ def options(parameters: RunParameters, run: str) -> Measured:
     """
     torch.manual_seed(parameters.seed)
     dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    pruned, words = pruned_counterpart(parameters, dense)
     prompts = multiple_choice_prompts()
     templates = (True, False) if dense.tokenizer.chat_template else (False,)
     questions = list(product(prompts, templates))
@@ -50,6 +49,7 @@ def options(parameters: RunParameters, run: str) -> Measured:
     ]
     contexts = [[form.context for form in both] for both in forms]
     refuse_too_long(dense.model, max(len(text) for both in contexts for text in both), writes=False)
+    pruned, words = pruned_counterpart(parameters, dense)
     states = [
         last_states(decoder, contexts, f"Asking the {name} model")
         for name, decoder in (("dense", dense.decoder), ("pruned", pruned))

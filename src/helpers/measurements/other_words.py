@@ -19,6 +19,7 @@ from helpers.decoding import (
     likeliest,
     lockstep,
     refuse_too_long,
+    two_likeliest,
 )
 from helpers.measurements.deviations import OUTPUT, Kind, deviation_table
 from helpers.measurements.generation import compare_outputs
@@ -92,7 +93,7 @@ def _decide(number: int, held: Mapping[str, Held]) -> dict[str, Tensor]:
     """Greedy, but for the runner-up as the first token of the other text."""
     found = {name: likeliest(number, one.logits) for name, one in held.items()}
     if number == 0:
-        found["other"] = held["other"].logits.topk(2, dim=-1).indices[:, 1]
+        found["other"] = two_likeliest(held["other"].logits)[1]
     return found
 
 

@@ -5,8 +5,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from helpers.calibration import Calibration, calibration_text
+from helpers.errors import InputError
 from helpers.models.architecture import Decoder
+from helpers.models.head import Head
 from helpers.models.load import LoadedModel, load
 from helpers.parameters import CALIBRATED, CALIBRATION, RunParameters
 from helpers.pruning.apply import prune
@@ -32,6 +36,7 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
     """
     if parameters.method == "checkpoint":
         other = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
+        _refuse_other_head(dense.decoder.head, other.decoder.head)
         summary = differences(dense, other).summary
         print(f"Comparing with {parameters.checkpoint}: {summary}", file=sys.stderr)
         return other.decoder, summary
@@ -45,6 +50,20 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
         lambda: _with_weights_pruned(parameters, recipe, used),
     )
     return found
+
+
+def _refuse_other_head(ours: Head, theirs: Head) -> None:
+    """Logits of both models are compared through one head, which pruning leaves as it is."""
+    for own, other in ((ours.weight, theirs.weight), (ours.bias, theirs.bias)):
+        if own is None or other is None:
+            same = own is other
+        else:
+            same = torch.equal(own, other.to(own.device))
+        if not same:
+            raise InputError(
+                "the checkpoint changed the LM head (or the embedding tied to it): give one that "
+                "was pruned between embedding and head"
+            )
 
 
 def _without(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
@@ -76,8 +95,8 @@ _held: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
 
 def _kept(what: str, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """What ``make`` gives, once for as long as nothing else is asked for. The old one is let go
-    before the new one is made, so that a large model is never there twice."""
+    """What ``make`` gives, once for as long as nothing else is asked for, and to the end of the
+    process. The old one is let go before the new one is made."""
     if what not in _held or _held[what][0] != key:
         _held.pop(what, None)
         _held[what] = (key, make())

@@ -14,6 +14,7 @@ from helpers.measurements.token_table import Writing, token_table
 from helpers.models.architecture import Decoder
 from helpers.models.load import load, model_facts
 from helpers.parameters import WRITING, RunParameters
+from helpers.pruning.selection import refuse_count
 from helpers.results import Measured, measurement
 from helpers.settings import setting_name, settings
 
@@ -27,14 +28,17 @@ def pruned_texts(parameters: RunParameters, run: str) -> Measured:
 
     With ``method=drop`` these are four: attention sublayers or MLPs, half of ``dropped`` or all of
     it; else it is what the method makes. Greedy, or with ``sampling`` drawn at ``temperature`` with
-    common random numbers, once for each seed. Table ``tokens`` holds for each pruned model both its
-    texts and the dense ones, which repeat. Nothing else is measured, so this is many times quicker
-    than ``generation``.
+    common random numbers, once for each seed, and then with all of ``dropped`` only. Table
+    ``tokens`` holds for each pruned model both its texts and the dense ones, which repeat. Nothing
+    else is measured, so this is many times quicker than ``generation``.
     """
     torch.manual_seed(parameters.seed)
     dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     prompts = tuple(dict.fromkeys((*select_prompts(parameters.prompts), table_2())))
     decoder = dense.decoder
+    for one in pruned_models(parameters).values():
+        if one.method == "drop":
+            refuse_count(one.dropped, one.target, len(decoder.layers))
     ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, decoder.device)
     refuse_too_long(dense.model, ids.shape[1] + parameters.max_new_tokens)
     rows = text_rows(parameters, prompts)
@@ -61,7 +65,7 @@ def pruned_texts(parameters: RunParameters, run: str) -> Measured:
 def pruned_models(parameters: RunParameters) -> dict[str, RunParameters]:
     """The pruned models of one run, by name, as the parameters of each."""
     if parameters.method == "drop":
-        return settings(parameters, DIVISORS)
+        return settings(parameters, DIVISORS[-1:] if parameters.sampling else DIVISORS)
     return {setting_name(parameters): parameters}
 
 

@@ -8,7 +8,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers.data import select_prompts, tokenize
-from helpers.decoding import Held, Reader, end_tokens, likeliest, lockstep, refuse_too_long
+from helpers.decoding import (
+    Held,
+    Reader,
+    end_tokens,
+    likeliest,
+    lockstep,
+    refuse_too_long,
+    two_likeliest,
+)
 from helpers.measurements import pruned_model
 from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.measurements.token_table import Writing, token_table
@@ -130,7 +138,7 @@ class Helped:
             if not helped_at(number, every):
                 continue
             rows = slice(place * prompts, (place + 1) * prompts)
-            second = own[rows].topk(2).indices[:, 1]
+            second = two_likeliest(own[rows])[1]
             chosen[rows] = second if writer == "control" else offered[rows]
         return {"dense": chosen, "pruned": chosen}
 
