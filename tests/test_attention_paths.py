@@ -17,6 +17,7 @@ from helpers.attention_paths import (
     value_path_of,
 )
 from helpers.data import select_prompts, tokenize
+from helpers.errors import InputError
 from helpers.measurements.attention_paths import attention_paths, looked_at
 from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.models import Decoder, load
@@ -260,3 +261,10 @@ def test_steps_double():
         [0, 1, 2, 4],
         [0, 1, 2, 4, 8],
     ]
+
+
+def test_model_without_any_attention_left_is_refused(tiny_folder, tmp_path):
+    values = {"dropped": 4, "prompts": "MC2", "sweep_steps": 2, "device": "cpu"}
+    small = {"calibration_samples": 2, "calibration_length": 32, "results": str(tmp_path)}
+    with pytest.raises(InputError, match="no attention is left"):
+        attention_paths(validate(values | small | {"model": str(tiny_folder)}))

@@ -196,7 +196,8 @@ def test_windows_average_within_prompts_first():
         ([(0.9, 1.1), (0.5, 1.2)], "partly"),
         ([(0.1, 0.2), (0.5, 1.2)], "not"),
         ([(0.5, 1.1), (0.5, 2.0)], "open"),
-        ([(None, None), (0.9, 1.1)], "too few prompts"),
+        ([(None, None), (0.9, 1.1)], "held"),
+        ([(None, None)], "too few prompts"),
         ([], "at floor"),
     ],
 )

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import helpers
+from helpers.measurements.decomposition import decomposition
+from helpers.measurements.generation import generation
 from helpers.measurements.layer_profile import layer_profile
 from helpers.measurements.propagation import propagation
 from helpers.measurements.pruning_quality import pruning_quality
@@ -26,10 +28,14 @@ SHORT = {
     "calibration_samples": 2,
     "calibration_length": 32,
     "evaluation_samples": 1,
+    "sweep_steps": 2,
+    "dropped": 1,
 }
 
 
-@pytest.mark.parametrize("measure", [layer_profile, propagation, pruning_quality, readouts])
+@pytest.mark.parametrize(
+    "measure", [layer_profile, propagation, pruning_quality, readouts, generation, decomposition]
+)
 def test_every_factory_is_told_its_device(measure, monkeypatch, tiny_folder, tmp_path):
     """Factories called from the package's own files, without ``device``, would make a tensor on
     the CPU beside a model on a GPU."""
@@ -60,7 +66,7 @@ def test_every_factory_is_told_its_device(measure, monkeypatch, tiny_folder, tmp
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("measure", [layer_profile, pruning_quality])
+@pytest.mark.parametrize("measure", [layer_profile, pruning_quality, generation])
 def test_measurements_agree_with_the_cpu_on_a_gpu(measure, tiny_folder, tmp_path):
     """The same drivers on a GPU where there is one."""
     if not torch.cuda.is_available():

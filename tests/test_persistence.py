@@ -172,7 +172,7 @@ def test_beyond_compares_steps_after_the_parting_with_the_unpruned_model():
 
 def test_words_follow_the_numbers():
     flat, grows, few = parting(), parting(slope=0.01, after=0.0), parting(prompts=3)
-    assert multi_scale_words.answer("A", flat).startswith("It breaks in one place: with A")
+    assert multi_scale_words.answer("A", flat).startswith("It breaks in one place, and growth")
     assert "is more than other words bring" in multi_scale_words.answer("A", flat)
     assert multi_scale_words.answer("A", grows).startswith("It moves away step by step")
     assert "need not be the work" in multi_scale_words.answer("A", parting(after=0.7))

@@ -24,7 +24,11 @@ def kinds(found: Mapping[str, Collapse]) -> str:
         if names:
             parts.append(f"{words} under {join_words(names)}")
     rest = [name for name, one in found.items() if not one.kinds]
-    text = f"Pruned models write {join_words(parts)}" if parts else "No pruned text collapses"
+    text = (
+        f"Pruned models write {join_words(parts)}"
+        if parts
+        else "No way of collapsing is established for any pruned model"
+    )
     if rest and parts:
         text += f"; under {join_words(rest)} none of these is established"
     return f"{text}."
@@ -39,8 +43,9 @@ def answered(answers: Answers) -> str:
     """How often the dense model itself is right, and what that allows, in one sentence."""
     given = answers[DENSE]
     cut = sum(words.startswith(CUT) for words in given.values())
+    questions = "question" if len(given) == 1 else "questions"
     text = (
-        f"Of {len(given)} questions with a number for an answer the dense model itself gets "
+        f"Of {len(given)} {questions} with a number for an answer the dense model itself gets "
         f"{right(given)} right, with {cut} cut off"
     )
     if at_floor(given):

@@ -23,7 +23,7 @@ from helpers.persistence import (
     trend,
 )
 from helpers.reach import Estimate
-from helpers.resampling import FLOOR
+from helpers.resampling import FLOOR, reaches
 from helpers.settings import settings
 from helpers.trends import Trend
 
@@ -151,7 +151,7 @@ def above(conditions: list[tuple[Estimate, float]]) -> str:
     if any(one.low is None for one, _ in conditions):
         return TOO_FEW
     word: str = verdict(*(one.above(bound) for one, bound in conditions))
-    refuted = any(one.below(bound) for one, bound in conditions)
+    refuted = any(not reaches(one, bound) for one, bound in conditions)
     return "open" if word == "not" and not refuted else word
 
 

@@ -45,8 +45,13 @@ def judged(found: Iterable[Estimate], low: float = -np.inf, high: float = np.inf
     inside = [one.above(low) and one.below(high) for one in given]
     if any(inside):
         return "held" if all(inside) else "partly"
-    outside = any(one.below(low) or one.above(high) for one in given)
+    outside = any(not reaches(one, low, high) for one in given)
     return "not" if outside else "open"
+
+
+def reaches(one: Estimate, low: float = -np.inf, high: float = np.inf) -> bool:
+    """Whether any of the interval lies strictly between ``low`` and ``high``."""
+    return one.low is None or one.high is None or (one.high > low and one.low < high)
 
 
 def ratio(by_prompt: pd.DataFrame, above: str, below: str, seed: int) -> Estimate:
