@@ -212,6 +212,22 @@ def test_drawn_tokens_follow_the_softmax(seed, temperature):
     assert statistic < 35  # 4 degrees of freedom: exceeded once in two million
 
 
+def test_copies_of_a_prompt_are_texts_of_their_own():
+    """Read once and written on twice, as if each prompt stood in the batch twice."""
+    model = tiny_model("gemma2")
+    pruned = pruned_from(model, "first")
+    ids, mask = tiny_batch()
+    rows = [(seed, name) for seed in (1, 2) for name in "abc"]
+    plain = paired(model, pruned, ids.repeat(2, 1), mask.repeat(2, 1), choose=Sampler(rows, 0.7))
+    once = paired(model, pruned, ids, mask, choose=Sampler(rows, 0.7), copies=2)
+    assert once.written == plain.written
+    assert once.rows == plain.rows
+    for decoding in ("free", "forced"):
+        assert np.stack(once.values[decoding]) == pytest.approx(
+            np.stack(plain.values[decoding]), rel=1e-3, abs=1e-4
+        )
+
+
 def test_no_draw_is_infinite():
     """An exponential of exactly 0 would let a token win whatever its logit is."""
     rows = [(seed, "prompt") for seed in range(250)]

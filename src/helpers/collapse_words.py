@@ -78,12 +78,12 @@ def _each_right(answers: Answers) -> str:
     return join_words(counts)
 
 
-def pruned(measured: Iterable[Measurement]) -> str:
-    """Every pruned model by name, and what was done to it."""
+def pruned(measured: Iterable[Measurement], names: Iterable[str]) -> str:
+    """Every pruned model by name, in the order of ``names``, and what was done to it."""
     done = {
         name: words for one in measured for name, words in one.manifest["facts"]["pruned"].items()
     }
-    return "; ".join(f"{name}: {words}" for name, words in done.items())
+    return "; ".join(f"{name}: {done[name]}" for name in names)
 
 
 def reported_lines(paper: Mapping[str, Shown], dense: Shown) -> dict[str, str]:

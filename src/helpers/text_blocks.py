@@ -54,13 +54,13 @@ def _text(called: str, row: Any, part: pd.DataFrame, dense: bool, reported: str)
 
 
 def token_rows(questions: list[Question]) -> pd.DataFrame:
-    """Every token that is shown, for the download."""
+    """Every token that is shown, for the download; nats to four digits after the point."""
     rows = []
     for each in questions:
         for text in each.texts:
             parting = math.inf if text.parting is None else text.parting
             for step, (token, nats) in enumerate(zip(text.tokens, text.surprise, strict=True)):
-                rows.append((text.name, each.title, step, token, nats, step >= parting))
+                rows.append((text.name, each.title, step, token, round(nats, 4), step >= parting))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

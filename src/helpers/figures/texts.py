@@ -68,7 +68,8 @@ def texts(
 ) -> HtmlOutput:
     """The texts of the first question, and those of each other one in a list that opens.
 
-    ``data`` holds what is shown, for the download. Nothing needs a script or a mouse.
+    ``data`` holds what is shown, for the download. Nothing needs a script or a mouse; a mouse over
+    the first question's tokens gets exact numbers.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
         raise ValueError(f"figure name {name!r}: use lower-case letters, digits and hyphens")
@@ -77,7 +78,7 @@ def texts(
     first, *others = questions
     more = "".join(
         f'<details class="text-more"><summary>{escape(each.title)}: {escape(each.text)}</summary>'
-        f"{_blocks(each, name)}</details>"
+        f"{_blocks(each, exact=False)}</details>"
         for each in others
     )
     link = download(data, name, title, provenance)
@@ -87,7 +88,7 @@ def texts(
             f'<p class="figure-title" id="{name}-title">{escape(title)}</p>',
             _key(),
             f'<p class="text-question">{escape(first.title)}: “{escape(first.text)}”</p>',
-            _blocks(first, name),
+            _blocks(first, exact=True),
             f'<p class="text-question">The other {len(others)} prompts</p>' if others else "",
             more,
             f'<figcaption><p class="figure-note">{escape(caption)}</p>',
@@ -127,28 +128,29 @@ def _key() -> str:
     return f'<ul class="figure-key">{items}{mark}first token that differs from dense</li></ul>'
 
 
-def _blocks(question: Question, name: str) -> str:
-    return '<div class="text-blocks">' + "".join(_block(each) for each in question.texts) + "</div>"
+def _blocks(question: Question, exact: bool) -> str:
+    blocks = "".join(_block(each, exact) for each in question.texts)
+    return f'<div class="text-blocks">{blocks}</div>'
 
 
-def _block(text: Text) -> str:
+def _block(text: Text, exact: bool) -> str:
     head = "".join(f"<span>{escape(note)}</span>" for note in text.notes)
     reported = f'<p class="text-reported">{escape(text.reported)}</p>' if text.reported else ""
     return (
         f'<div class="text-block"><p class="text-head"><strong>{escape(text.name)}</strong>{head}'
         f'</p><p class="text-spoken">{escape(_spoken(text))}</p>'
-        f'<p class="text-tokens" aria-hidden="true">{_tokens(text)}</p>{reported}</div>'
+        f'<p class="text-tokens" aria-hidden="true">{_tokens(text, exact)}</p>{reported}</div>'
     )
 
 
-def _tokens(text: Text) -> str:
+def _tokens(text: Text, exact: bool) -> str:
     found = []
     for place, (token, surprise) in enumerate(zip(text.tokens, text.surprise, strict=True)):
         differs = place == text.parting
-        kind = f"token t{level(surprise)}" + (" first-different" if differs else "")
-        words = f"{surprise:.1f} nats" + ("; first different token" if differs else "")
+        kind = f"t{level(surprise)}" + (" first-different" if differs else "")
+        words = f' title="{surprise:.1f} nats"' if exact else ""
         mark = MARK if differs else ""
-        found.append(f'<span class="{kind}" title="{words}">{mark}{escape(visible(token))}</span>')
+        found.append(f'<span class="{kind}"{words}>{mark}{escape(visible(token))}</span>')
     return "".join(found)
 
 

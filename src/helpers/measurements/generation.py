@@ -61,11 +61,11 @@ def generation(parameters: RunParameters, run: str) -> Measured:
 
     rows = text_rows(parameters, prompts)
     repeated = len(rows) // len(prompts)
-    ids, mask = ids.repeat(repeated, 1), mask.repeat(repeated, 1)
-    pairing = Pairing(decoder, pruned, ids, mask, choice_of(parameters, rows))
+    pairing = Pairing(decoder, pruned, ids, mask, choice_of(parameters, rows), copies=repeated)
     pairing.ends = end_tokens(dense.model, dense.tokenizer)
     pairing.run(parameters.max_new_tokens, parameters.temperature)
 
+    ids, mask = ids.repeat(repeated, 1), mask.repeat(repeated, 1)
     writings = []
     for writer, written in (("dense", pairing.written[0]), ("pruned", pairing.written[1])):
         likelihoods = log_likelihoods(decoder, ids, mask, written)
@@ -99,6 +99,8 @@ def choice_of(parameters: RunParameters, rows: list[tuple[int, Prompt]]) -> Choi
 class Pairing:
     """A dense and a pruned model that write on after prompts (B, T), and what is measured.
 
+    With ``copies`` every prompt is read once and written on that many times: texts are block after
+    block of all prompts.
     ``rows`` and ``values`` hold, for each decoding, the text and step of each comparison and its
     numbers (C, M); ``kinds`` names them. ``written`` holds the dense and the pruned texts.
     """
@@ -110,6 +112,7 @@ class Pairing:
     choose: Choice = likeliest
     ends: tuple[int, ...] = ()
     use_cache: bool = True
+    copies: int = 1
     kinds: list[Kind] = field(default_factory=list)
     rows: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     values: dict[str, list[np.ndarray]] = field(default_factory=dict)
@@ -119,7 +122,7 @@ class Pairing:
         """Write and compare up to ``steps`` tokens, until every text has ended; without
         ``forced`` only free-running."""
         comparison = Comparison(self.dense.head, self.dense.final_norm, temperature)
-        count, device = len(self.input_ids), self.dense.device
+        count, device = self.copies * len(self.input_ids), self.dense.device
         self.rows = {name: [] for name in DECODINGS}
         self.values = {name: [] for name in DECODINGS}
         self.written = ([[] for _ in range(count)], [[] for _ in range(count)])
@@ -149,7 +152,13 @@ class Pairing:
             own = {name: self.choose(number, held[name].logits) for name in ("dense", "free")}
             return own | {"forced": own["dense"]}
 
-        together = lockstep(readers, self.input_ids, steps, decide)
+        start = self.input_ids
+        if self.copies > 1:
+            for one in readers.values():
+                one.read(start[:, :-1])
+                one.copy_texts(self.copies)
+            start = start[:, -1:].repeat(self.copies, 1)
+        together = lockstep(readers, start, steps, decide)
         yield from tqdm(together, total=steps, desc="Writing side by side, step", mininterval=2.0)
 
     def _compare(
