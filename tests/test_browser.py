@@ -260,3 +260,21 @@ def test_verdicts_carry_the_size_of_the_model(browser, address):
         text = visit.page.locator("article").inner_text()
         assert "measured at 135M" in text
         assert "reported at 7B" in text
+
+
+def test_texts_are_marked_where_they_part_and_open_by_keyboard(browser, address):
+    with Visit(browser, address, "notebooks/04-inconsistent-effects.html") as visit:
+        page = visit.page
+        blocks = page.locator("#fig-texts .text-block")
+        assert blocks.count() >= 6
+        for number in range(6):
+            block = blocks.nth(number)
+            assert block.locator(".text-spoken").first.text_content().strip()
+            assert block.locator(".text-tokens").first.get_attribute("aria-hidden") == "true"
+            assert block.locator(".first-different").count() <= 1
+        assert page.locator("#fig-texts .first-different").count() >= 1
+        opened = page.locator("#fig-texts details.text-more[open]")
+        before = opened.count()
+        page.locator("#fig-texts details.text-more:not([open]) > summary").first.focus()
+        page.keyboard.press("Enter")
+        assert opened.count() == before + 1

@@ -8,6 +8,8 @@ import torch
 from conftest import VOCABULARY, tiny_batch, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from helpers.decisions import decisions
 from helpers.decoding import (
@@ -19,6 +21,7 @@ from helpers.decoding import (
     two_likeliest,
 )
 from helpers.measurements.generation import Pairing
+from helpers.measurements.token_table import pieces
 from helpers.models.architecture import Decoder
 from helpers.pruning import Recipe, prune
 from helpers.pruning.drop import drop
@@ -277,3 +280,16 @@ def test_readers_stay_in_step_with_their_own_texts():
         whole = torch.cat([mask, torch.ones(3, step.number, dtype=mask.dtype)], dim=-1)
         plain = Reader(decoder, whole).read(text)
         assert torch.allclose(step.held["given"].logits, plain.logits, atol=1e-4)
+
+
+def test_pieces_of_a_text_keep_its_spaces(tiny_tokenizer):
+    """Also where a tokenizer marks the beginnings of words and drops the first space."""
+    sentencepiece = Tokenizer(models.WordLevel({"▁a": 0, "▁word": 1, "s": 2}, unk_token="s"))
+    sentencepiece.decoder = decoders.Metaspace()
+    words = PreTrainedTokenizerFast(tokenizer_object=sentencepiece)
+    assert words.decode([1]) == "word"
+    assert pieces(words, [0, 1, 2, 1]) == ["a", " word", "s", " word"]
+    ids = tiny_tokenizer("Ünder the hat", add_special_tokens=False)["input_ids"]
+    assert len(pieces(tiny_tokenizer, ids)) == len(ids)
+    plain = tiny_tokenizer("under the hat", add_special_tokens=False)["input_ids"]
+    assert "".join(pieces(tiny_tokenizer, plain)) == tiny_tokenizer.decode(plain)

@@ -105,3 +105,9 @@ def test_no_number_of_a_result_is_typed_into_a_chapter(notebook):
     prose = re.sub(r"^```\{code-cell\}.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     claims = re.sub(r"Section \d\.\d\b", "", prose.partition("## Exercises")[0])
     assert not re.findall(r"\d+\.\d+", claims)
+
+
+def test_site_is_made_of_files_that_are_there():
+    sources = site_builder.site_sources(ROOT)
+    assert all((ROOT / name).is_file() for name in sources)
+    assert any("tables" in name for name in sources)

@@ -33,8 +33,8 @@ def site_sources(root: Path) -> list[str]:
     pages = [path for path in sorted((root / "book").rglob("*")) if path.is_file()]
     settings = [root / "_config.yml", root / "_toc.yml", root / "workflow" / "site_builder.py"]
     results = root / "src" / "helpers" / "results"
-    schema = [results / f"{name}.py" for name in ("columns", "tables", "schema")]
-    return [str(path.relative_to(root)) for path in (*settings, *schema, *pages)]
+    schema = [results / "columns.py", results / "schema.py", *(results / "tables").glob("*.py")]
+    return [str(path.relative_to(root)) for path in (*settings, *sorted(schema), *pages)]
 
 
 def contents(toc: Any) -> list[str]:

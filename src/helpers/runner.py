@@ -7,7 +7,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,18 +85,33 @@ def _declared_parameters(node: Any, notebook: Path) -> dict[str, Any]:
     raise InputError(f"notebook {notebook} has no cell tagged parameters")
 
 
+@contextmanager
+def _own_channels() -> Iterator[Config]:
+    """Kernel settings with channels of this run's own: two runs that start together in one
+    working directory would else choose the same names, and hear each other's messages.
+
+    The folder is a short one, since the name of a socket may not be long.
+    """
+    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+        channels = {"transport": TRANSPORT}
+        if TRANSPORT == "ipc":
+            channels["ip"] = str(Path(folder) / "channel")
+        yield Config({"KernelManager": channels})
+
+
 def _execute(start: Path, end: Path, values: dict[str, Any], notebook: Path) -> None:
     """papermill, with the notebook's progress bars on our standard error."""
     try:
-        papermill.execute_notebook(
-            start,
-            end,
-            parameters=values,
-            progress_bar=False,
-            stderr_file=sys.stderr,
-            config=Config({"KernelManager": {"transport": TRANSPORT}}),
-            cwd=str(Path.cwd()),
-        )
+        with _own_channels() as channels:
+            papermill.execute_notebook(
+                start,
+                end,
+                parameters=values,
+                progress_bar=False,
+                stderr_file=sys.stderr,
+                config=channels,
+                cwd=str(Path.cwd()),
+            )
     except PapermillExecutionError as error:
         if error.ename == InputError.__name__:
             raise InputError(str(error.evalue)) from None

@@ -42,8 +42,9 @@ def token_table(
             own = writing.written[row]
             other = dense[row] if writing is not writings[0] else _partner(writings, row)
             parted = False
-            for step, (token, value) in enumerate(
-                zip(own, writing.likelihoods[row].tolist(), strict=True)
+            likelihoods = writing.likelihoods[row].tolist()
+            for step, (token, text, value) in enumerate(
+                zip(own, pieces(tokenizer, own), likelihoods, strict=True)
             ):
                 parted |= step >= len(other) or token != other[step]
                 records.append(
@@ -55,7 +56,7 @@ def token_table(
                         "every": writing.every,
                         "step": step,
                         "token": token,
-                        "text": tokenizer.decode([token]),
+                        "text": text,
                         "parted": parted,
                         "beyond": step >= len(other),
                         "value": value,
@@ -70,6 +71,19 @@ def token_table(
         "pattern": "",
     }
     return pa.Table.from_pandas(pd.DataFrame(records).assign(**constant), preserve_index=False)
+
+
+def pieces(tokenizer: Any, tokens: list[int]) -> list[str]:
+    """What each token adds to the text so far. A token decoded alone loses the space before it
+    where words are marked at their beginning, as with SentencePiece."""
+    found, before = [], ""
+    for end, token in enumerate(tokens, start=1):
+        text = tokenizer.decode(tokens[:end])
+        # a letter of several tokens is a replacement sign until its last one comes
+        grown = text.startswith(before)
+        found.append(text[len(before) :] if grown else tokenizer.decode([token]))
+        before = text
+    return found
 
 
 def _partner(writings: list[Writing], row: int) -> list[int]:
