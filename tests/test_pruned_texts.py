@@ -6,13 +6,12 @@ from conftest import VOCABULARY, tiny_batch, tiny_model
 from transformers import AutoModelForCausalLM
 
 from helpers.data import select_prompts
-from helpers.decoding import Sampler, likeliest
+from helpers.decoding import Sampler, write
 from helpers.measurements.generation import Pairing
-from helpers.measurements.pruned_texts import pruned_models, pruned_texts, write
+from helpers.measurements.pruned_texts import pruned_models, pruned_texts
 from helpers.models.architecture import Decoder
 from helpers.parameters import validate
 from helpers.pruning.drop import drop
-from helpers.settings import settings
 
 STEPS = 9
 
@@ -23,10 +22,10 @@ def test_greedy_texts_equal_generate(architecture):
     free = model.generate(
         ids, attention_mask=mask, max_new_tokens=STEPS, do_sample=False, eos_token_id=None
     )[:, ids.shape[1] :].tolist()
-    assert write(Decoder.of(model), ids, mask, likeliest, STEPS) == free
+    assert write(Decoder.of(model), ids, mask, STEPS) == free
     end = free[0][4]
     cut = [text[: text.index(end) + 1] if end in text else text for text in free]
-    assert write(Decoder.of(model), ids, mask, likeliest, STEPS, (end,)) == cut
+    assert write(Decoder.of(model), ids, mask, STEPS, (end,)) == cut
 
 
 def test_drawn_texts_are_those_of_the_paired_run():
@@ -38,7 +37,7 @@ def test_drawn_texts_are_those_of_the_paired_run():
     pairing = Pairing(dense, pruned, ids, mask, Sampler(names, 0.7))
     pairing.run(STEPS, 0.7, forced=False)
     for decoder, expected in zip((dense, pruned), pairing.written, strict=True):
-        assert write(decoder, ids, mask, Sampler(names, 0.7), STEPS) == expected
+        assert write(decoder, ids, mask, STEPS, choose=Sampler(names, 0.7)) == expected
 
 
 @pytest.mark.parametrize("sampling", [False, True])
@@ -71,7 +70,6 @@ def test_measurement_holds_every_setting(tiny_folder, tmp_path, sampling):
     assert tokens["token"].between(0, VOCABULARY - 1).all()
     random = validate(values | {"method": "random", "seed": 5})
     assert list(pruned_models(random)) == ["Random 50%"]
-    assert pruned_models(run) == settings(run, (1,) if sampling else (2, 1))
 
 
 def test_likelihood_is_that_of_one_forward_pass(tiny_folder, tiny_tokenizer, tmp_path):

@@ -7,6 +7,7 @@ attention module hands out its weights, and its values stand in the cache that i
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from transformers import Cache, DynamicCache
 
 from helpers.attention_paths import Attention
+from helpers.capture import on_entry
 from helpers.decoding.reader import read_states
 from helpers.models.architecture import Decoder, Sublayer
 from helpers.pruning.drop import dropped_in
@@ -52,7 +54,7 @@ def calls(decoder: Decoder, input_ids: Tensor, attention_mask: Tensor) -> dict[i
     handles = []
     for sublayer in decoder.sublayers:
         if sublayer.kind == "attention" and (sublayer.layer, "attention") not in gone:
-            handles += _watch(sublayer, found)
+            handles += on_entry(sublayer, partial(_note, found, sublayer.layer))
     try:
         read_states(decoder, input_ids, attention_mask, DynamicCache(), use_cache=True)
     finally:
@@ -82,17 +84,5 @@ def look(sublayer: Sublayer, call: Call, positions: slice | Tensor = slice(None)
     return Attention(held[0], cache.layers[sublayer.layer].values)
 
 
-def _watch(sublayer: Sublayer, found: dict[int, Call]) -> list[Any]:
-    states: list[Tensor] = []
-
-    def reach(module: nn.Module, args: Any, keywords: dict[str, Any]) -> None:
-        states.append(args[0] if args else keywords["hidden_states"])
-
-    def note(module: nn.Module, args: Any, keywords: dict[str, Any]) -> None:
-        given = {name: value for name, value in keywords.items() if name != "hidden_states"}
-        found[sublayer.layer] = Call(states.pop(), given)
-
-    return [
-        sublayer.norm.register_forward_pre_hook(reach, with_kwargs=True),
-        sublayer.body.register_forward_pre_hook(note, with_kwargs=True),
-    ]
+def _note(found: dict[int, Call], layer: int, state: Tensor, keywords: dict[str, Any]) -> None:
+    found[layer] = Call(state, keywords)

@@ -98,6 +98,24 @@ def _refuse_other_shape(dense: Decoder, pruned: Decoder) -> None:
             )
 
 
+def on_entry(sublayer: Sublayer, look: Callable[[Tensor, dict[str, Any]], None]) -> list[Any]:
+    """Call ``look`` whenever a sublayer is about to run: with the residual stream (B, T, d) that
+    its norm reads and the keywords of its body, hidden states apart. Handles, for removal."""
+    states: list[Tensor] = []
+
+    def reach(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        states.append(_first(args, keywords))
+
+    def enter(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        given = {name: value for name, value in keywords.items() if name != "hidden_states"}
+        look(states.pop(), given)
+
+    return [
+        sublayer.norm.register_forward_pre_hook(reach, with_kwargs=True),
+        sublayer.body.register_forward_pre_hook(enter, with_kwargs=True),
+    ]
+
+
 class _Recorder:
     """Hooks that fill a trace. Sequential blocks share states between neighbouring sublayers:
     L layers have 2L + 1. Parallel blocks have three per layer: x, x + attention, x + MLP."""

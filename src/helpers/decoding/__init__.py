@@ -5,7 +5,7 @@ readers read on, each its own text or another's.
 """
 
 from helpers.decoding.choices import Choice, Sampler, likeliest, two_likeliest
-from helpers.decoding.greedy import Step, greedy
+from helpers.decoding.greedy import Step, greedy, write
 from helpers.decoding.history import Guest
 from helpers.decoding.lockstep import Together, lockstep
 from helpers.decoding.reader import Held, Reader
@@ -27,4 +27,5 @@ __all__ = [
     "log_likelihoods",
     "refuse_too_long",
     "two_likeliest",
+    "write",
 ]

@@ -6,13 +6,15 @@ pair of models, also where one of them has no attention in some layer.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Cache, DynamicCache
 
+from helpers.capture import on_entry
 from helpers.decoding.reader import Held, Reader, forward
 from helpers.models.architecture import Decoder, Sublayer
 
@@ -49,31 +51,19 @@ class Guest:
         try:
             for theirs, own in zip(decoder.sublayers, self.decoder.sublayers, strict=True):
                 if theirs.kind == "attention":
-                    handles += _look_on(theirs, own, self.cache)
+                    handles += on_entry(theirs, partial(self._read_along, own))
             yield
         finally:
             for handle in handles:
                 handle.remove()
 
-
-def _look_on(theirs: Sublayer, own: Sublayer, cache: Cache) -> list[Any]:
-    """Hooks by which ``own`` attention reads what ``theirs`` does, into a cache of its own."""
-    states: list[Tensor] = []
-
-    def reach(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        states.append(args[0] if args else keywords["hidden_states"])
-
-    def read(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        given = {
-            name: cache if isinstance(value, Cache) else value for name, value in keywords.items()
+    def _read_along(self, own: Sublayer, state: Tensor, keywords: dict[str, Any]) -> None:
+        """The guest's attention reads what the host's does, into the guest's cache."""
+        exchanged = {
+            name: self.cache if isinstance(value, Cache) else value
+            for name, value in keywords.items()
         }
-        given.pop("hidden_states", None)
-        own(states.pop(), **given)
-
-    def before(module: nn.Module, hook: Callable[..., None]) -> Any:
-        return module.register_forward_pre_hook(hook, with_kwargs=True)
-
-    return [before(theirs.norm, reach), before(theirs.body, read)]
+        own(state, **exchanged)
 
 
 def _snapshot(cache: Any) -> Any:

@@ -4,21 +4,20 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from helpers import attention_paths as paths
 from helpers.attention import Call, calls, eager, look
-from helpers.data import Prompt, select_prompts, tokenize
-from helpers.decoding import continued, refuse_too_long
+from helpers.data import Prompt
+from helpers.decoding import continued, write
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
-from helpers.measurements.propagation import written_texts
-from helpers.measurements.pruned_model import pruned_counterpart
+from helpers.measurements.prompted import prompted
+from helpers.measurements.pruned_model import described, pruned_counterpart
 from helpers.models.architecture import Decoder, Sublayer
-from helpers.models.load import load, model_facts
+from helpers.models.load import model_facts
 from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 
@@ -41,21 +40,19 @@ def attention_paths(parameters: RunParameters, run: str) -> Measured:
 
     Table: ``paths``, at the last position of the prompt (step 0) and at steps 1, 2, 4, 8, ….
     """
-    torch.manual_seed(parameters.seed)
-    dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    decoder, prompts = dense.decoder, select_prompts(parameters.prompts)
-    ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, decoder.device)
-    refuse_too_long(dense.model, ids.shape[1] + parameters.sweep_steps)
+    begin = prompted(parameters, parameters.sweep_steps)
+    dense, decoder, prompts = begin.dense, begin.decoder, begin.prompts
     pruned, words = pruned_counterpart(parameters, dense)
-    written = written_texts(dense, ids, mask, parameters.sweep_steps)
-    ids, mask = continued(ids, mask, [tokens[:-1] for tokens in written])
+    given = begin.input_ids, begin.attention_mask
+    written = write(decoder, *given, parameters.sweep_steps, begin.ends)
+    ids, mask = continued(*given, [tokens[:-1] for tokens in written])
     chains = [(row, step) for row, tokens in enumerate(written) for step in looked_at(len(tokens))]
     rows, places = zip(*((row, step - len(written[row])) for row, step in chains), strict=True)
     longest = max(map(len, written))
 
     frames = []
     with eager(decoder), eager(pruned):
-        comparison = Comparison(decoder, pruned, ids, mask, slice(-longest, None))
+        comparison = AttentionPair(decoder, pruned, ids, mask, slice(-longest, None))
         if not comparison.layers:
             raise InputError("no attention is left in both models: lower dropped")
         bar = tqdm(comparison.layers, desc="Splitting attention, layer", mininterval=2.0)
@@ -75,7 +72,8 @@ def attention_paths(parameters: RunParameters, run: str) -> Measured:
         "layers": comparison.layers,
         "first_norms": comparison.first_norms(),
     }
-    return Measured({"paths": _table(frames, parameters, run)}, facts)
+    rows = pd.concat(frames, ignore_index=True)
+    return Measured({"paths": described(rows, parameters, run)}, facts)
 
 
 def looked_at(steps: int) -> list[int]:
@@ -84,7 +82,7 @@ def looked_at(steps: int) -> list[int]:
     return [step for step in (0, *doubling) if step < steps]
 
 
-class Comparison:
+class AttentionPair:
     """Attention sublayers of a dense and a pruned model that read ids and mask (B, T), compared at
     ``positions``. Use it inside :func:`helpers.attention.eager` of both."""
 
@@ -172,17 +170,3 @@ def _frame(
         kept = np.isfinite(values) & (seen | (metric == "size"))
         parts.append(where.assign(term=term, metric=metric, value=values)[kept])
     return pd.concat(parts, ignore_index=True)
-
-
-def _table(frames: list[pd.DataFrame], parameters: RunParameters, run: str) -> pa.Table:
-    constant = {
-        "run": run,
-        "model": parameters.model,
-        "method": parameters.method,
-        "target": parameters.whole_target,
-        "amount": parameters.whole_amount,
-        "pattern": "",
-        "seed": parameters.seed,
-    }
-    rows = pd.concat(frames, ignore_index=True).assign(**constant)
-    return pa.Table.from_pandas(rows, preserve_index=False)

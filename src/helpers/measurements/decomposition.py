@@ -8,28 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.data import select_prompts, tokenize
 from helpers.decoding import (
     Guest,
     Reader,
     continued,
-    end_tokens,
     likeliest,
     lockstep,
-    refuse_too_long,
 )
 from helpers.decoding.reader import read_states
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
-from helpers.measurements.pruned_model import pruned_counterpart
+from helpers.measurements.prompted import prompted
+from helpers.measurements.pruned_model import described, pruned_counterpart
 from helpers.measurements.terms import terms_between
 from helpers.models.architecture import Decoder
-from helpers.models.load import load, model_facts
+from helpers.models.load import model_facts
 from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 from helpers.spaces import Comparison
@@ -57,30 +54,26 @@ def decomposition(parameters: RunParameters, run: str) -> Measured:
 
     Table ``terms``, for ``sweep_steps`` greedy steps of each prompt while both texts run.
     """
-    torch.manual_seed(parameters.seed)
-    dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    prompts = select_prompts(parameters.prompts)
-    decoder = dense.decoder
-    ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, decoder.device)
-    refuse_too_long(dense.model, ids.shape[1] + parameters.sweep_steps)
-    pruned, words = pruned_counterpart(parameters, dense)
-    pieces = Pieces(decoder, pruned, ids, mask, end_tokens(dense.model, dense.tokenizer))
+    begin = prompted(parameters, parameters.sweep_steps)
+    prompts, mask = begin.prompts, begin.attention_mask
+    refuse_single_tokens(mask)
+    pruned, words = pruned_counterpart(parameters, begin.dense)
+    pieces = Pieces(begin.decoder, pruned, begin.input_ids, mask, begin.ends)
     rows = pieces.run(parameters.sweep_steps, parameters.temperature)
     frame = pd.DataFrame(rows)
     frame["prompt"] = [prompts[row].id for row in frame["row"]]
     frame["category"] = [prompts[row].category for row in frame["row"]]
-    constant = {
-        "run": run,
-        "model": parameters.model,
-        "method": parameters.method,
-        "target": parameters.whole_target,
-        "amount": parameters.whole_amount,
-        "pattern": "",
-        "seed": parameters.seed,
-    }
-    table = pa.Table.from_pandas(frame.drop(columns="row").assign(**constant), preserve_index=False)
-    facts = {"model": model_facts(dense), "pruned": words, "prompts": len(prompts)}
+    table = described(frame.drop(columns="row"), parameters, run)
+    facts = {"model": model_facts(begin.dense), "pruned": words, "prompts": len(prompts)}
     return Measured({"terms": table}, facts)
+
+
+def refuse_single_tokens(attention_mask: Tensor) -> None:
+    """:class:`InputError` if a prompt of mask (B, T) is a single token."""
+    if not bool(attention_mask[:, :-1].any(-1).all()):
+        raise InputError(
+            "a prompt of one token has no history to exchange: give prompts of at least two"
+        )
 
 
 @dataclass
@@ -131,10 +124,7 @@ class Pieces:
 
     def _together(self, steps: int) -> Any:
         """All readers, step by step. Guests come before their hosts, on whose past they read."""
-        if self.input_ids.shape[1] < 2 or not bool(self.attention_mask[:, :-1].any(-1).all()):
-            raise InputError(
-                "a prompt of one token has no history to exchange: give prompts of at least two"
-            )
+        refuse_single_tokens(self.attention_mask)
         dense = Reader(self.dense, self.attention_mask)
         free = Reader(self.pruned, self.attention_mask)
         readers: dict[str, Guest | Reader] = {

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers.capture import Pair
-from helpers.data import Prompt, select_prompts, tokenize
+from helpers.data import Prompt
 from helpers.decisions import decisions, entropy
 from helpers.decoding import (
     Choice,
@@ -19,18 +19,17 @@ from helpers.decoding import (
     Reader,
     Sampler,
     Together,
-    end_tokens,
     likeliest,
     lockstep,
     log_likelihoods,
-    refuse_too_long,
 )
 from helpers.measurements import pruned_model
 from helpers.measurements.deviations import OUTPUT, Kind, deviation_table, with_estimates
+from helpers.measurements.prompted import prompted
 from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.measurements.token_table import Writing, token_table
 from helpers.models.architecture import Decoder
-from helpers.models.load import load, model_facts
+from helpers.models.load import model_facts
 from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 from helpers.spaces import Comparison, PairIndex, Space
@@ -51,18 +50,15 @@ def generation(parameters: RunParameters, run: str) -> Measured:
     Tables: ``deviations`` of the model's output (final norm, ``layer`` −1) at each step until a
     text ends, and ``tokens``: both texts, to their ends.
     """
-    torch.manual_seed(parameters.seed)
-    dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    prompts = select_prompts(parameters.prompts)
-    decoder = dense.decoder
-    ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, decoder.device)
-    refuse_too_long(dense.model, ids.shape[1] + parameters.max_new_tokens)
+    begin = prompted(parameters, parameters.max_new_tokens)
+    dense, decoder, prompts = begin.dense, begin.decoder, begin.prompts
     pruned, words = pruned_counterpart(parameters, dense)
 
     rows = text_rows(parameters, prompts)
     repeated = len(rows) // len(prompts)
-    pairing = Pairing(decoder, pruned, ids, mask, choice_of(parameters, rows), copies=repeated)
-    pairing.ends = end_tokens(dense.model, dense.tokenizer)
+    ids, mask = begin.input_ids, begin.attention_mask
+    choose = choice_of(parameters, rows)
+    pairing = Pairing(decoder, pruned, ids, mask, choose, begin.ends, copies=repeated)
     pairing.run(parameters.max_new_tokens, parameters.temperature)
 
     ids, mask = ids.repeat(repeated, 1), mask.repeat(repeated, 1)

@@ -5,7 +5,6 @@ from itertools import product
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from helpers.data import Prompt, appendix_e
 from helpers.decoding import refuse_too_long
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
-from helpers.measurements.pruned_model import pruned_counterpart
+from helpers.measurements.pruned_model import described, pruned_counterpart
 from helpers.models.load import load, model_facts
 from helpers.parameters import RunParameters
 from helpers.probes import CHOOSE, LETTER_PREFIX, LETTERS
@@ -64,15 +63,7 @@ def options(parameters: RunParameters, run: str) -> Measured:
             labels = {"prompt": prompt.id, "template": template, "prefix": bool(prefix)}
             both = outputs[0][prefix], outputs[1][prefix]
             rows += [labels | row for row in _rows(form, both, dense.tokenizer)]
-    constants = {
-        "run": run,
-        "model": parameters.model,
-        "method": parameters.method,
-        "target": parameters.whole_target,
-        "amount": parameters.whole_amount,
-        "pattern": "",
-    }
-    table = pa.Table.from_pandas(pd.DataFrame(rows).assign(**constants), preserve_index=False)
+    table = described(pd.DataFrame(rows), parameters, run)
     facts = {"model": model_facts(dense), "pruned": words, "prompts": len(prompts), "top": TOP}
     return Measured({"choices": table}, facts)
 

@@ -10,21 +10,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.data import select_prompts, tokenize
 from helpers.decoding import (
     Held,
     Reader,
     Together,
-    end_tokens,
     likeliest,
     lockstep,
-    refuse_too_long,
     two_likeliest,
 )
 from helpers.measurements.deviations import OUTPUT, Kind, deviation_table
 from helpers.measurements.generation import compare_outputs
+from helpers.measurements.prompted import prompted
 from helpers.models.architecture import Decoder
-from helpers.models.load import load, model_facts
+from helpers.models.load import model_facts
 from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 from helpers.spaces import Comparison
@@ -41,20 +39,19 @@ def other_words(parameters: RunParameters, run: str) -> Measured:
     is touched. Table ``deviations`` of the model's output, as of ``generation`` and free-running,
     with amount 0, at each step until a text ends.
     """
-    torch.manual_seed(parameters.seed)
-    loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    prompts = select_prompts(parameters.prompts)
-    decoder = loaded.decoder
-    ids, mask = tokenize(prompts, loaded.tokenizer, parameters.chat_template, decoder.device)
-    refuse_too_long(loaded.model, ids.shape[1] + parameters.max_new_tokens)
+    begin = prompted(parameters, parameters.max_new_tokens)
+    decoder, prompts = begin.decoder, begin.prompts
     comparison = Comparison(decoder.head, decoder.final_norm, parameters.temperature)
-    ends = end_tokens(loaded.model, loaded.tokenizer)
-    rows, kinds, values = compared(decoder, comparison, ids, mask, parameters.max_new_tokens, ends)
+    given = begin.input_ids, begin.attention_mask
+    rows, kinds, values = compared(
+        decoder, comparison, *given, parameters.max_new_tokens, begin.ends
+    )
     unpruned = parameters.model_copy(update=NOTHING)
     table = deviation_table(
         unpruned, run, prompts, OUTPUT, rows, kinds, values[:, None], intervention="propagated"
     )
-    return Measured({"deviations": table}, {"model": model_facts(loaded), "prompts": len(prompts)})
+    facts = {"model": model_facts(begin.dense), "prompts": len(prompts)}
+    return Measured({"deviations": table}, facts)
 
 
 def compared(

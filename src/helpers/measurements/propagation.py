@@ -7,11 +7,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers.capture import Pair, States, capture
-from helpers.data import select_prompts, tokenize
-from helpers.decoding import continued, end_tokens, greedy, refuse_too_long
+from helpers.decoding import continued, write
 from helpers.measurements.deviations import Kind, deviation_table
+from helpers.measurements.prompted import prompted
 from helpers.models.architecture import Decoder
-from helpers.models.load import LoadedModel, load, model_facts
+from helpers.models.load import model_facts
 from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 from helpers.resume import states_between, without_each
@@ -33,14 +33,10 @@ def propagation(parameters: RunParameters, run: str) -> Measured:
     Table: ``deviations``, at the last position of the prompt (step 0) and at each written token.
     """
     parameters = parameters.model_copy(update={"method": "drop", "checkpoint": ""})
-    torch.manual_seed(parameters.seed)
-    loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    decoder = loaded.decoder
-    prompts = select_prompts(parameters.prompts)
-    ids, mask = tokenize(prompts, loaded.tokenizer, parameters.chat_template, decoder.device)
-    refuse_too_long(loaded.model, ids.shape[1] + parameters.max_new_tokens)
-    written = written_texts(loaded, ids, mask, parameters.max_new_tokens)
-    ids, mask = continued(ids, mask, [tokens[:-1] for tokens in written])
+    begin = prompted(parameters, parameters.max_new_tokens)
+    decoder, prompts, given = begin.decoder, begin.prompts, (begin.input_ids, begin.attention_mask)
+    written = write(decoder, *given, parameters.max_new_tokens, begin.ends)
+    ids, mask = continued(*given, [tokens[:-1] for tokens in written])
 
     states = both_interventions(decoder, ids, mask, max(map(len, written)))
     comparison = Comparison(decoder.head, decoder.final_norm, parameters.temperature)
@@ -65,7 +61,7 @@ def propagation(parameters: RunParameters, run: str) -> Measured:
                 decoding="forced",
             )
         )
-    facts = {"model": model_facts(loaded), "prompts": len(prompts), "chains": len(chains)}
+    facts = {"model": model_facts(begin.dense), "prompts": len(prompts), "chains": len(chains)}
     return Measured({"deviations": pa.concat_tables(tables)}, facts)
 
 
@@ -92,18 +88,6 @@ def both_interventions(
         pairs.append(Pair(layer, kind, dense=0, pruned=len(last)))
         last.append(state)
     return {"in_place": trace.states, "propagated": States(torch.stack(last), tuple(pairs))}
-
-
-def written_texts(
-    loaded: LoadedModel, input_ids: Tensor, attention_mask: Tensor, steps: int
-) -> list[list[int]]:
-    """The dense model's greedy continuation of each prompt, an end token included."""
-    written: list[list[int]] = [[] for _ in input_ids]
-    ends = end_tokens(loaded.model, loaded.tokenizer)
-    for step in greedy(loaded.model, input_ids, attention_mask, steps, ends):
-        for row, token in zip(step.rows.tolist(), step.tokens.tolist(), strict=True):
-            written[row].append(token)
-    return written
 
 
 def _numbers(comparison: Comparison, states: States, row: int, position: int) -> dict[Kind, Tensor]:

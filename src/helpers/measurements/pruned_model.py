@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import torch
 
 from helpers.calibration import Calibration, calibration_text
@@ -89,6 +91,21 @@ def _with_weights_pruned(
     report = prune(other.decoder, recipe, used, reversible=False, progress=False)
     calibrated = f", calibrated on {report.calibration}" if used else ""
     return Decoder.of(other.model), f"{report.recipe}{calibrated}"
+
+
+def described(rows: pd.DataFrame, parameters: RunParameters, run: str) -> pa.Table:
+    """A table of ``rows`` with the columns that say which run and which pruned model they are of,
+    and the seed where the rows have none of their own."""
+    columns = {
+        "run": run,
+        "model": parameters.model,
+        "method": parameters.method,
+        "target": parameters.whole_target,
+        "amount": parameters.whole_amount,
+        "pattern": "",
+    }
+    seed = {} if "seed" in rows else {"seed": parameters.seed}
+    return pa.Table.from_pandas(rows.assign(**columns, **seed), preserve_index=False)
 
 
 _held: dict[str, tuple[tuple[Any, ...], Any]] = {}

@@ -7,21 +7,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.data import select_prompts, tokenize
 from helpers.decoding import (
     Held,
     Reader,
-    end_tokens,
     likeliest,
     lockstep,
-    refuse_too_long,
     two_likeliest,
 )
 from helpers.measurements import pruned_model
+from helpers.measurements.prompted import prompted
 from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.measurements.token_table import Writing, token_table
 from helpers.models.architecture import Decoder
-from helpers.models.load import load, model_facts
+from helpers.models.load import model_facts
 from helpers.parameters import WRITING, RunParameters
 from helpers.results import Measured, measurement
 
@@ -35,19 +33,15 @@ def rescue(parameters: RunParameters, run: str) -> Measured:
     """Let a pruned model write ``sweep_steps`` tokens greedily while the dense model reads along
     and chooses one token in k: the k-th, the 2k-th, and so on. All texts are written at once.
 
-    Table ``tokens``: the dense text (k = 1), the pruned model's own (``every`` 0), one for each
-    other k, a control, and what the pruned model would choose on the dense text (``forced``),
-    which is the most that help can bring.
+    Table ``tokens``: the dense text, the pruned model's own (``every`` 0), one for each
+    other k, a control, and what the pruned model would choose on the dense text (``forced``).
     """
-    torch.manual_seed(parameters.seed)
-    dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    prompts = select_prompts(parameters.prompts)
-    decoder = dense.decoder
-    ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, decoder.device)
-    refuse_too_long(dense.model, ids.shape[1] + parameters.sweep_steps)
+    begin = prompted(parameters, parameters.sweep_steps)
+    dense, prompts = begin.dense, begin.prompts
     pruned, words = pruned_counterpart(parameters, dense)
 
-    helped = Helped(decoder, pruned, ids, mask, end_tokens(dense.model, dense.tokenizer))
+    given = begin.input_ids, begin.attention_mask, begin.ends
+    helped = Helped(begin.decoder, pruned, *given)
     writings = helped.run(parameters.sweep_steps)
     rows = [(parameters.seed, prompt) for prompt in prompts]
     tokens = token_table(parameters, run, rows, writings, dense.tokenizer)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -17,7 +16,7 @@ from helpers.asking import Asked, asked, last_states
 from helpers.decoding import refuse_too_long
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
-from helpers.measurements.pruned_model import pruned_counterpart
+from helpers.measurements.pruned_model import described, pruned_counterpart
 from helpers.models.load import LoadedModel, fingerprint, load, model_facts
 from helpers.parameters import RunParameters
 from helpers.probes import LETTER_PREFIX, LETTERS, Probe, multiple_choice, probes
@@ -73,16 +72,7 @@ def subspaces(parameters: RunParameters, run: str) -> Measured:
     bar.close()
     if not rows:
         raise InputError("this tokenizer tells the options of no probe apart by one token")
-    constants = {
-        "run": run,
-        "model": parameters.model,
-        "method": parameters.method,
-        "target": parameters.whole_target,
-        "amount": parameters.whole_amount,
-        "pattern": "",
-        "seed": parameters.seed,
-    }
-    table = pa.Table.from_pandas(pd.DataFrame(rows).assign(**constants), preserve_index=False)
+    table = described(pd.DataFrame(rows), parameters, run)
     facts = {
         "model": model_facts(dense),
         "pruned": words,

@@ -8,6 +8,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from helpers.data import Prompt
+from helpers.measurements.pruned_model import described
 from helpers.parameters import RunParameters
 
 
@@ -62,15 +63,7 @@ def token_table(
                         "value": value,
                     }
                 )
-    constant = {
-        "run": run,
-        "model": parameters.model,
-        "method": parameters.method,
-        "target": parameters.whole_target,
-        "amount": parameters.whole_amount,
-        "pattern": "",
-    }
-    return pa.Table.from_pandas(pd.DataFrame(records).assign(**constant), preserve_index=False)
+    return described(pd.DataFrame(records), parameters, run)
 
 
 def pieces(tokenizer: Any, tokens: list[int]) -> list[str]:

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from helpers.calibration import calibration_text
 from helpers.capture import Pair, capture
-from helpers.data import Prompt, select_prompts, tokenize
-from helpers.decoding import end_tokens, greedy, refuse_too_long
+from helpers.decoding import greedy
+from helpers.measurements.prompted import prompted
 from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel, load, model_facts
 from helpers.parameters import CALIBRATED, CALIBRATION, WEIGHT_METHODS, RunParameters
@@ -51,21 +51,16 @@ class Walk:
 
     def __post_init__(self) -> None:
         chosen = self.parameters
-        torch.manual_seed(chosen.seed)
-        self.dense = load(chosen.model, chosen.revision, chosen.dtype, chosen.device)
+        self.begin = prompted(chosen, self.steps)
+        self.dense, self.prompts = self.begin.dense, self.begin.prompts
         self.counterpart, self.summary = _counterpart(chosen, self.dense)
-        self.prompts: tuple[Prompt, ...] = select_prompts(chosen.prompts)
         self.written = [[] for _ in self.prompts]
-        self.ends = end_tokens(self.dense.model, self.dense.tokenizer)
+        self.ends = self.begin.ends
 
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Visit]:
-        dense, parameters = self.dense, self.parameters
-        decoder = dense.decoder
-        ids, mask = tokenize(
-            self.prompts, dense.tokenizer, parameters.chat_template, decoder.device
-        )
-        refuse_too_long(dense.model, ids.shape[1] + self.steps)
+        dense, decoder = self.dense, self.dense.decoder
+        ids, mask = self.begin.input_ids, self.begin.attention_mask
         self.lengths = mask.sum(-1).cpu().numpy()
         steps = greedy(dense.model, ids, mask, self.steps, self.ends)
         description = f"{self.doing} {len(decoder.sublayers)} sublayers, step"

@@ -24,6 +24,7 @@ METHOD = Column("method", TEXT, "pruning method")
 TARGET = Column("target", TEXT, "what is pruned: attention, mlp, block, all, or a kind of weight")
 AMOUNT = Column("amount", pa.float64(), "how much is removed: a count of sublayers, or a ratio")
 PATTERN = Column("pattern", TEXT, "sparsity pattern such as 2:4; empty if there is none")
+PRUNED = (RUN, MODEL, METHOD, TARGET, AMOUNT, PATTERN)  # which run, and what was removed
 SEED = Column("seed", pa.int64(), "seed of everything random in the run")
 PROMPT = Column("prompt", TEXT, "id of the prompt")
 CATEGORY = Column("category", TEXT, "category of the prompt")

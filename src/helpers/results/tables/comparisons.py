@@ -11,6 +11,7 @@ from helpers.results.columns import (
     MODEL,
     PATTERN,
     PROMPT,
+    PRUNED,
     RUN,
     SEED,
     SPACE,
@@ -79,12 +80,7 @@ DEVIATIONS = (
 )
 
 TERMS = (
-    RUN,
-    MODEL,
-    METHOD,
-    TARGET,
-    AMOUNT,
-    PATTERN,
+    *PRUNED,
     PROMPT,
     CATEGORY,
     SEED,
@@ -120,12 +116,7 @@ TERMS = (
 )
 
 PATHS = (
-    RUN,
-    MODEL,
-    METHOD,
-    TARGET,
-    AMOUNT,
-    PATTERN,
+    *PRUNED,
     PROMPT,
     CATEGORY,
     SEED,

@@ -7,8 +7,8 @@ from helpers.results.columns import (
     CATEGORY,
     METHOD,
     MODEL,
-    PATTERN,
     PROMPT,
+    PRUNED,
     RUN,
     SEED,
     STEP,
@@ -45,12 +45,7 @@ TEXTS = (
 )
 
 TOKENS = (
-    RUN,
-    MODEL,
-    METHOD,
-    TARGET,
-    AMOUNT,
-    PATTERN,
+    *PRUNED,
     PROMPT,
     CATEGORY,
     SEED,
@@ -125,12 +120,8 @@ READOUTS = (
 )
 
 CHOICES = (
-    RUN,
-    MODEL,
-    METHOD,
-    TARGET,
-    AMOUNT,
-    PATTERN,
+    *PRUNED,
+    SEED,
     PROMPT,
     Column("template", pa.bool_(), "whether the question stands in the model's chat template"),
     Column("prefix", pa.bool_(), "whether the answer begins with a prefix that is given"),
@@ -147,12 +138,7 @@ CHOICES = (
 )
 
 SUBSETS = (
-    RUN,
-    MODEL,
-    METHOD,
-    TARGET,
-    AMOUNT,
-    PATTERN,
+    *PRUNED,
     SEED,
     Column("item", TEXT, "id of the question"),
     Column("family", TEXT, "family of the question"),
@@ -191,12 +177,7 @@ SUBSETS = (
 )
 
 SCORES = (
-    RUN,
-    MODEL,
-    METHOD,
-    TARGET,
-    AMOUNT,
-    PATTERN,
+    *PRUNED,
     Column("task", TEXT, "name of the task"),
     Column(
         "kind",

@@ -3,27 +3,19 @@
 import pyarrow as pa
 
 from helpers.results.columns import (
-    AMOUNT,
     LAYER,
-    METHOD,
     MODEL,
-    PATTERN,
+    PRUNED,
     RUN,
     SEED,
     SUBLAYER,
-    TARGET,
     TEXT,
     VALUE,
     Column,
 )
 
 PRUNINGS = (
-    RUN,
-    MODEL,
-    METHOD,
-    TARGET,
-    AMOUNT,
-    PATTERN,
+    *PRUNED,
     SEED,
     Column("calibration", TEXT, "calibration text of the pruning method; none without"),
     Column("layer", pa.int32(), "layer, from 0; -1 for the whole model"),
