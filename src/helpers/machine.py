@@ -14,7 +14,17 @@ import torch
 
 from helpers.errors import InputError
 
-RECORDED_PACKAGES = ("torch", "transformers", "numpy", "pandas", "pyarrow", "gguf", "papermill")
+RECORDED_PACKAGES = (
+    "torch",
+    "transformers",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "gguf",
+    "papermill",
+    "lm-eval",
+    "mteb",
+)
 
 
 def cache_folder() -> Path:

@@ -22,16 +22,17 @@ from helpers.pruning.importance import importance
 from helpers.pruning.recipe import Recipe
 from helpers.pruning.selection import one_shot, refuse_count
 
-USES = ("method", "checkpoint", "target", "dropped", "sparsity", *CALIBRATION)
+USES = ("method", "checkpoint", "target", "dropped", "sparsity", "pattern", *CALIBRATION)
 
 
 def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
     """The pruned model, apart from ``dense``, and what was done to it in words.
 
     ``method=drop``: the ``dropped`` least important sublayers or blocks of kind ``target`` on
-    calibration text, taken out together. A method for weights: all prunable weights at
-    ``sparsity``, layer after layer, each calibrated on what the layers before it then give. Or
-    the ``checkpoint``. Raises :class:`helpers.errors.InputError` as those do.
+    calibration text, taken out together; with ``dropped=0`` the model as it is. A method for
+    weights: all prunable weights at ``sparsity`` or in ``pattern``, layer after layer, each
+    calibrated on what the layers before it then give. Or the ``checkpoint``. Raises
+    :class:`helpers.errors.InputError` as those do.
 
     A chapter asks for the same models several times, so the last ranking of sublayers and the
     last model with pruned weights are kept. Nobody may change what is returned.
@@ -45,7 +46,8 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
     if parameters.method == "drop":
         return _without(parameters, dense)
     used = _calibration(parameters, dense) if parameters.method in CALIBRATED else None
-    recipe = Recipe(parameters.method, parameters.sparsity, seed=parameters.seed)
+    ratio = None if parameters.pattern else parameters.sparsity
+    recipe = Recipe(parameters.method, ratio, parameters.pattern, seed=parameters.seed)
     found: tuple[Decoder, str] = _kept(
         "pruned",
         (recipe, *_origin(parameters, dense, used)),
@@ -72,6 +74,9 @@ def _without(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, st
     """The model without its least important sublayers."""
     target, count = parameters.target, parameters.dropped
     refuse_count(count, target, len(dense.decoder.layers))
+    other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
+    if not count:
+        return other.decoder, "nothing removed"
     used = _calibration(parameters, dense)
     measured = _kept(
         "ranking",
@@ -79,7 +84,6 @@ def _without(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, st
         lambda: importance(dense.decoder, used.ids),
     )
     places = one_shot(measured, target, count)
-    other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     words = f"dropped {_layers(places)}, ranked on {used.description}"
     return drop(other.decoder, places), words
 
@@ -102,7 +106,7 @@ def described(rows: pd.DataFrame, parameters: RunParameters, run: str) -> pa.Tab
         "method": parameters.method,
         "target": parameters.whole_target,
         "amount": parameters.whole_amount,
-        "pattern": "",
+        "pattern": parameters.whole_pattern,
     }
     seed = {} if "seed" in rows else {"seed": parameters.seed}
     return pa.Table.from_pandas(rows.assign(**columns, **seed), preserve_index=False)

@@ -178,12 +178,13 @@ def _finished(folder: Path) -> Measurement | None:
 def all_cores(threads: int) -> Iterator[None]:
     """Claim the machine's cores for one measurement at a time, if it uses more than one.
 
-    Two runs that each use every core are many times slower than one after the other.
+    Two runs that each use every core are many times slower than one after the other. A
+    measurement that takes another one holds the same lock twice.
     """
     if threads < 2:
         yield
         return
-    lock = FileLock(machine.cache_folder() / "measuring.lock")
+    lock = FileLock(machine.cache_folder() / "measuring.lock", is_singleton=True)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -2,13 +2,25 @@
 
 from helpers.results.columns import Column
 from helpers.results.tables.comparisons import DEVIATIONS, DIMENSIONS, LOGITS, NOISE, PATHS, TERMS
-from helpers.results.tables.texts import CHOICES, PROMPTS, READOUTS, SCORES, SUBSETS, TEXTS, TOKENS
+from helpers.results.tables.texts import (
+    CHOICES,
+    ITEMS,
+    LADDER,
+    PROMPTS,
+    READOUTS,
+    SCORES,
+    SUBSETS,
+    TEXTS,
+    TOKENS,
+)
 from helpers.results.tables.weights import PRUNINGS, WEIGHTS
 
 SCHEMAS: dict[str, tuple[Column, ...]] = {
     "noise": NOISE,
     "deviations": DEVIATIONS,
     "scores": SCORES,
+    "items": ITEMS,
+    "ladder": LADDER,
     "texts": TEXTS,
     "prompts": PROMPTS,
     "tokens": TOKENS,

@@ -18,6 +18,19 @@ from helpers.results.columns import (
     Column,
 )
 
+KIND = Column(
+    "kind",
+    TEXT,
+    "what the task asks for",
+    ("multiple_choice", "generation", "retrieval", "probe"),
+)
+FORM = Column(
+    "form",
+    TEXT,
+    "form in which a question is asked: worked examples before it, such as 5-shot; of probes "
+    "choice or generation, with the answer's prefix or plain, and letter; empty if there is one",
+)
+
 PROMPTS = (
     RUN,
     MODEL,
@@ -176,20 +189,51 @@ SUBSETS = (
     VALUE,
 )
 
+ITEMS = (
+    *PRUNED,
+    Column("task", TEXT, "name of the task"),
+    KIND,
+    FORM,
+    Column("metric", TEXT, "name of the score"),
+    SEED,
+    Column("item", TEXT, "id of the question"),
+    Column("family", TEXT, "family or subject of the question; empty if there is none"),
+    Column("answer", pa.string(), "what the model chose or wrote, at most 300 letters of it"),
+    Column("chance", pa.float64(), "what guessing scores on this question"),
+    Column("value", pa.float64(), "what the answer scores, from 0 to 1"),
+)
+
+LADDER = (
+    *PRUNED,
+    SEED,
+    Column("item", TEXT, "id of the question"),
+    Column("family", TEXT, "family of the question"),
+    FORM,
+    Column(
+        "candidates",
+        TEXT,
+        "which tokens stand beside the right one: random; matched, next to it in the dense "
+        "model's rank; kind, answers of the same family; vocabulary, all tokens",
+        ("random", "matched", "kind", "vocabulary"),
+    ),
+    Column("size", pa.int32(), "number of candidates, the right one among them"),
+    Column("value", pa.float64(), "share of draws in which the right one has the largest logit"),
+)
+
 SCORES = (
     *PRUNED,
     Column("task", TEXT, "name of the task"),
-    Column(
-        "kind",
-        TEXT,
-        "what the task asks for",
-        ("multiple_choice", "generation", "retrieval", "probe"),
-    ),
-    Column("form", TEXT, "form in which a question is asked"),
+    KIND,
+    FORM,
     Column("metric", TEXT, "name of the score"),
     SEED,
     Column("calibration", TEXT, "calibration text of the pruning method"),
-    Column("value", pa.float64(), "the score"),
+    Column(
+        "value",
+        pa.float64(),
+        "the score; missing if the dense model is at its floor, and the pruned one was not asked",
+        nullable=True,
+    ),
     Column("stderr", pa.float64(), "its standard error", nullable=True),
     Column("n", pa.int64(), "number of items"),
     Column("dense_value", pa.float64(), "the dense model's score on the same items", nullable=True),
@@ -197,6 +241,7 @@ SCORES = (
     Column("paired_high", pa.float64(), "upper end of the paired 95% interval", nullable=True),
     Column("flips_lost", pa.int64(), "items right when dense, wrong when pruned", nullable=True),
     Column("flips_gained", pa.int64(), "items wrong when dense, right when pruned", nullable=True),
+    Column("p_value", pa.float64(), "of McNemar's exact test, dense against pruned", nullable=True),
     Column(
         "verdict", TEXT, "whether the score allows a conclusion", ("ok", "at_floor", "at_ceiling")
     ),

@@ -1,17 +1,16 @@
-"""What may be asked for? One validated model of every parameter that a run takes."""
+"""Everything that one run can be asked for, and what follows from it."""
 
-import difflib
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, field_validator, model_validator
 
-from helpers.errors import InputError
+from helpers.parameters.evaluation import EvaluationParameters
+from helpers.parameters.fields import parameter
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Method = Literal["drop", "checkpoint", "magnitude", "wanda", "sparsegpt", "random"]
@@ -20,16 +19,9 @@ WEIGHT_METHODS = ("magnitude", "wanda", "sparsegpt", "random")
 CALIBRATED = ("wanda", "sparsegpt")
 WRITING = ("model", "revision", "dtype", "prompts", "chat_template", "seed")  # a model's own text
 CALIBRATION = ("calibration", "calibration_samples", "calibration_length")
-NOTEBOOK_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open"}
 
 
-def parameter(default: Any, description: str, allowed: str, **constraints: Any) -> Any:
-    """One field: its default, what it means and, for error messages, what is allowed."""
-    extra: dict[str, Any] = {"allowed": allowed}
-    return Field(default, description=description, json_schema_extra=extra, **constraints)
-
-
-class RunParameters(BaseModel):
+class RunParameters(EvaluationParameters):
     """Everything that a run can be asked for, with its allowed values.
 
     Unknown names and values out of range raise :class:`InputError` through
@@ -118,6 +110,12 @@ class RunParameters(BaseModel):
         ge=0,
         lt=1,
     )
+    pattern: str = parameter(
+        "",
+        "sparsity pattern N:M, which keeps N of every M consecutive inputs; in place of sparsity",
+        "empty, or a pattern such as 2:4",
+        pattern=r"^(\d+:\d+)?$",
+    )
     calibration: str = parameter(
         "embedded",
         "text that pruning methods look at",
@@ -130,13 +128,6 @@ class RunParameters(BaseModel):
     calibration_length: int = parameter(512, "tokens of each window", "8 to 8192", ge=8, le=8192)
     evaluation_samples: int = parameter(
         16, "windows of held-out text that perplexity is taken on", "1 to 4096", ge=1, le=4096
-    )
-    probes: int = parameter(
-        12,
-        "questions taken from each family of probes, at most as many as it has",
-        "1 to 1000",
-        ge=1,
-        le=1000,
     )
     repeats: int = parameter(
         1,
@@ -181,6 +172,15 @@ class RunParameters(BaseModel):
             )
         return self
 
+    @field_validator("pattern")
+    @classmethod
+    def _keeps_fewer(cls, value: str) -> str:
+        if value:
+            kept, among = map(int, value.split(":"))
+            if not 0 < kept < among:
+                raise ValueError("keeps none or all")
+        return value
+
     @property
     def amount(self) -> float:
         """How much is removed at a time: one sublayer, or the share of its weights."""
@@ -189,25 +189,42 @@ class RunParameters(BaseModel):
     @property
     def whole_amount(self) -> float:
         """How much is removed from a whole model: a count of sublayers or blocks, or the share of
-        its weights; of a checkpoint 1."""
+        its weights, of pattern N:M 1 − N/M; of a checkpoint 1."""
+        if self.whole_pattern:
+            kept, among = map(int, self.pattern.split(":"))
+            return 1 - kept / among
         return float(self.dropped) if self.method == "drop" else self.amount
 
     @property
     def whole_target(self) -> str:
         """What is removed from a whole model: ``target`` where sublayers are dropped, else all."""
-        return self.target if self.method == "drop" else "all"
+        return self.target if self.method == "drop" and self.dropped else "all"
+
+    @property
+    def whole_pattern(self) -> str:
+        """The sparsity pattern of a whole model; empty if its weights go freely or stay."""
+        return self.pattern if self.method in WEIGHT_METHODS else ""
+
+    @property
+    def dense(self) -> bool:
+        """Whether nothing is removed from a whole model: ``method=drop`` of no sublayer."""
+        return self.method == "drop" and not self.dropped
 
     def unread(self, uses: Collection[str]) -> frozenset[str]:
         """Parameters among ``uses`` that mean nothing to the method or the way of decoding, and so
         are no part of a run's identity."""
         calibrated = self.method in CALIBRATED
         if self.method == "drop" and "dropped" in uses:  # sublayers are ranked on calibration text
-            calibrated = True
+            calibrated = not self.dense
         nothing: set[str] = set() if calibrated else set(CALIBRATION)
         if self.method not in WEIGHT_METHODS:
+            nothing |= {"sparsity", "pattern"}
+        elif self.pattern and "pattern" in uses:
             nothing.add("sparsity")
         if self.method != "drop":
             nothing |= {"target", "dropped"}
+        elif self.dense:
+            nothing.add("target")
         if "sampling" in uses and not self.sampling:
             nothing.add("repeats")
         return frozenset(nothing) if "method" in uses else frozenset(nothing & {"repeats"})
@@ -225,57 +242,3 @@ def project_root() -> Path:
         if (folder / "_toc.yml").is_file() and (folder / "notebooks").is_dir():
             return folder
     return here
-
-
-def validate(values: Mapping[str, Any]) -> RunParameters:
-    """Parameters from names and values; :class:`InputError` names the first that is wrong."""
-    for name in values:
-        refuse_unknown(name, RunParameters.model_fields)
-    try:
-        return RunParameters(**values)
-    except ValidationError as error:
-        raise InputError(_one_line(error)) from None
-
-
-ALWAYS = ("profile", "results", "device")
-
-
-def read(namespace: Mapping[str, Any], *uses: str) -> RunParameters:
-    """Parameters of a notebook, from its global variables right after the parameters cell.
-
-    ``uses`` names those that the chapter's measurement reads; others are unknown to it, all but
-    those that any run takes. papermill only warns about a name that the notebook does not have.
-    Here every public variable must be a parameter, so a misspelt one stops the run before
-    anything heavy.
-    """
-    values = {
-        name: value
-        for name, value in namespace.items()
-        if not name.startswith("_")
-        and name not in NOTEBOOK_NAMES
-        and not isinstance(value, ModuleType | type)
-        and not callable(value)
-    }
-    for name in values:
-        refuse_unknown(name, {*uses, *ALWAYS} if uses else RunParameters.model_fields)
-    return validate(values)
-
-
-def refuse_unknown(name: str, known: Iterable[str]) -> None:
-    """Raise :class:`InputError` if ``name`` is not known, with the nearest name that is."""
-    known = sorted(known)
-    if name in known:
-        return
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"unknown parameter {name!r}: {hint}known are {', '.join(known)}")
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ")
-    name = str(first["loc"][0])
-    extra = RunParameters.model_fields[name].json_schema_extra
-    allowed = extra["allowed"] if isinstance(extra, dict) else ""
-    return f"parameter {name}={first['input']!r} is not allowed: it takes {allowed}"

@@ -1,0 +1,1 @@
+"""What is a model worth? Multiple choice, generation, retrieval and probes, item by item."""

@@ -1,0 +1,78 @@
+"""Names of pruned models, and the parameters that they stand for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.errors import InputError
+from helpers.parameters import validate
+from helpers.settings import named, setting_name
+
+RUN = validate({"method": "wanda", "sparsity": 0.4})
+
+
+@given(
+    st.one_of(
+        st.tuples(st.integers(1, 999), st.sampled_from("AMB")).map(
+            lambda pair: f"Drop-{pair[0]}{pair[1]}"
+        ),
+        st.tuples(
+            st.sampled_from(["Wanda", "SparseGPT", "Magnitude", "Random"]),
+            st.one_of(
+                st.integers(0, 99).map(lambda share: f"{share}%"),
+                st.sampled_from(["37.5%", "2:4", "4:8", "1:16"]),
+            ),
+        ).map(" ".join),
+        st.just("Dense"),
+    )
+)
+def test_a_name_gives_the_parameters_that_are_called_so(name):
+    found = named(RUN, f" {name.lower()} ,")
+    assert [*found] == [name]
+    assert setting_name(validate(found[name].model_dump())) == name
+
+
+def test_names_keep_their_order_and_stand_once():
+    found = named(RUN, "Wanda 2:4,Drop-2M,Wanda 50%,Drop-2M")
+    assert [*found] == ["Wanda 2:4", "Drop-2M", "Wanda 50%"]
+    assert (found["Wanda 2:4"].whole_amount, found["Wanda 2:4"].whole_pattern) == (0.5, "2:4")
+    assert (found["Wanda 50%"].whole_amount, found["Wanda 50%"].whole_pattern) == (0.5, "")
+    assert (found["Drop-2M"].whole_amount, found["Drop-2M"].whole_target) == (2.0, "mlp")
+
+
+def test_a_checkpoint_is_the_runs_own(tmp_path):
+    run = validate({"method": "checkpoint", "checkpoint": str(tmp_path)})
+    assert named(run, "Checkpoint,Drop-1A")["Checkpoint"] == run
+    assert not named(run, "Drop-1A")["Drop-1A"].checkpoint
+    with pytest.raises(InputError, match="unknown pruned model 'Checkpoint'"):
+        named(RUN, "Checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("Drop-8", "unknown pruned model 'Drop-8': known are names such as Dense, Drop-8A"),
+        ("Wanda", "unknown pruned model 'Wanda'"),
+        ("Wanda 150%", "unknown pruned model 'Wanda 150%'"),
+        ("Wanda 4:4", "pattern 4:4 keeps all"),
+        (" , ", "names no model"),
+    ],
+)
+def test_other_names_are_refused_in_one_line(names, message):
+    with pytest.raises(InputError, match=message) as caught:
+        named(RUN, names)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_dense_model_does_not_read_is_no_part_of_its_identity():
+    uses = ("method", "target", "dropped", "sparsity", "pattern", "calibration")
+    dense = named(RUN, "Dense")["Dense"]
+    assert dense.unread(uses) >= {"target", "sparsity", "pattern", "calibration"}
+    assert "sparsity" in named(RUN, "Wanda 2:4")["Wanda 2:4"].unread(uses)
+    assert "sparsity" not in named(RUN, "Wanda 40%")["Wanda 40%"].unread(uses)
+
+
+def test_a_pattern_that_keeps_all_or_none_is_refused():
+    for pattern in ("4:4", "0:4", "2-4"):
+        with pytest.raises(InputError, match="it takes empty, or a pattern such as 2:4"):
+            validate({"pattern": pattern})
