@@ -1,6 +1,7 @@
 """Tiny random models of every supported architecture, made from configurations."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,15 @@ def tiny_batch() -> tuple[torch.Tensor, torch.Tensor]:
         mask[row, : 9 - length] = 0
         ids[row, : 9 - length] = 0
     return ids, mask
+
+
+@pytest.fixture(autouse=True, scope="session")
+def results_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What tests measure without saying where goes to a folder of its own."""
+    folder = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHEN_PRUNING_WORKS_RESULTS", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

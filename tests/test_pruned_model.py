@@ -10,10 +10,12 @@ from helpers.calibration import calibration_text
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
 from helpers.measurements.pruned_model import pruned_counterpart
+from helpers.measurements.ranking import ranking, stored_importance
 from helpers.models import load
 from helpers.parameters import validate
 from helpers.pruning import Recipe, prune
 from helpers.pruning.drop import dropped_in
+from helpers.pruning.importance import importance
 from helpers.pruning.selection import select
 from helpers.settings import settings
 
@@ -44,11 +46,15 @@ def test_dropped_sublayers_are_those_that_selection_ranks_lowest(tiny_folder, de
     assert not dropped_in(dense.decoder)
 
 
-def test_weights_are_those_that_pruning_by_hand_leaves(tiny_folder, dense):
-    parameters = asked(tiny_folder, method="wanda", sparsity=0.5)
-    pruned, _ = pruned_counterpart(parameters, dense)
+@pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt", "random"])
+@pytest.mark.parametrize("pattern", ["", "2:4"])
+def test_weights_are_those_that_pruning_by_hand_leaves(tiny_folder, dense, method, pattern):
+    parameters = asked(tiny_folder, method=method, sparsity=0.5, pattern=pattern)
+    pruned, words = pruned_counterpart(parameters, dense)
+    assert words.startswith(f"{method} {pattern or 0.5} of all")
     by_hand = load(str(tiny_folder), device="cpu")
-    prune(by_hand.decoder, Recipe("wanda", 0.5), text(parameters, dense), reversible=False)
+    recipe = Recipe(method, None if pattern else 0.5, pattern)
+    prune(by_hand.decoder, recipe, text(parameters, dense), reversible=False)
     ours = dict(pruned.model.named_parameters())
     changed = 0
     for name, weight in by_hand.model.named_parameters():
@@ -65,11 +71,15 @@ def test_what_is_kept_is_never_another_one(tiny_folder, dense):
         "less": half.model_copy(update={"sparsity": 0.25}),
         "seed": half.model_copy(update={"seed": 1}),
         "size": half.model_copy(update={"method": "magnitude"}),
+        "pattern": half.model_copy(update={"pattern": "2:4"}),
+        "changed": half.model_copy(update={"method": "sparsegpt"}),
+        "changed less": half.model_copy(update={"method": "sparsegpt", "sparsity": 0.25}),
     }.items():
         pruned, words = pruned_counterpart(parameters, dense)
         again, same_words = pruned_counterpart(parameters, dense)
-        assert again is pruned
         assert same_words == words
+        for one, other in zip(pruned.model.parameters(), again.model.parameters(), strict=True):
+            assert torch.equal(one, other)
         first[name] = torch.cat([weight.flatten() for weight in pruned.model.parameters()])
     names = list(first)
     for place, name in enumerate(names):
@@ -77,12 +87,16 @@ def test_what_is_kept_is_never_another_one(tiny_folder, dense):
             assert not torch.equal(first[name], first[other])
     whole = asked(tiny_folder, dropped=1)
     other = whole.model_copy(update={"seed": 3, "calibration_samples": 3})
-    kept = [
-        pruned_model._held["ranking"][1]
-        for each in (whole, other)
-        if pruned_counterpart(each, dense)
-    ]
-    assert not torch.equal(kept[0].attention, kept[1].attention)
+    ranked = [stored_importance(ranking(each)).attention for each in (whole, other)]
+    assert not torch.equal(*ranked)
+
+
+def test_a_stored_ranking_is_what_importance_measures(tiny_folder, dense):
+    parameters = asked(tiny_folder, dropped=1)
+    found = stored_importance(ranking(parameters))
+    measured = importance(dense.decoder, text(parameters, dense).ids)
+    for part in ("attention", "mlp", "block"):
+        assert torch.equal(getattr(found, part), getattr(measured, part))
 
 
 def test_another_model_or_number_format_is_never_served(tiny_folder, dense, tmp_path):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
+from helpers.parameters import RunParameters
 from helpers.passages import EMBEDDED, held_out_passages, passages
 
 SEPARATOR = "\n\n"
@@ -55,6 +56,17 @@ def calibration_text(
     :class:`InputError` if there is no such text, or too little of it.
     """
     return draw(tokenizer, passages(source), source, samples, length, seed)
+
+
+def calibration_for(parameters: RunParameters, tokenizer: Any) -> Calibration:
+    """The calibration text that a run's parameters ask for."""
+    return calibration_text(
+        tokenizer,
+        parameters.calibration,
+        parameters.calibration_samples,
+        parameters.calibration_length,
+        parameters.seed,
+    )
 
 
 def held_out_text(tokenizer: Any, samples: int = 32, length: int = 512, seed: int = 0) -> Tensor:

@@ -1,27 +1,27 @@
 """A whole pruned model beside the dense one, as the parameters ask for it."""
 
-import hashlib
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import torch
 
-from helpers.calibration import Calibration, calibration_text
+from helpers import passages
 from helpers.errors import InputError
+from helpers.measurements.masks import apply_masks, in_words, masks, pruned_in_place
+from helpers.measurements.ranking import ranking, stored_importance
 from helpers.models.architecture import Decoder
 from helpers.models.head import Head
 from helpers.models.load import LoadedModel, load
-from helpers.parameters import CALIBRATED, CALIBRATION, RunParameters
-from helpers.pruning.apply import prune
+from helpers.parameters import CALIBRATION, RunParameters
 from helpers.pruning.checkpoint import differences
 from helpers.pruning.drop import Place, drop
-from helpers.pruning.importance import importance
-from helpers.pruning.recipe import Recipe
 from helpers.pruning.selection import one_shot, refuse_count
+from helpers.settings import SETTING
 
+_held: dict[str, Any] = {}
+MASKED = ("magnitude", "wanda", "random")  # these set weights to zero and change no other
 USES = ("method", "checkpoint", "target", "dropped", "sparsity", "pattern", *CALIBRATION)
 
 
@@ -34,8 +34,9 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
     calibrated on what the layers before it then give. Or the ``checkpoint``. Raises
     :class:`helpers.errors.InputError` as those do.
 
-    A chapter asks for the same models several times, so the last ranking of sublayers and the
-    last model with pruned weights are kept. Nobody may change what is returned.
+    Rankings and masks are measurements of their own, which chapters share; SparseGPT changes the
+    weights that it keeps, so of its models the last one is held in memory. Nobody may change what
+    is returned.
     """
     if parameters.method == "checkpoint":
         other = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
@@ -45,15 +46,11 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
         return other.decoder, summary
     if parameters.method == "drop":
         return _without(parameters, dense)
-    used = _calibration(parameters, dense) if parameters.method in CALIBRATED else None
-    ratio = None if parameters.pattern else parameters.sparsity
-    recipe = Recipe(parameters.method, ratio, parameters.pattern, seed=parameters.seed)
-    found: tuple[Decoder, str] = _kept(
-        "pruned",
-        (recipe, *_origin(parameters, dense, used)),
-        lambda: _with_weights_pruned(parameters, recipe, used),
-    )
-    return found
+    if parameters.method in MASKED:
+        other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
+        words = apply_masks(other.decoder, masks(parameters))
+        return Decoder.of(other.model), words
+    return _with_weights_changed(parameters, dense)
 
 
 def _refuse_other_head(ours: Head, theirs: Head) -> None:
@@ -77,24 +74,25 @@ def _without(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, st
     other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     if not count:
         return other.decoder, "nothing removed"
-    used = _calibration(parameters, dense)
-    measured = _kept(
-        "ranking",
-        _origin(parameters, dense, used),
-        lambda: importance(dense.decoder, used.ids),
-    )
-    places = one_shot(measured, target, count)
-    words = f"dropped {_layers(places)}, ranked on {used.description}"
-    return drop(other.decoder, places), words
+    found = ranking(parameters)
+    places = one_shot(stored_importance(found), target, count)
+    calibration = found.manifest["facts"]["calibration"]
+    return drop(other.decoder, places), f"dropped {_layers(places)}, ranked on {calibration}"
 
 
-def _with_weights_pruned(
-    parameters: RunParameters, recipe: Recipe, used: Calibration | None
-) -> tuple[Decoder, str]:
-    other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    report = prune(other.decoder, recipe, used, reversible=False, progress=False)
-    calibrated = f", calibrated on {report.calibration}" if used else ""
-    return Decoder.of(other.model), f"{report.recipe}{calibrated}"
+def _with_weights_changed(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
+    """The model that :func:`helpers.measurements.masks.pruned_in_place` leaves, made anew unless
+    it is the last one that was asked for."""
+    used = {name: getattr(parameters, name) for name in (*SETTING, *CALIBRATION, "seed", "dtype")}
+    text = passages.identity(parameters.calibration)
+    key = (dense.fingerprint, str(dense.decoder.device), text, *used.items())
+    if _held.get("key") != key:
+        _held.clear()
+        other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
+        report = pruned_in_place(other.decoder, parameters, dense.tokenizer)
+        _held.update(key=key, pruned=(Decoder.of(other.model), in_words(report)))
+    found: tuple[Decoder, str] = _held["pruned"]
+    return found
 
 
 def described(rows: pd.DataFrame, parameters: RunParameters, run: str) -> pa.Table:
@@ -110,36 +108,6 @@ def described(rows: pd.DataFrame, parameters: RunParameters, run: str) -> pa.Tab
     }
     seed = {} if "seed" in rows else {"seed": parameters.seed}
     return pa.Table.from_pandas(rows.assign(**columns, **seed), preserve_index=False)
-
-
-_held: dict[str, tuple[tuple[Any, ...], Any]] = {}
-
-
-def _kept(what: str, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """What ``make`` gives, once for as long as nothing else is asked for, and to the end of the
-    process. The old one is let go before the new one is made."""
-    if what not in _held or _held[what][0] != key:
-        _held.pop(what, None)
-        _held[what] = (key, make())
-    return _held[what][1]
-
-
-def _origin(
-    parameters: RunParameters, dense: LoadedModel, used: Calibration | None
-) -> tuple[Any, ...]:
-    """Everything besides the recipe that a pruning depends on."""
-    text = hashlib.sha256(used.ids.numpy().tobytes()).hexdigest() if used else ""
-    return dense.fingerprint, parameters.dtype, str(dense.decoder.device), text
-
-
-def _calibration(parameters: RunParameters, dense: LoadedModel) -> Calibration:
-    return calibration_text(
-        dense.tokenizer,
-        parameters.calibration,
-        parameters.calibration_samples,
-        parameters.calibration_length,
-        parameters.seed,
-    )
 
 
 def _layers(places: tuple[Place, ...]) -> str:

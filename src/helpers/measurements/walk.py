@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.calibration import calibration_text
+from helpers.calibration import calibration_for
 from helpers.capture import Pair, capture
 from helpers.decoding import greedy
 from helpers.measurements.prompted import prompted
@@ -115,15 +115,8 @@ def _counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder
     if parameters.method not in WEIGHT_METHODS:
         return None, ""
     other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    text = None
-    if parameters.method in CALIBRATED:
-        text = calibration_text(
-            dense.tokenizer,
-            parameters.calibration,
-            parameters.calibration_samples,
-            parameters.calibration_length,
-            parameters.seed,
-        )
+    calibrated = parameters.method in CALIBRATED
+    text = calibration_for(parameters, dense.tokenizer) if calibrated else None
     recipe = Recipe(cast(Method, parameters.method), parameters.sparsity, seed=parameters.seed)
     report = prune(other.decoder, recipe, text, sequential=False, reversible=False)
     used = f", calibrated on {report.calibration}" if text else ""

@@ -13,7 +13,7 @@ from helpers.results.tables.texts import (
     TEXTS,
     TOKENS,
 )
-from helpers.results.tables.weights import PRUNINGS, WEIGHTS
+from helpers.results.tables.weights import MASKS, PRUNINGS, WEIGHTS
 
 SCHEMAS: dict[str, tuple[Column, ...]] = {
     "noise": NOISE,
@@ -30,6 +30,7 @@ SCHEMAS: dict[str, tuple[Column, ...]] = {
     "subsets": SUBSETS,
     "prunings": PRUNINGS,
     "weights": WEIGHTS,
+    "masks": MASKS,
     "logits": LOGITS,
     "readouts": READOUTS,
     "dimensions": DIMENSIONS,

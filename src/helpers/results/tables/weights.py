@@ -45,3 +45,16 @@ WEIGHTS = (
     Column("column", pa.int32(), "column within the corner, from 0"),
     VALUE,
 )
+
+MASKS = (
+    *PRUNED,
+    LAYER,
+    Column("weight", TEXT, "name of the weight within its layer, such as mlp.up_proj"),
+    Column("rows", pa.int32(), "outputs of the weight"),
+    Column("columns", pa.int32(), "inputs of the weight"),
+    Column(
+        "kept",
+        pa.large_binary(),
+        "one bit for each weight, row by row, 1 where it is kept; the highest bit of a byte first",
+    ),
+)
