@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 
 VENV_PYTHON := .venv/bin/python
 PYTEST := $(VENV_PYTHON) -m pytest
-# One worker for each core, and each file's tests by one of them.
+# One worker for each core; whoever is idle takes over what is left.
 WORKERS ?= auto
 # Two runs side by side with default threads are many times slower than with one each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -34,7 +34,7 @@ smoke: setup ## Build the book with the smallest parameters
 	@$(VENV_PYTHON) workflow/build.py --profile smoke
 
 test: setup ## Run the tests, without the slow, GPU and browser ones
-	@$(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not browser" $(PYTEST_ARGS)
+	@$(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not gpu and not browser" $(PYTEST_ARGS)
 
 test-slow: setup ## Run the slow tests
 	@$(ONE_THREAD) $(PYTEST) -m "slow and not gpu and not browser" $(PYTEST_ARGS)

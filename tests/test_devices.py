@@ -21,7 +21,13 @@ FACTORIES = (
     *("randint", "randn", "randperm", "tensor", "zeros"),
 )
 # token ids are drawn, and random scores made, on the CPU: a seed then means the same everywhere
-ON_THE_CPU = ("calibration.py", "pruning/scores.py", "pruning/apply.py", "pruning/importance.py")
+ON_THE_CPU = (
+    "calibration.py",
+    "pruning/scores.py",
+    "pruning/apply.py",
+    "pruning/importance.py",
+    "measurements/ranking.py",
+)
 SHORT = {
     "prompts": "MC2",
     "max_new_tokens": 2,

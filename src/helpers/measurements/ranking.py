@@ -52,8 +52,8 @@ def stored_importance(measured: Measurement) -> Importance:
 
     def values(part: str) -> Tensor:
         found = rows[rows["sublayer"] == part].sort_values("layer")["value"]
-        return torch.tensor(found.to_numpy(), dtype=torch.float64)
+        return torch.tensor(found.to_numpy(), dtype=torch.float64, device="cpu")
 
     layers = int(rows["layer"].max()) + 1
-    nothing = torch.full((layers + 1, layers + 1), torch.nan)
+    nothing = torch.full((layers + 1, layers + 1), torch.nan, device="cpu")
     return Importance(values("attention"), values("mlp"), values("block"), nothing)
