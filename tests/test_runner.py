@@ -22,7 +22,24 @@ from helpers.__main__ import main
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 CHAPTER = NOTEBOOKS / "05-hierarchical-effects.md"
+TINY = "the tiny model"  # stands for its folder, where a second model is asked for
 SHORT = {
+    "01-introduction": {
+        "pruned": "Drop-1A,Drop-1M,Drop-1B",
+        "tasks": "piqa",
+        "items": 3,
+        "probes": 1,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
+    "g-more-models": {
+        "pruned": "SparseGPT 50%,Wanda 2:4",
+        "tasks": "piqa",
+        "items": 3,
+        "probes": 1,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
     "decisions": {
         "prompts": "MC2,Math1,Gen4",
         "dropped": 2,
@@ -70,11 +87,30 @@ SHORT = {
         "calibration_length": 64,
     },
     "04-inconsistent-effects": {
+        "pruned": "Drop-1A,Drop-1M,Wanda 50%",
+        "tasks": "piqa,asdiv",
+        "items": 3,
+        "probes": 1,
+        "encoder": TINY,
+        "pruned_encoder": "Drop-1A",
+        "collections": "fiqa",
         "prompts": "MC2,Math1,Gen4",
         "max_new_tokens": 2,
         "dropped": 2,
         "calibration_samples": 2,
         "calibration_length": 32,
+    },
+    "probes": {
+        "pruned": "Drop-1A,Wanda 50%",
+        "probes": 1,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
+    "ladder": {
+        "pruned": "Drop-1A,Wanda 50%",
+        "probes": 1,
+        "calibration_samples": 2,
+        "calibration_length": 64,
     },
     "a-perturbation": {},
     "e-prompts": {},
@@ -103,7 +139,9 @@ FIGURES = {
     "07-multi-scale-effects": 6,
     "dimension": 3,
     "d-error-propagation": 5,
-    "04-inconsistent-effects": 2,
+    "04-inconsistent-effects": 4,
+    "probes": 0,
+    "ladder": 1,
     "a-perturbation": 1,
     "e-prompts": 1,
     "b-kl-divergence": 1,
@@ -117,6 +155,8 @@ FIGURES = {
     "propagation": 4,
     "05-hierarchical-effects": 3,
     "02-pruning-by-hand": 5,
+    "01-introduction": 2,
+    "g-more-models": 1,
 }
 
 
@@ -142,7 +182,8 @@ def test_every_chapter_has_its_quickest_parameters():
 
 @pytest.mark.parametrize("name", SHORT)
 def test_whole_chapter_runs(name, tiny_folder, tmp_path):
-    values = SHORT[name] | {"model": tiny_folder, "device": "cpu", "results": tmp_path / "results"}
+    given = {key: tiny_folder if value == TINY else value for key, value in SHORT[name].items()}
+    values = given | {"model": tiny_folder, "device": "cpu", "results": tmp_path / "results"}
     output = tmp_path / "out" / "chapter.ipynb"
     assert main(["run", str(NOTEBOOKS / f"{name}.md"), str(output), *arguments(values)]) == 0
     manifest = json.loads(output.with_suffix(".json").read_text())

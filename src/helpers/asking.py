@@ -57,17 +57,26 @@ def asked(
 
     Raises :class:`helpers.errors.InputError` if the tokenizer has no chat template.
     """
+    _, wholes = worded(tokenizer, text, prefix, answers, chat_template)
+    context = shared(wholes[:options])
+    return Asked(context, tuple(_next(whole, context) for whole in wholes))
+
+
+def worded(
+    tokenizer: Any, text: str, prefix: str, answers: Sequence[str], chat_template: bool
+) -> tuple[Tokens, list[Tokens]]:
+    """Tokens of what is asked, up to where an answer is written, and of the same with each answer:
+    see :func:`asked`."""
     if chat_template:
         (start,) = wrapped((Prompt("", "", text),), tokenizer)
         start, glue = start + prefix, " " if prefix else ""
     else:
         start, glue = f"{text} {prefix}" if prefix else text, " "
-    wholes = [
-        tuple(tokenizer(start + glue + answer, add_special_tokens=not chat_template)["input_ids"])
-        for answer in answers
-    ]
-    context = _shared(wholes[:options])
-    return Asked(context, tuple(_next(whole, context) for whole in wholes))
+    begun, *wholes = (
+        tuple(tokenizer(whole, add_special_tokens=not chat_template)["input_ids"])
+        for whole in (start, *(start + glue + answer for answer in answers))
+    )
+    return begun, wholes
 
 
 @torch.inference_mode()
@@ -92,19 +101,29 @@ def last_states(
     return torch.stack(found)
 
 
+def shared(rows: Sequence[Tokens], leave: int = 0) -> Tokens:
+    """The longest beginning that all rows share, at least ``leave`` tokens before the end of
+    each."""
+    longest = max(0, min(map(len, rows)) - leave)
+    count = next(
+        (place for place in range(longest) if len({row[place] for row in rows}) > 1), longest
+    )
+    return rows[0][:count]
+
+
 def _endings(decoder: Decoder, questions: Sequence[Sequence[Tokens]]) -> Iterator[Tensor]:
     """States (B, d) at each ending in turn."""
-    shared = [_shared(endings, leave=1) for endings in questions]
+    starts = [shared(endings, leave=1) for endings in questions]
     longest = max(len(whole) for endings in questions for whole in endings)
     window = getattr(decoder.model.config, "sliding_window", None)
     if window and 2 * longest > window:  # padding before an ending would count in its window
         for endings in zip(*questions, strict=True):
             yield forward(decoder, *_padded(endings, decoder.device), None)[0].state
         return
-    ids, mask = _padded(shared, decoder.device)
+    ids, mask = _padded(starts, decoder.device)
     cache = forward(decoder, ids, mask, None)[1]
     for endings in zip(*questions, strict=True):
-        rest = [whole[len(start) :] for whole, start in zip(endings, shared, strict=True)]
+        rest = [whole[len(start) :] for whole, start in zip(endings, starts, strict=True)]
         more, beyond = _padded(rest, decoder.device)
         both = torch.cat([mask, beyond], dim=-1)
         yield forward(decoder, more, both, copy.deepcopy(cache))[0].state
@@ -120,16 +139,6 @@ def _padded(rows: Sequence[Tokens], device: torch.device) -> tuple[Tensor, Tenso
     lengths = torch.tensor([len(row) for row in rows])
     mask = (torch.arange(longest) >= longest - lengths[:, None]).long()
     return torch.stack(ids).to(device), mask.to(device)
-
-
-def _shared(rows: Sequence[Tokens], leave: int = 0) -> Tokens:
-    """The longest beginning that all rows share, at least ``leave`` tokens before the end of
-    each."""
-    longest = min(map(len, rows)) - leave
-    count = next(
-        (place for place in range(longest) if len({row[place] for row in rows}) > 1), longest
-    )
-    return rows[0][:count]
 
 
 def _next(whole: Tokens, context: Tokens) -> int | None:

@@ -103,7 +103,7 @@ def read_file(path: Path) -> list[str]:
 def _boolq(name: str) -> list[str]:
     """Passages of one BoolQ file of the installed wheel."""
     path = installed_file("the embedded calibration text", DISTRIBUTION, VERSION, "BoolQ", name)
-    rows = _rows(path, path.read_text(encoding="utf-8"))
+    rows = json_lines(path, path.read_text(encoding="utf-8"))
     return [str(row["passage"]) for _, row in rows]
 
 
@@ -149,7 +149,9 @@ def _read_text(_path: Path, text: str) -> list[str]:
 
 
 def _read_lines(path: Path, text: str) -> list[str]:
-    return [_text_of(row, f"line {number} of {path.name}") for number, row in _rows(path, text)]
+    return [
+        _text_of(row, f"line {number} of {path.name}") for number, row in json_lines(path, text)
+    ]
 
 
 def _read_list(path: Path, text: str) -> list[str]:
@@ -162,7 +164,7 @@ def _read_list(path: Path, text: str) -> list[str]:
     return [_text_of(row, f"item {number} of {path.name}") for number, row in enumerate(rows, 1)]
 
 
-def _rows(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
+def json_lines(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
     """Rows of JSON lines with their line numbers; :class:`InputError` names the file and the line
     of one that is damaged."""
     rows = []

@@ -22,6 +22,7 @@ from traitlets.config import Config
 from helpers import machine, source
 from helpers.data import select_prompts
 from helpers.errors import InputError
+from helpers.evaluation import search_sets
 from helpers.models.load import check_exists
 from helpers.parameters import RunParameters, refuse_unknown, validate
 from helpers.passages import check_source
@@ -66,6 +67,8 @@ def check(values: Mapping[str, Any]) -> RunParameters:
     parameters = validate(values)
     machine.resolve_device(parameters.device)
     check_exists(parameters.model)
+    check_exists(parameters.encoder)
+    search_sets.names(parameters.collections, parameters.task_folder)
     if parameters.checkpoint:
         check_exists(parameters.checkpoint)
     select_prompts(parameters.prompts)

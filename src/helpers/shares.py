@@ -9,8 +9,9 @@ import pandas as pd
 LEVEL = 0.95
 
 
-def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a share, from ``successes`` among ``n`` independent draws.
+def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's score interval of a share, from ``successes`` among ``n`` independent draws (as
+    many as they are worth, where that is no whole number).
 
     The shares p that a normal test would not refute: |k/n − p| ≤ z √(p(1 − p)/n). Raises
     :class:`ValueError` if the counts make no share.

@@ -42,7 +42,7 @@ class Guest:
         The history stays as it is: the token is forgotten again.
         """
         mask = self.host.mask(self.host.length + tokens.shape[1])
-        return forward(self.decoder, tokens, mask, _snapshot(self.cache))[0]
+        return forward(self.decoder, tokens, mask, snapshot(self.cache))[0]
 
     @contextmanager
     def beside(self, decoder: Decoder) -> Iterator[None]:
@@ -66,7 +66,7 @@ class Guest:
         own(state, **exchanged)
 
 
-def _snapshot(cache: Any) -> Any:
+def snapshot(cache: Any) -> Any:
     """A cache that may grow without changing ``cache``; both share what is there."""
     twin = copy.copy(cache)
     twin.layers = [copy.copy(layer) for layer in cache.layers]

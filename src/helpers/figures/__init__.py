@@ -10,7 +10,9 @@ from helpers.figures.chooser import chooser
 from helpers.figures.collapse import collapse_plane
 from helpers.figures.curves import DIAGONAL, curves
 from helpers.figures.dimensions import width_profile
+from helpers.figures.folded import folded_tables
 from helpers.figures.html import FigureOutput
+from helpers.figures.ladder import candidate_ladder
 from helpers.figures.layers import (
     category_profile,
     importance_profile,
@@ -22,11 +24,14 @@ from helpers.figures.matrices import Matrix, matrices
 from helpers.figures.noise import noise_profile
 from helpers.figures.orders import error_orders, estimate_sizes
 from helpers.figures.outputs import option_chooser, option_outputs, reported_options
+from helpers.figures.paired_probes import paired_probes
 from helpers.figures.panel import softmax_panel
 from helpers.figures.pipeline import Pipeline, pipeline
 from helpers.figures.prompts import prompt_profile
 from helpers.figures.propagated import amplification, in_place_and_output
 from helpers.figures.readouts import lens_profile, state_profile
+from helpers.figures.score_curves import KEPT, score_curves
+from helpers.figures.score_matrix import score_matrix
 from helpers.figures.series import step_series
 from helpers.figures.specification import Figure, Line, Panel, Reference, cosine_range
 from helpers.figures.style import QUANTITIES, SPACES, STYLES, Style, quantity_style, ramp, style_of
@@ -39,6 +44,7 @@ from helpers.figures.writing import around_parting, survival_curves, unpruned_le
 
 __all__ = [
     "DIAGONAL",
+    "KEPT",
     "QUANTITIES",
     "SPACES",
     "STYLES",
@@ -58,6 +64,7 @@ __all__ = [
     "around_parting",
     "badge",
     "band_profile",
+    "candidate_ladder",
     "category_profile",
     "chooser",
     "collapse_plane",
@@ -67,6 +74,7 @@ __all__ = [
     "error_orders",
     "estimate_scatter",
     "estimate_sizes",
+    "folded_tables",
     "gap_curves",
     "importance_profile",
     "in_place_and_output",
@@ -77,11 +85,14 @@ __all__ = [
     "noise_profile",
     "option_chooser",
     "option_outputs",
+    "paired_probes",
     "pipeline",
     "prompt_profile",
     "quantity_style",
     "ramp",
     "reported_options",
+    "score_curves",
+    "score_matrix",
     "softmax_panel",
     "state_profile",
     "step_series",

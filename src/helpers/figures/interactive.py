@@ -239,6 +239,8 @@ def _hover(line: Line, index: int) -> str:
         return ""
     where = line.points[index] if line.points else f"x = {short(line.x[index])}"
     rows = [f"<b>{escape(hover_title(line))}</b>", escape(where)]
+    if line.says:
+        return "<br>".join([*rows, escape(line.says[index])])
     if line.mode == "points":
         rows.append(f"x = {short(line.x[index])}, y = {short(line.mean[index])}")
     else:

@@ -74,8 +74,8 @@ def ticks_of(figure: Figure, panel: Panel) -> tuple[list[Tick], list[Tick]]:
     y_ticks = ticks(limits, panel.y_scale, most=6)
     clear = [tick for tick in y_ticks if placed(tick[0], panel.y_scale) < top]
     return (
-        ticks(figure.x_range(panel), panel.x_scale, panel.x_whole),
-        clear if len(clear) > 1 else y_ticks,
+        list(panel.x_ticks) or ticks(figure.x_range(panel), panel.x_scale, panel.x_whole),
+        list(panel.y_ticks) or (clear if len(clear) > 1 else y_ticks),
     )
 
 

@@ -12,12 +12,13 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from numbers import Integral
 from typing import Any
 
 import pandas as pd
 
-from helpers.figures.scales import SCALES, Range, extent, placed, unplaced
+from helpers.figures.scales import SCALES, Range, Tick, extent, placed, unplaced
 from helpers.figures.style import Style, reported, style_of
 
 EVERY_MARKER = 40  # a line of more points carries markers at a few of them only
@@ -52,7 +53,8 @@ class Line:
 
     With `mode="points"` there is a cloud of markers and no line, and `calls` may hold a text for
     each point, written beside it unless empty. `value` and `edges` say in words what `mean` and
-    the band are.
+    the band are; `says` has a text for each point that is told in place of its numbers, where the
+    height is no number but the place of a row.
     """
 
     x: Sequence[float]
@@ -68,6 +70,7 @@ class Line:
     points: Sequence[str] | None = None
     mode: str = "lines"
     calls: Sequence[str] | None = None
+    says: Sequence[str] | None = None
     value: str = "mean"
     edges: str = "single values"
 
@@ -79,7 +82,7 @@ class Line:
             raise ValueError(f"line {self.label!r} has no points")
         if isinstance(self.n, Integral):
             object.__setattr__(self, "n", (int(self.n),) * count)
-        for name in ("mean", "low", "high", "n", "points", "calls"):
+        for name in ("mean", "low", "high", "n", "points", "calls", "says"):
             values = getattr(self, name)
             if values is not None and len(values) != count:
                 raise ValueError(f"line {self.label!r}: {name} has {len(values)} values, x {count}")
@@ -157,12 +160,14 @@ class Reference:
     """A thin neutral line to compare with, such as y = x/2: straight between the points given.
 
     The axes do not grow for it, so the points may lie outside them. `label` stands in the key,
-    and beside the line where that leaves the panel at the right.
+    and beside the line where that leaves the panel at the right. Unless `dash` gives a pattern in
+    pixels, dashes tell the references of a panel apart.
     """
 
     x: Sequence[float]
     y: Sequence[float]
     label: str
+    dash: str = ""
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or len(self.x) < 2:
@@ -178,7 +183,8 @@ class Panel:
     """One set of axes. Labels carry the unit. `y_range` and `x_range` default to the data's.
 
     Each axis is "linear" or "log"; ranges are in data units. `x_whole` puts ticks at whole
-    numbers only. `references` are drawn behind the lines.
+    numbers only, `x_ticks` and `y_ticks` at the places given with their names. `references` are
+    drawn behind the lines.
     """
 
     title: str
@@ -190,6 +196,8 @@ class Panel:
     x_scale: str = "linear"
     y_scale: str = "linear"
     x_whole: bool = False
+    x_ticks: Sequence[Tick] = ()
+    y_ticks: Sequence[Tick] = ()
     references: Sequence[Reference] = ()
 
     def __post_init__(self) -> None:
@@ -216,8 +224,8 @@ class Panel:
     def guides(self) -> list[tuple[Reference, Style]]:
         """The references with the styles that tell them apart."""
         return [
-            (guide, Style("#767676", "none", _GUIDE_DASHES[index % len(_GUIDE_DASHES)], stroke=1.2))
-            for index, guide in enumerate(self.references)
+            (guide, Style("#767676", "none", guide.dash or usual, stroke=1.2))
+            for guide, usual in zip(self.references, cycle(_GUIDE_DASHES), strict=False)
         ]
 
     def reference_end(self, guide: Reference, right: float) -> float | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.errors import InputError
-from helpers.models.head import Head
+from helpers.models.head import Head, NoHead, NoProjection
 
 Kind = Literal["attention", "mlp"]
 
@@ -133,7 +133,7 @@ class Decoder:
         )
         final_norm = _find(model, layout.final_norm)
         projection = model.get_output_embeddings()  # type: ignore[operator]
-        head = Head(
+        head = (NoHead if isinstance(projection, NoProjection) else Head)(
             weight=projection.weight,
             bias=getattr(projection, "bias", None),
             cap=getattr(config, "final_logit_softcapping", None),

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from helpers.errors import InputError
 
 GRAM_BLOCK_ROWS = 8192
 
@@ -54,3 +57,36 @@ class Head:
     def mean_row(self) -> Tensor:
         """w̄, (d,) float64: w̄ᵀh is the mean logit."""
         return self.weight.detach().double().mean(0)
+
+
+class NoProjection(nn.Module):
+    """In place of the LM head of a checkpoint that has none, as text encoders: it holds the
+    embedding's ``weight`` (V, d), so that sizes and devices can be asked for, and projects
+    nothing."""
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises :class:`InputError`."""
+        raise InputError(NO_HEAD)
+
+
+NO_HEAD = "this checkpoint has no LM head, so it gives no logits: take it as an encoder of texts"
+
+
+class NoHead(Head):
+    """The head of a checkpoint that has none: everything but the ``weight``'s size and device
+    raises :class:`InputError`."""
+
+    def logits(self, states: Tensor, out: Tensor | None = None) -> NoReturn:
+        """Raises :class:`InputError`."""
+        raise InputError(NO_HEAD)
+
+    @property
+    def linear(self) -> NoReturn:
+        """Raises :class:`InputError`, as all that is read of a head's weights."""
+        raise InputError(NO_HEAD)
+
+    projection = gram = mean_row = linear

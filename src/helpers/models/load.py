@@ -12,11 +12,13 @@ from torch import nn
 
 from helpers.errors import InputError
 from helpers.machine import resolve_device
-from helpers.models import embedded
+from helpers.models import embedded, embedded_encoder
 from helpers.models.architecture import Decoder
 from helpers.models.embedded import sha256
+from helpers.models.head import NoProjection
 
 FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+MODULES = "modules.json"  # the parts of a sentence-transformers model, some in folders below
 SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -64,14 +66,15 @@ def load(
     """The model ``name`` in evaluation mode with frozen weights.
 
     ``name`` is ``smollm2-135m``, a folder that holds ``config.json`` and safetensors, or a hub
-    id. Raises :class:`InputError` naming what is missing. Code from the hub is never run and
-    pickled weights are never read.
+    id. A checkpoint that was saved as a model without an LM head, as text encoders are, is loaded
+    too, and then gives no logits. Raises :class:`InputError` naming what is missing. Code from the
+    hub is never run and pickled weights are never read.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     place = resolve_device(device)
     identity = fingerprint(name, revision)
-    source = _source(name)
+    source = source_of(name)
     options: dict[str, Any] = {"trust_remote_code": False}
     if not Path(source).is_dir():
         options["revision"] = revision
@@ -100,10 +103,23 @@ def load(
         model.to(place)
     model.eval().requires_grad_(False)
     decoder = Decoder.of(model)
-    _silence_missing(decoder, set(notes["missing_keys"]), name)
+    missing = set(notes["missing_keys"])
+    if absent := _absent_head(model, missing):
+        model.set_output_embeddings(NoProjection(model.get_input_embeddings().weight))
+        decoder = Decoder.of(model)
+    _silence_missing(decoder, missing - absent, name)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return LoadedModel(name, model, tokenizer, decoder, identity)
+
+
+def _absent_head(model: Any, missing: set[str]) -> set[str]:
+    """The LM head's weight among those ``missing``, where the checkpoint says that it has none:
+    its architecture is such as ``MistralModel``."""
+    bare = all(str(kind).endswith("Model") for kind in model.config.architectures or ("",))
+    head = model.get_output_embeddings().weight
+    names = {key for key, weight in model.named_parameters() if weight is head}
+    return names if bare and names <= missing else set()
 
 
 def _silence_missing(decoder: Decoder, missing: set[str], name: str) -> None:
@@ -134,7 +150,9 @@ def fingerprint(name: str, revision: str = "main") -> str:
     """What pins the weights: the embedded file's hash, a hash over a folder, a hub commit."""
     if name == embedded.NAME:
         return f"gguf-sha256:{embedded.GGUF_SHA256}"
-    source = _source(name)
+    if name == embedded_encoder.NAME:
+        return f"safetensors-sha256:{embedded_encoder.WEIGHTS}"
+    source = source_of(name)
     if Path(source).is_dir():
         return f"folder-sha256:{_folder_digest(Path(source))}"
     return f"hub-commit:{_hub_commit(source, revision)}"
@@ -164,7 +182,7 @@ def outline(name: str, revision: str = "main") -> LoadedModel:
 
 def _described(kind: Any, name: str, revision: str) -> Any:
     """What the small files of a model hold of ``kind``, such as its configuration."""
-    source = _source(name)
+    source = source_of(name)
     options = {} if Path(source).is_dir() else {"revision": revision}
     try:
         return kind.from_pretrained(source, trust_remote_code=False, **options)
@@ -174,15 +192,19 @@ def _described(kind: Any, name: str, revision: str) -> Any:
 
 def check_exists(name: str) -> None:
     """Raise :class:`InputError` if ``name`` can be no model: a cheap look, nothing is loaded."""
-    if name != embedded.NAME:
-        _source(name)
+    if name not in (embedded.NAME, embedded_encoder.NAME):
+        source_of(name)
 
 
-def _source(name: str) -> str:
+def source_of(name: str) -> str:
     """Folder or hub id of a model name, refused early if it is plainly neither."""
     if name == embedded.NAME:
         return str(embedded.embedded_folder())
+    if name == embedded_encoder.NAME:
+        return str(embedded_encoder.encoder_folder())
     folder = Path(name).expanduser()
+    if (folder / MODULES).is_file():
+        return str(folder.resolve())
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(f"folder {name} is no model: it has no config.json")
@@ -199,7 +221,9 @@ def _source(name: str) -> str:
 
 
 def _folder_digest(folder: Path) -> str:
-    files = {path.name: path for kind in FINGERPRINTED for path in folder.glob(kind)}
+    below = ("", "*/") if (folder / MODULES).is_file() else ("",)
+    kinds = [start + kind for start in below for kind in FINGERPRINTED]
+    files = {str(path.relative_to(folder)): path for kind in kinds for path in folder.glob(kind)}
     digests = {name: sha256(files[name]) for name in sorted(files)}
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 

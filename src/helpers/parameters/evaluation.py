@@ -25,6 +25,11 @@ class EvaluationParameters(BaseModel):
         "embedded, or names separated by commas, such as boolq,openbookqa",
         min_length=1,
     )
+    score_dtype: Literal["", "float32", "bfloat16", "float16"] = parameter(
+        "",
+        "number format of weights and states where scores are taken; empty: that of dtype",
+        "empty, float32, bfloat16, float16",
+    )
     items: int = parameter(
         100,
         "questions taken from each task; 0: all of them",
@@ -53,6 +58,12 @@ class EvaluationParameters(BaseModel):
         "the text encoder for retrieval: the embedded one by name, a hub id, or a local folder; a "
         "sentence-transformers model or a decoder",
         "minilm, a hub id such as intfloat/e5-mistral-7b-instruct, or a folder with weights",
+        min_length=1,
+    )
+    pruned_encoder: str = parameter(
+        "Drop-1A,Drop-2A,Drop-3A,Drop-1M,Drop-2M,Drop-3M,Wanda 50%",
+        "the pruned encoders that are compared with the dense one, by name",
+        "names separated by commas, as for pruned",
         min_length=1,
     )
     collections: str = parameter(

@@ -13,9 +13,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Measurement:
 
 
 Function = Callable[[RunParameters, str], Measured]
+Pins = Mapping[str, Callable[[RunParameters], str]]
 
 
 @dataclass(frozen=True)
@@ -71,23 +72,28 @@ class Stored:
     function: Function
     uses: tuple[str, ...]
     by_threads: bool = False
+    pins: Pins = field(default_factory=dict)
 
     def __call__(self, parameters: RunParameters) -> Measurement:
         """The stored measurement of these parameters, taken now if it is not there."""
         return _stored(self, parameters)
 
 
-def measurement(*uses: str, by_threads: bool = False) -> Callable[[Function], Stored]:
+def measurement(
+    *uses: str, by_threads: bool = False, pins: Pins | None = None
+) -> Callable[[Function], Stored]:
     """Store what a function measures, under an identity made of all that it depends on.
 
     ``uses`` names the parameters that the function reads. The identity covers them, all but
     those that mean nothing to the method (``RunParameters.unread``), the device kind, the
     models' fingerprints, the source of every helper that the function's module reaches, the
-    versions of torch and transformers and, with ``by_threads``, the number of threads. The
-    function is called with the parameters and its run's identity, by one process at a time.
+    versions of torch and transformers and, with ``by_threads``, the number of threads. ``pins``
+    gives for the name of a parameter what stands for it there, such as a hash of the files that it
+    names. The function is called with the parameters and its run's identity, by one process at a
+    time.
     """
 
-    return lambda function: Stored(function, uses, by_threads)
+    return lambda function: Stored(function, uses, by_threads, pins or {})
 
 
 def _stored(stored: Stored, parameters: RunParameters) -> Measurement:
@@ -118,6 +124,7 @@ def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
         used["checkpoint"] = Path(parameters.checkpoint).name
     if "calibration" in used:
         used["calibration"] = passages.identity(parameters.calibration)
+    used |= {name: pin(parameters) for name, pin in stored.pins.items() if name in used}
     threads = {"threads": machine.granted_threads()} if stored.by_threads else {}
     return threads | {
         "parameters": used,

@@ -213,10 +213,12 @@ LADDER = (
         "candidates",
         TEXT,
         "which tokens stand beside the right one: random; matched, next to it in the dense "
-        "model's rank; kind, answers of the same family; vocabulary, all tokens",
+        "model's rank, one above and one below by turns; kind, answers of the same family, drawn "
+        "at random; vocabulary, all tokens",
         ("random", "matched", "kind", "vocabulary"),
     ),
     Column("size", pa.int32(), "number of candidates, the right one among them"),
+    Column("rank", pa.int32(), "place of the right one among all tokens, by logit, from 1"),
     Column("value", pa.float64(), "share of draws in which the right one has the largest logit"),
 )
 

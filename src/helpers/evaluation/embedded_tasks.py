@@ -1,0 +1,36 @@
+"""Questions of the tasks that come with the book: files of an installed wheel, never imported."""
+
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from helpers.evaluation.local_tasks import Numbered, rows
+from helpers.machine import installed_file
+from helpers.passages import DISTRIBUTION, VERSION
+
+FILES = {
+    "boolq": ("BoolQ", "dev.jsonl"),
+    "mmlu": ("MMLU", "test.jsonl"),
+    "openbookqa": ("OpenBookQA", "test.jsonl"),
+    "piqa": ("PIQA", "validation.jsonl"),
+    "commonsense_qa": ("CommonsenseQA", "validation.jsonl"),
+    "social_iqa": ("SIQA", "test.jsonl"),
+    "nq_open": ("NQ-open", "test.jsonl"),
+    "narrativeqa": ("NarrativeQA", "test.jsonl"),
+    "asdiv": ("ASDiv", "test.jsonl"),
+}
+
+
+def path(task: str) -> Path:
+    """The file of an embedded task; :class:`InputError` if its wheel is not installed."""
+    return installed_file(f"the data of task {task}", DISTRIBUTION, VERSION, *FILES[task])
+
+
+def embedded_rows(task: str) -> Iterator[Numbered]:
+    """Rows of an embedded task and where each stands."""
+    return rows(task, [path(task)])
+
+
+def source(task: str) -> str:
+    """Where an embedded task's questions are from, with the version that pins them."""
+    return f"{DISTRIBUTION} {metadata.version(DISTRIBUTION)}, {'/'.join(FILES[task])}"

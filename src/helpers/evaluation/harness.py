@@ -1,0 +1,89 @@
+"""What does a language model score on a task, question by question? lm-eval, one row for each.
+
+lm-eval puts the question, asks the model and scores the answer, as its task of that name does;
+see :mod:`helpers.evaluation.asked_tasks`. Nothing is drawn again here, and nothing cached:
+lm-eval's cache of answers does not know which model gave them.
+"""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from helpers.evaluation.asked_tasks import asked_task, quiet
+from helpers.evaluation.tasks import MULTIPLE_CHOICE, Task
+
+COLUMNS = ("task", "kind", "form", "metric", "item", "family", "answer", "chance", "value")
+LETTERS_KEPT = 300
+FILTERS = {"gsm8k": "flexible-extract"}  # the last number, also where no line begins with ####
+
+
+def answer(
+    language_model: Any, task: Task, items: int, shots: int, seed: int, folder: str = ""
+) -> pd.DataFrame:
+    """One row per question of ``task``, columns :data:`COLUMNS`, the same for every model.
+
+    ``language_model`` is any lm-eval model, which keeps its own batch size. ``items`` questions
+    are asked (0: all), each after ``shots`` worked examples; ``seed`` decides which. ``value`` is
+    the task's metric; ``answer`` the option chosen or the text written; ``chance`` is 1 over the
+    number of options, where all questions have the same options the share of the commonest right
+    one, and 0 where the answer is written.
+
+    Raises :class:`helpers.errors.InputError` if the questions cannot be had.
+    """
+    from lm_eval import evaluator
+
+    asked = asked_task(task, items, shots, seed, folder)
+    with quiet():
+        found: Any = evaluator.evaluate(
+            language_model,
+            {"tasks": {task.name: asked}, "groups": {}},
+            bootstrap_iters=0,
+            cache_requests=False,
+            log_samples=True,
+        )
+    (samples,) = found["samples"].values()
+    kept = [one for one in samples if one["filter"] == FILTERS.get(task.name, one["filter"])]
+    chosen = task.kind == MULTIPLE_CHOICE
+    answers = [_choice(asked, task, one) if chosen else one["resps"][0][0] for one in kept]
+    rows = [
+        {
+            "task": task.name,
+            "kind": task.kind,
+            "form": f"{shots}-shot",
+            "metric": task.metric,
+            "item": one["doc"]["id"],
+            "family": one["doc"]["family"],
+            "answer": said.strip()[:LETTERS_KEPT],
+            "chance": 1 / len(one["resps"]) if chosen else 0.0,
+            "value": float(one[task.metric]),
+        }
+        for one, said in zip(kept, answers, strict=True)
+    ]
+    if task.fixed:
+        commonest = Counter(str(_right(asked, one["doc"])) for one in kept).most_common(1)[0][1]
+        rows = [row | {"chance": commonest / len(rows)} for row in rows]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def example_prompt(task: Task, shots: int, seed: int, folder: str = "") -> str:
+    """The first question as a model is asked it, with its worked examples."""
+    asked = asked_task(task, 1, shots, seed, folder)
+    with quiet():
+        asked.build_all_requests()
+    return str(asked.instances[0].args[0])
+
+
+def _choice(asked: Any, task: Task, sample: dict[str, Any]) -> str:
+    """The option that scored best, by the length of its text where the metric is normalised."""
+    likelihoods = np.array([found[0] for found in sample["filtered_resps"]], dtype=float)
+    options = asked.doc_to_choice(sample["doc"])
+    if task.metric == "acc_norm":
+        likelihoods /= [float(len(option)) for option in options]
+    return str(options[int(likelihoods.argmax())])
+
+
+def _right(asked: Any, doc: dict[str, Any]) -> Any:
+    """Which option is right: Winogrande's options stand in place of the question."""
+    return asked.doc_to_text(doc) if asked.multiple_input else asked.doc_to_target(doc)

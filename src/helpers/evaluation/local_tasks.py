@@ -1,0 +1,115 @@
+"""Questions of a task from files in a folder: JSON lines, JSON lists, or Parquet as on the hub."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from helpers.errors import InputError
+from helpers.passages import json_lines
+
+SUFFIXES = (".jsonl", ".json", ".parquet")
+NO_DATA = ("dataset_info", "dataset_infos", "dataset_dict", "state")  # what hub folders also hold
+SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "dev",
+    "test": "test",
+}
+NESTED = {  # the rest of a row, the whole story, is large
+    "narrativeqa": ["document.summary.text", "question.text", "answers"]
+}
+Numbered = tuple[Any, str]  # a row, and where it stands
+
+
+def folder_of(task: str, folder: str) -> Path | None:
+    """Where the files of ``task`` are, if ``folder`` has them; :class:`InputError` if ``folder``
+    is none."""
+    if not folder:
+        return None
+    base = Path(folder).expanduser()
+    if not base.is_dir():
+        raise InputError(f"task_folder={folder} is no folder: it takes one with a folder per task")
+    return base / task if (base / task).is_dir() else None
+
+
+def files(folder: Path, scored: str, examples: str, part: str = "") -> dict[str, list[Path]]:
+    """The files that hold ``questions`` to score, and those with ``examples``.
+
+    A file's split is told by its name, such as ``rte3_test.jsonl`` or ``validation-00000.parquet``,
+    or by its folder's. Scored is the split of that name, else validation, test, or a file that
+    names none. ``part`` is the part of a hub data set that is meant, where folders have such names.
+
+    Raises :class:`InputError` if there is nothing to score.
+    """
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.stem not in NO_DATA
+        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
+    )
+    of_part = [path for path in found if part and part in path.relative_to(folder).parts]
+    splits: dict[str, list[Path]] = {}
+    for path in of_part or found:
+        splits.setdefault(_split(path.relative_to(folder)), []).append(path)
+    if examples != "dev":
+        splits.setdefault("validation", splits.get("dev", []))
+    order = (scored, "validation", "test", "")
+    chosen = next((splits[name] for name in order if splits.get(name)), None)
+    if chosen is None:
+        raise InputError(
+            f"folder {folder} holds no questions: it takes {scored}.jsonl, .json or .parquet"
+        )
+    return {"questions": chosen, "examples": splits.get(examples, [])}
+
+
+def rows(task: str, paths: list[Path]) -> Iterator[Numbered]:
+    """Rows of files and where each stands; :class:`InputError` names a damaged file and line."""
+    for path in paths:
+        if path.suffix.lower() == ".parquet":
+            yield from _parquet(path, NESTED.get(task))
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} cannot be read as UTF-8: {error}") from None
+        if text.lstrip().startswith("["):
+            yield from _listed(path, text)
+        else:
+            for number, row in json_lines(path, text):
+                yield row, f"line {number} of {path.name}"
+
+
+def _split(path: Path) -> str:
+    """Which split a file holds, told by the nearest name that says so; empty if none does."""
+    for name in (path.stem, *reversed(path.parts[:-1])):
+        for word in re.split(r"[^a-z]+", name.lower()):
+            if word in SPLITS:
+                return SPLITS[word]
+    return ""
+
+
+def _listed(path: Path, text: str) -> Iterator[Numbered]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path.name} is damaged at line {error.lineno}: {error.msg}") from None
+    for number, row in enumerate(found, 1):
+        yield row, f"item {number} of {path.name}"
+
+
+def _parquet(path: Path, nested: list[str] | None) -> Iterator[Numbered]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found = pq.ParquetFile(path).read(columns=nested)
+    except (OSError, pa.ArrowException) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path.name} is no Parquet file that can be read: {reason}") from None
+    for number, row in enumerate(found.to_pylist(), 1):
+        yield row, f"row {number} of {path.name}"

@@ -1,0 +1,239 @@
+"""Which documents are searched, with which queries, and which documents answer each?
+
+A retrieval set comes with the book, from a local folder (:mod:`helpers.evaluation.beir`), or by
+mteb's name from the hub. All of them end up in one form, which mteb reads.
+"""
+
+import difflib
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from helpers.errors import InputError
+from helpers.evaluation import beir
+from helpers.machine import installed_file
+from helpers.parameters import RunParameters
+from helpers.passages import DISTRIBUTION, VERSION, json_lines
+
+EMBEDDED = "embedded"
+FILES = {"fiqa": ("Fiqa", "test.jsonl"), "boolq-passages": ("BoolQ", "dev.jsonl")}
+FIELDS = {"fiqa": ("question", "answer"), "boolq-passages": ("question", "passage")}
+PROMPTS = {
+    "fiqa": "Given a question about money, find the answer that people gave to it",
+    "boolq-passages": "Given a question, find the passage that answers it",
+}
+TABLE_1 = (  # the thirteen sets of the paper's Table 1(a), by mteb's names
+    *("ArguAna", "ClimateFEVER", "DBPedia", "FEVER", "FiQA2018", "HotpotQA", "NFCorpus", "NQ"),
+    *("QuoraRetrieval", "SCIDOCS", "SciFact", "TRECCOVID", "Touche2020"),
+)
+DOCUMENTS_PER_QUERY = 2  # where only some queries of an embedded set are taken
+
+
+@dataclass(frozen=True)
+class SearchSet:
+    """A retrieval set.
+
+    ``queries``: texts by id, in order; ``documents``: a ``datasets.Dataset`` with ``id``, ``text``
+    and perhaps ``title``; ``relevant``: for each query its documents' grades, 1 or more where a
+    document answers it; ``prompt``: what is asked, in words; ``ignore_identical_ids``: a query
+    may not find itself among the documents. ``source`` holds no path of this machine.
+    """
+
+    name: str
+    queries: dict[str, str]
+    documents: Any
+    relevant: dict[str, dict[str, int]]
+    prompt: str
+    source: str
+    ignore_identical_ids: bool = False
+
+
+def names(collections: str, folder: str = "") -> tuple[str, ...]:
+    """The sets of a list separated by commas, as mteb writes them; ``embedded`` is all of those
+    that come with the book.
+
+    Raises :class:`InputError` for a name that is none, before anything is read.
+    """
+    wanted = [part.strip() for part in collections.split(",") if part.strip()]
+    if not wanted:
+        raise InputError(f"collections={collections!r} names no retrieval set: {_known()}")
+    found: list[str] = []
+    for name in wanted:
+        found += FILES if name.casefold() == EMBEDDED else [_named(name, folder)]
+    found = list(dict.fromkeys(found))
+    called = [Path(name).name for name in found]
+    if len(set(called)) < len(called):
+        raise InputError(f"collections={collections!r} has two sets of one name")
+    return tuple(found)
+
+
+def search_set(name: str, items: int = 0, seed: int = 0, folder: str = "") -> SearchSet:
+    """The retrieval set ``name`` with ``items`` of its queries, or all with 0.
+
+    Queries are taken in an order that the seed decides, so that fewer are among more. Of an
+    embedded set those documents stay that answer them, and others in such an order up to
+    :data:`DOCUMENTS_PER_QUERY` documents for each query; of other sets all documents stay, and
+    a score compares with published ones as far as its queries go.
+
+    Raises :class:`InputError` if the set cannot be had, naming the line that is damaged.
+    """
+    (name,) = names(name, folder)
+    local = _local(name, folder)
+    if name in FILES:
+        return _some(_embedded(name), items, seed, DOCUMENTS_PER_QUERY * items)
+    if local:
+        return _some(_from_folder(local), items, seed, 0)
+    return _some(_from_hub(name), items, seed, 0)
+
+
+def identities(collections: str, folder: str = "") -> str:
+    """What pins the contents of all sets in ``collections``: the wheel's version, a hash of local
+    files, or for sets from the hub mteb's version, which holds their revisions."""
+    scorer = f"mteb {metadata.version('mteb')}"
+    found = []
+    for name in names(collections, folder):
+        local = _local(name, folder)
+        if name in FILES:
+            found.append(f"{name}, {DISTRIBUTION} {metadata.version(DISTRIBUTION)}")
+        elif local:
+            digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in beir.files(local)]
+            found.append(f"{local.name}, files sha256:{' '.join(digests)}")
+        else:
+            found.append(f"{name}, hub")
+    return "; ".join((*found, scorer))
+
+
+PINS: dict[str, Callable[[RunParameters], str]] = {  # what stands for parameters in an identity
+    "collections": lambda parameters: identities(parameters.collections, parameters.task_folder),
+    "task_folder": lambda _: "",
+}
+
+
+def _named(name: str, folder: str) -> str:
+    """The name as it is written, or the path of a folder."""
+    for known in (*FILES, *TABLE_1):
+        if name.casefold() == known.casefold() and not _local(name, folder):
+            return known
+    if _local(name, folder):
+        return name
+    near = difflib.get_close_matches(name, (*FILES, *TABLE_1), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise InputError(f"unknown retrieval set {name!r}: {hint}{_known()}")
+
+
+def _local(name: str, folder: str) -> Path | None:
+    """The folder that holds a set, within the folder of tasks or by itself; None if none does."""
+    inside = Path(folder).expanduser() / name if folder else None
+    if folder and not Path(folder).expanduser().is_dir():
+        raise InputError(f"task_folder={folder} is no folder: it takes one with a folder per task")
+    for path in (inside, Path(name).expanduser()):
+        if path and path.is_dir() and name not in FILES and beir.looks_like(path):
+            return path.resolve()
+    return None
+
+
+def _known() -> str:
+    return (
+        f"known are {', '.join(FILES)} (embedded), {', '.join(TABLE_1)} (from the hub), or a "
+        "folder with corpus.jsonl, queries.jsonl and qrels/test.tsv"
+    )
+
+
+def _embedded(name: str) -> SearchSet:
+    """Pairs of one file: each question a query, each distinct text a document."""
+    path = installed_file(f"retrieval set {name}", DISTRIBUTION, VERSION, *FILES[name])
+    asks, answers = FIELDS[name]
+    queries: dict[str, str] = {}
+    by_question: dict[str, str] = {}
+    by_text: dict[str, tuple[str, str]] = {}
+    relevant: dict[str, dict[str, int]] = {}
+    for number, row in json_lines(path, path.read_text(encoding="utf-8")):
+        if not all(isinstance(row.get(field), str) for field in (asks, answers)):
+            raise InputError(f"line {number} of {path.name} has no {asks} or no {answers}")
+        query = by_question.setdefault(_plain(row[asks]), f"{name}-{number:04d}")
+        queries.setdefault(query, row[asks])
+        new = (f"{answers}-{number:04d}", row[answers])
+        document, _ = by_text.setdefault(_plain(row[answers]), new)
+        relevant.setdefault(query, {})[document] = 1
+    source = f"{DISTRIBUTION} {metadata.version(DISTRIBUTION)}, {'/'.join(FILES[name])}"
+    documents = _documents(by_text.values())
+    return SearchSet(name, queries, documents, relevant, PROMPTS[name], source)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _documents(texts: Iterable[tuple[str, str]]) -> Any:
+    from datasets import Dataset
+
+    ids, bodies = zip(*texts, strict=True)
+    return Dataset.from_dict({"id": list(ids), "text": list(bodies)})
+
+
+def _from_folder(folder: Path) -> SearchSet:
+    queries, documents, relevant = beir.read(folder)
+    prompt = "Given a query, find the documents that answer it"
+    found = _documents(documents.items())
+    return SearchSet(folder.name, queries, found, relevant, prompt, "files in a local folder")
+
+
+def _from_hub(name: str) -> SearchSet:
+    import mteb
+
+    from helpers.evaluation.hub_tasks import HubSet, commit, offline_unless, reachable
+
+    task = mteb.get_task(name)
+    path = task.metadata.dataset["path"]
+    otherwise = (
+        f"take collections={','.join(FILES)}, which come with the book, or give a folder with "
+        f"{name}/corpus.jsonl, queries.jsonl and qrels/test.tsv as task_folder"
+    )
+    commit(name, HubSet(path), otherwise)
+    try:
+        with offline_unless(reachable()):
+            task.load_data()
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{name} cannot be had from the hub ({reason}): {otherwise}") from error
+    task.convert_v1_dataset_format_to_v2(num_proc=None)
+    found = task.dataset["default"][task.eval_splits[0]]
+    queries = dict(zip(found["queries"]["id"], found["queries"]["text"], strict=True))
+    said = task.metadata.prompt
+    prompt = said.get("query", "") if isinstance(said, dict) else said or ""
+    same = bool(task.ignore_identical_ids)
+    source = f"hub, {path}"
+    return SearchSet(name, queries, found["corpus"], found["relevant_docs"], prompt, source, same)
+
+
+def _some(whole: SearchSet, items: int, seed: int, documents: int) -> SearchSet:
+    """``items`` of the queries that a document answers; with ``documents`` only so many, those
+    among them that are relevant to any of the queries first."""
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    grades = {query: whole.relevant.get(query, {}).values() for query in whole.queries}
+    answered = [query for query, given in grades.items() if any(grade > 0 for grade in given)]
+    if not answered:
+        raise InputError(f"retrieval set {whole.name} has no query that a document answers")
+    chosen = [answered[at] for at in _order(len(answered), generator)][: items or None]
+    found = replace(
+        whole,
+        queries={query: whole.queries[query] for query in chosen},
+        relevant={query: whole.relevant[query] for query in chosen},
+    )
+    if not documents:
+        return found
+    ids = whole.documents["id"]
+    needed = {document for query in chosen for document in whole.relevant[query]}
+    others = [at for at in _order(len(ids), generator) if ids[at] not in needed]
+    kept = {at for at in range(len(ids)) if ids[at] in needed}
+    kept |= set(others[: max(0, documents - len(kept))])
+    return replace(found, documents=whole.documents.select(sorted(kept)))
+
+
+def _order(count: int, generator: torch.Generator) -> list[int]:
+    return torch.randperm(count, generator=generator, device="cpu").tolist()

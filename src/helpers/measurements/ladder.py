@@ -1,0 +1,172 @@
+"""Among how many candidates is a model's answer still the likeliest? (Section 4)"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from helpers.asking import asked
+from helpers.decoding import refuse_too_long
+from helpers.errors import InputError
+from helpers.evaluation.branches import Tokens
+from helpers.evaluation.candidates import Candidates, rungs
+from helpers.evaluation.ends import end_states
+from helpers.measurements import pruned_model
+from helpers.measurements.pruned_model import described, pruned_counterpart
+from helpers.models.architecture import Decoder
+from helpers.models.load import LoadedModel, fingerprint, load, model_facts
+from helpers.parameters import RunParameters
+from helpers.probes import Probe, probes
+from helpers.results import Measured, measurement
+
+USES = (
+    *("model", "revision", "dtype", "chat_template", "seed", "probes"),
+    *pruned_model.USES,
+)
+FORMS = ("generation, prefix", "generation, plain")
+AT_ONCE = 24  # questions whose logits exist at the same time
+
+Row = dict[str, Any]
+
+
+@measurement(*USES)
+def ladder(parameters: RunParameters, run: str) -> Measured:
+    """Compare the first token of each probe's answer with ever more candidates, in the output of
+    one model; the dense one where nothing is removed.
+
+    Questions are asked alone, without options, with the answer prefix and without. Every answer
+    that the probes' file has for the family is a candidate ``kind``, however many questions are
+    asked. A question whose answer does not begin with a token of its own is left out.
+
+    Table ``ladder``, see :func:`helpers.evaluation.candidates.rungs`. Facts: ``counts`` and
+    ``left_out`` (ids) of questions by form, and ``instead``: by form and question, which token
+    is likeliest of all where no right one is, and whether it begins an answer of the same kind.
+    """
+    torch.manual_seed(parameters.seed)
+    dense, questions, held = _dense(
+        parameters.model,
+        parameters.revision,
+        parameters.dtype,
+        parameters.device,
+        parameters.chat_template,
+        parameters.probes,
+        fingerprint(parameters.model, parameters.revision),
+    )
+    decoder, words = pruned_counterpart(parameters, dense)
+    states = held
+    if not parameters.dense:
+        contexts = [question.contexts for question in questions]
+        states = end_states(decoder, contexts, "Asking the pruned model")
+    rows: list[Row] = []
+    instead: dict[str, Row] = {form: {} for form in FORMS}
+    bar = tqdm(total=len(questions), desc="Counting rivals", unit="question", mininterval=2.0)
+    for begin in range(0, len(questions), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        before, after = (
+            _logits(one, each[part]) for one, each in ((dense.decoder, held), (decoder, states))
+        )
+        for question, old, new in zip(questions[part], before, after, strict=True):
+            rows += question.rows(old, new)
+            for form, token, kind in question.instead(new):
+                text = dense.tokenizer.decode([token])
+                instead[form][question.probe.id] = {"token": text, "kind": kind}
+        bar.update(len(before))
+    bar.close()
+    if not rows:
+        raise InputError("this tokenizer tells the answer of no probe apart by one token")
+    facts = {
+        "model": model_facts(dense),
+        "pruned": words,
+        "counts": {form: sum(form in one.forms for one in questions) for form in FORMS},
+        "left_out": {
+            form: [one.probe.id for one in questions if form not in one.forms] for form in FORMS
+        },
+        "instead": instead,
+    }
+    return Measured({"ladder": described(pd.DataFrame(rows), parameters, run)}, facts)
+
+
+@lru_cache(maxsize=1)
+def _dense(
+    model: str,
+    revision: str,
+    dtype: str,
+    device: str,
+    chat_template: bool,
+    each: int,
+    identity: str,
+) -> tuple[LoadedModel, "list[Question]", Tensor]:
+    """The dense model, the questions, and its states (N, 2, d) at the ends of them: the same
+    for every pruned model that is compared with it, so the last ones are kept."""
+    loaded = load(model, revision, dtype, device)
+    known = probes()
+    questions = [
+        Question.of(probe, loaded.tokenizer, chat_template, known) for probe in probes("all", each)
+    ]
+    contexts = [question.contexts for question in questions]
+    refuse_too_long(
+        loaded.model, max(len(text) for both in contexts for text in both), writes=False
+    )
+    return loaded, questions, end_states(loaded.decoder, contexts, "Asking the dense model")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A probe as it is read in each form, and the candidates of those forms in which its answer
+    is told apart."""
+
+    probe: Probe
+    contexts: list[Tokens]
+    forms: dict[str, Candidates]
+
+    @classmethod
+    def of(
+        cls, probe: Probe, tokenizer: Any, chat_template: bool, known: tuple[Probe, ...]
+    ) -> "Question":
+        """Wrong are all answers that ``known`` probes of the family accept and this one does
+        not."""
+        family = (one for one in known if one.family == probe.family)
+        wrong = dict.fromkeys(
+            word for one in family for word in one.accepted if not probe.accepts(word)
+        )
+        answers, right = [*probe.accepted, *wrong], len(probe.accepted)
+        contexts, forms = [], {}
+        for form, prefix in zip(FORMS, (probe.prefix, ""), strict=True):
+            found = asked(tokenizer, probe.question, prefix, answers, chat_template)
+            contexts.append(found.context)
+            if tokens := Candidates.of(found.tokens[:right], found.tokens[right:]):
+                forms[form] = tokens
+        return cls(probe, contexts, forms)
+
+    def rows(self, dense: Tensor, logits: Tensor) -> Iterator[Row]:
+        """Every number of this question, from logits (2, V) of the dense model and of the one
+        that is measured."""
+        for form, old, new in zip(FORMS, dense, logits, strict=True):
+            if form in self.forms:
+                labels = {"item": self.probe.id, "family": self.probe.family, "form": form}
+                found, rank = rungs(new, old, self.forms[form])
+                for candidates, size, value in found:
+                    yield labels | {
+                        "candidates": candidates,
+                        "size": size,
+                        "rank": rank,
+                        "value": value,
+                    }
+
+    def instead(self, logits: Tensor) -> Iterator[tuple[str, int, bool]]:
+        """The likeliest token of logits (2, V) in each form where it begins no right answer, and
+        whether it begins one of the same kind."""
+        for form, best in zip(FORMS, logits.argmax(-1).tolist(), strict=True):
+            tokens = self.forms.get(form)
+            if tokens and best not in (*tokens.right, *tokens.unclear):
+                yield form, best, best in tokens.family
+
+
+def _logits(decoder: Decoder, states: Tensor) -> Tensor:
+    """Logits (N, 2, V) float32 of states (N, 2, d)."""
+    return decoder.head.logits(states.flatten(0, 1)).unflatten(0, (-1, len(FORMS))).cpu()

@@ -1,0 +1,51 @@
+"""What does one model answer to the questions of a task? (Sections 1 and 4, Table 1(b))"""
+
+import pandas as pd
+import torch
+
+from helpers.evaluation import tasks
+from helpers.measurements import pruned_model
+from helpers.measurements.evaluated_model import evaluated_model
+from helpers.measurements.pruned_model import described
+from helpers.models.load import model_facts
+from helpers.parameters import RunParameters
+from helpers.results import Measured, measurement
+
+USES = (
+    *("model", "revision", "dtype", "tasks", "items", "shots", "task_folder", "batch_size", "seed"),
+    *pruned_model.USES,
+)
+
+
+@measurement(*USES, pins=tasks.PINS)
+def task_items(parameters: RunParameters, run: str) -> Measured:
+    """Ask one model, dense or pruned, the questions of ``tasks`` through lm-eval.
+
+    Table ``items``: one row per question, with the answer and what it scores; see
+    :func:`helpers.evaluation.harness.answer`. Ask for one task at a time, and a run that ends
+    early goes on with the next. Facts: ``model`` (the dense one), ``pruned`` in words,
+    ``parameters_left``, and by task ``source`` of the questions and an ``example`` of what the
+    model reads.
+
+    Raises :class:`helpers.errors.InputError` before a model is loaded if questions cannot be had.
+    """
+    from helpers.evaluation import harness
+    from helpers.evaluation.shared_context import language_model
+
+    items, shots, seed = parameters.items, parameters.shots, parameters.seed
+    folder = parameters.task_folder
+    chosen = tasks.select_tasks(parameters.tasks)
+    shown = {task.name: harness.example_prompt(task, shots, seed, folder) for task in chosen}
+    torch.manual_seed(seed)
+    one = evaluated_model(parameters)
+    asked = language_model(one.loaded, parameters.batch_size)
+    rows = [harness.answer(asked, task, items, shots, seed, folder) for task in chosen]
+    facts = {
+        "model": model_facts(one.dense),
+        "pruned": one.words,
+        "parameters_left": one.parameters_left,
+        "source": {task.name: tasks.source(task, folder) for task in chosen},
+        "example": shown,
+    }
+    table = described(pd.concat(rows, ignore_index=True), parameters, run)
+    return Measured({"items": table}, facts)
