@@ -125,8 +125,11 @@ def sets_asked(frame: pd.DataFrame) -> str:
 
 
 def choosing(frame: pd.DataFrame) -> list[str]:
-    """The tasks of multiple choice."""
-    return list(dict.fromkeys(frame.loc[frame["kind"].eq("multiple_choice"), "task"].astype(str)))
+    """The tasks of multiple choice that are above the dense model's floor; else the first one."""
+    rows = frame[frame["kind"].eq("multiple_choice")]
+    names = list(dict.fromkeys(rows["task"].astype(str)))
+    low = set(rows.loc[rows["verdict"].eq("at_floor"), "task"].astype(str))
+    return [name for name in names if name not in low] or names[:1]
 
 
 def each_score(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
