@@ -34,7 +34,7 @@ def limits() -> str:
         f"Where both generative tasks have first lost all but {COLLAPSED:.0%} of their score, the "
         f"two that choose keep this much of theirs: {'; '.join(parts)}. At the figure's end, "
         f"{last['dropped'].iloc[0]} dropped, {gone} of the {len(last)} curves of tasks that choose "
-        f"are below {HALF:.0%} too: what is spared is a range of amounts, not a kind of task."
+        f"are below {HALF:.0%} too: they are spared up to some amount, not at any."
         if gone
         else ""
     )

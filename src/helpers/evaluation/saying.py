@@ -119,16 +119,25 @@ def continuations(branch: Branch, rests: Sequence[Sequence[Tokens]]) -> list[lis
         if len(rest) > 1
     ]
     found = [list(row) for row in first]
-    if not longer:
-        return found
-    bodies = [rests[text][number][:-1] for text, number in longer]
-    states = branch.rows([text for text, _ in longer]).read(bodies, align="left").states
-    held = torch.cat([states[row, : len(body)] for row, body in enumerate(bodies)])
-    targets = [[token] for text, number in longer for token in rests[text][number][1:]]
-    more = iter(_log_likelihoods(branch.decoder.head.logits(held), targets))
-    for (text, number), body in zip(longer, bodies, strict=True):
-        found[text][number] += sum(next(more)[0] for _ in body)
+    for begin in range(0, len(longer), len(rests)):  # no more copies of the texts than there are
+        part = longer[begin : begin + len(rests)]
+        for (text, number), total in zip(part, _beyond_first(branch, rests, part), strict=True):
+            found[text][number] += total
     return found
+
+
+def _beyond_first(
+    branch: Branch, rests: Sequence[Sequence[Tokens]], chosen: Sequence[tuple[int, int]]
+) -> Iterator[float]:
+    """Sum of the log-likelihoods of all tokens but the first, for each of the ``chosen``
+    continuations, by text and number."""
+    bodies = [rests[text][number][:-1] for text, number in chosen]
+    states = branch.rows([text for text, _ in chosen]).read(bodies, align="left").states
+    held = torch.cat([states[row, : len(body)] for row, body in enumerate(bodies)])
+    targets = [[token] for text, number in chosen for token in rests[text][number][1:]]
+    each = iter(_log_likelihoods(branch.decoder.head.logits(held), targets))
+    for body in bodies:
+        yield sum(next(each)[0] for _ in body)
 
 
 def _log_likelihoods(logits: Tensor, tokens: Sequence[Sequence[int]]) -> list[list[float]]:

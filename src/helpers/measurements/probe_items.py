@@ -18,7 +18,7 @@ USES = (
     *pruned_model.USES,
 )
 LETTER = FORMS[-1]
-SHORT = 3  # probes stand for one question of another task, which has a text to read
+SHORT = 6  # probes take the room of one question of another task, which has a text to read
 
 
 @measurement(*USES)
