@@ -45,9 +45,9 @@ def effects():
 
 def test_answer_names_every_model_under_its_verdict(effects):
     text = probe_words.answer(effects["prefix"])
-    assert "generation loses more: Drop-2M" in text.casefold().replace("drop-2m", "Drop-2M")
-    assert "no effect: Drop-8A" in text
-    assert "At the most, with Drop-2M, generation loses 0.80" in text
+    assert "generation loses more under Drop-2M" in text
+    assert "no effect of form under Drop-8A" in text
+    assert "At the most, under Drop-2M, generation loses 0.80" in text
     assert probe_words.title(effects["prefix"]) == (
         "Same questions: writing loses more than choosing in 1 of 3 pruned models, and as much in 1"
     )

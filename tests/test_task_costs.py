@@ -60,9 +60,12 @@ def items():
     )
 
 
+def left(tasks, probes=None):
+    return task_costs.by_side(tasks, tasks.head(0) if probes is None else probes)
+
+
 def costs(tasks, probes=None):
-    nothing = tasks.head(0)
-    return task_costs.costs(task_costs.by_side(tasks, nothing if probes is None else probes))
+    return task_costs.costs(left(tasks, probes))
 
 
 def test_costs_are_shares_of_the_score_above_guessing():
@@ -79,9 +82,10 @@ def test_kinds_of_task_at_their_floor_are_named():
     found = costs(without)
     assert GENERATING in task_costs.sides_floored(found)
     assert CHOOSING not in task_costs.sides_floored(found)
+    table = task_costs.cost_table(left(without), ["Drop-8A", "Drop-1B"])
+    assert table[GENERATING].tolist() == ["at floor"] * 2
     assert (
-        task_costs.cost_table(found, ["Drop-8A", "Drop-1B"])[GENERATING].tolist()
-        == ["at floor"] * 2
+        table[f"{CHOOSING}, n = 40"].iloc[0].startswith(f"{found['Drop-8A'][CHOOSING].value:.0%}")
     )
 
 
@@ -135,15 +139,15 @@ def probe_effect(choice, generation):
 
 
 def test_section_4_tells_forms_apart():
-    found = costs(items())
     effects = {"Drop-8A": probe_effect(19, 2)}
     claims = task_costs.section_4(
-        found, effects, {"Drop-2A": Estimate(0.9, 0.85, 0.95)}, ["Drop-8A", "Wanda 50%"], 30
+        left(items()), effects, {"Drop-2A": Estimate(0.9, 0.85, 0.95)}, ["Drop-8A", "Wanda 50%"], 30
     )
     table = task_costs.claim_table(claims)
     verdicts = dict(zip(table["claim"], table["verdict"], strict=True))
     assert verdicts["Retrieval stays competitive (sublayers of the encoder dropped)"] == "held"
     assert verdicts["Generative tasks collapse (Drop-8A)"] == "held"
+    assert table["measured"].str.endswith("(n = 20)").sum() == 2  # one task, and one family
     assert verdicts["The form of the task decides, at fixed content (ours)"] == "held"
     assert verdicts["Weights removed by half: generative tasks degrade"] == "at floor"
     assert not table.isna().any(axis=None)

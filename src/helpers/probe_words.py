@@ -29,15 +29,20 @@ def answer(effects: Effects) -> str:
             "No family of questions reaches half of the score above guessing in both forms, so "
             "the forms cannot be compared on this model."
         )
-    counts = {
-        words: [name for name, one in known.items() if one.verdict == words]
-        for words in (MORE["generation"], MORE["choice"], NONE, OPEN)
+    said = {
+        MORE["generation"]: "generation loses more under {}",
+        MORE["choice"]: "choice loses more under {}",
+        NONE: "there is no effect of form under {}",
+        OPEN: "it stays open under {}",
     }
-    listed = "; ".join(f"{words}: {join_words(names)}" for words, names in counts.items() if names)
+    parts = []
+    for verdict, form in said.items():
+        names = [name for name, one in known.items() if one.verdict == verdict]
+        parts += [form.format(join_words(names))] if names else []
     name, most = max(known.items(), key=lambda item: item[1].effect.value)
     return (
-        f"On the same {most.items} questions, what pruning costs in each form compares like this. "
-        f"{listed[:1].upper()}{listed[1:]}. At the most, with {name}, generation loses "
+        f"Of the same {most.items} questions, asked as a choice and as a text: "
+        f"{'; '.join(parts)}. At the most, under {name}, generation loses "
         f"{most.lost['generation'].text()} of the score above guessing and choice "
         f"{most.lost['choice'].text()}: a difference of {most.effect.text()}."
     )

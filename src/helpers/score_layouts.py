@@ -10,7 +10,7 @@ from helpers.reach import Estimate
 from helpers.reported import scores as reported
 
 AT_FLOOR = "at floor"
-SETS = {"boolq-passages": "BoolQ passages"}
+SETS = {"boolq-passages": "BoolQ passages", "fiqa": "FiQA"}
 PARTS = {"attention": "attention", "mlp": "MLP", "block": "block", "all": "weights"}
 GROUPS = {
     "multiple_choice": "Multiple choice",

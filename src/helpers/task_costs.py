@@ -61,19 +61,27 @@ def kept_of_all(items: pd.DataFrame, seed: int = 0) -> dict[str, Estimate]:
 
 
 def cost_table(
-    found: Costs, names: Iterable[str], effects: Mapping[str, Effect] | None = None
+    left: pd.DataFrame, names: Iterable[str], effects: Mapping[str, Effect] | None = None
 ) -> pd.DataFrame:
-    """One row for each of the pruned models by ``names``: what is left of each kind of task, and
-    how much more generation loses than choice at fixed content. Text for a page."""
+    """One row for each of the pruned models by ``names``: what is left of each kind of task, from
+    :func:`by_side`, with the number of questions, and how much more generation loses than choice
+    at fixed content. Text for a page."""
+    found, counts = costs(left), questions(left)
+    heads = {each: each + (f", n = {counts[each]}" if each in counts else "") for each in SIDES}
     rows = []
     for setting in names:
         one = found.get(setting, {})
         row = {"pruned model": setting}
-        row |= {side: one[side].text(".0%") if side in one else AT_FLOOR for side in SIDES}
+        row |= {heads[side]: one[side].text(".0%") if side in one else AT_FLOOR for side in SIDES}
         if effects and setting in effects and effects[setting].families:
             row["generation loses more by"] = effects[setting].effect.text()
         rows.append(row)
     return pd.DataFrame(rows).fillna("–")
+
+
+def questions(left: pd.DataFrame) -> dict[str, int]:
+    """How many questions stand behind each of ``SIDES``, from :func:`by_side`."""
+    return {str(side): int(n) for side, n in left.groupby("series", sort=False)["n"].max().items()}
 
 
 def sides_floored(found: Costs) -> list[str]:
@@ -139,6 +147,7 @@ class Claim:
     high: float = math.inf
     paper: str = "–"
     percent: bool = True
+    questions: int = 0
 
     @property
     def verdict(self) -> str:
@@ -150,21 +159,25 @@ class Claim:
 
     @property
     def measured(self) -> str:
-        """Every number with its interval."""
+        """Every number with its interval, and how many questions are behind each, if known."""
         form = ".0%" if self.percent else ".2f"
-        return "; ".join(f"{name} {one.text(form)}" for name, one in self.answers.items()) or "–"
+        listed = "; ".join(f"{name} {one.text(form)}" for name, one in self.answers.items())
+        return listed + (f" (n = {self.questions})" if listed and self.questions else "") or "–"
 
 
 def section_4(
-    found: Costs,
+    left: pd.DataFrame,
     effects: Mapping[str, Effect],
     retrieval: Mapping[str, Estimate],
     names: Iterable[str],
     layers: int,
 ) -> list[Claim]:
-    """The claims of Section 4 on the pruned models by ``names``, of so many ``layers``.
-    ``retrieval`` holds what the two encoders keep that stand for the paper's, by name."""
-    names = list(names)
+    """The claims of Section 4 on the pruned models by ``names``, of so many ``layers``; ``left``
+    from :func:`by_side`. ``retrieval`` holds what the two encoders keep that stand for the
+    paper's, by name."""
+    found, names = costs(left), list(names)
+    n = {side: questions(left).get(side, 0) for side in SIDES}
+    asked = max((one.items for one in effects.values()), default=0)
     dropped = pair(names, layers)
     half = [name for amount, name in sparse(names).items() if amount in HALF_GONE]
 
@@ -183,6 +196,7 @@ def section_4(
             f"Multiple choice stays largely comparable ({' and '.join(dropped)})",
             comparable,
             kept(dropped, CHOOSING),
+            questions=n[CHOOSING],
             low=KEPT,
             paper=_as_reported("multiple_choice"),
         ),
@@ -197,6 +211,7 @@ def section_4(
             f"Generative tasks collapse ({' and '.join(dropped)})",
             gone,
             kept(dropped, GENERATING),
+            questions=n[GENERATING],
             high=HALF,
             paper=_as_reported("generation"),
         ),
@@ -204,12 +219,14 @@ def section_4(
             "… and so does generation on the probes (ours)",
             gone,
             kept(dropped, WRITTEN),
+            questions=n[WRITTEN],
             high=HALF,
         ),
         Claim(
             "The form of the task decides, at fixed content (ours)",
             beyond,
             more(dropped),
+            questions=asked,
             low=0.0,
             percent=False,
         ),
@@ -217,6 +234,7 @@ def section_4(
             "Weights removed by half: generative tasks degrade",
             gone,
             kept(half, GENERATING),
+            questions=n[GENERATING],
             high=HALF,
             paper="Figure 3",
         ),
@@ -224,12 +242,14 @@ def section_4(
             "… and so does generation on the probes (ours)",
             gone,
             kept(half, WRITTEN),
+            questions=n[WRITTEN],
             high=HALF,
         ),
         Claim(
             "… where multiple choice stays comparable",
             comparable,
             kept(half, CHOOSING),
+            questions=n[CHOOSING],
             low=KEPT,
             paper="Figure 3",
         ),
@@ -237,6 +257,7 @@ def section_4(
             "Weights removed by half: the form decides, at fixed content (ours)",
             beyond,
             more(half),
+            questions=asked,
             low=0.0,
             percent=False,
         ),
