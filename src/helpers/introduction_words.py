@@ -223,6 +223,6 @@ def flips(scores: pd.DataFrame) -> str:
     row = rows.loc[flipped[change.eq(change.min())].idxmax()]
     return (
         f"Under {row['setting']}, {title(row['task'])} moves by {100 * change.min():.1f} points on "
-        f"{row['n']} questions: {row['flips_lost']} right answers are lost, and "
-        f"{row['flips_gained']} gained."
+        f"{row['n']} questions: {row['flips_lost']:.0f} right answers are lost, and "
+        f"{row['flips_gained']:.0f} gained."
     )
