@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import VOCABULARY, tiny_model
+from conftest import VOCABULARY, tiny_batch, tiny_model
 
 from helpers.asking import Asked, asked, last_states
 from helpers.errors import InputError
@@ -99,3 +99,33 @@ def test_order_of_questions_does_not_matter():
 def test_distinct_counts_the_first_answers_only():
     assert Asked((1,), (2, 3, 3)).distinct(2)
     assert not Asked((1,), (2, 3, 3)).distinct(3)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "mistral", "gemma2", "gpt2"])
+def test_states_at_ends_are_those_of_whole_passes(architecture):
+    """Shared beginnings, padding and windows change nothing."""
+    model = tiny_model(architecture)
+    decoder = Decoder.of(model)
+    ids = tiny_batch()[0].tolist()
+    stem = tuple(ids[1])
+    questions = [
+        [(*stem, *row[:cut], 7), (*stem, *row[:cut], 9, 11)]
+        for row, cut in zip(ids * 10, range(1, 31), strict=True)
+    ]
+    found = last_states(decoder, questions)
+    assert found.shape[:2] == (30, 2)
+    for question, states in zip(questions, found, strict=True):
+        for text, state in zip(question, states, strict=True):
+            with torch.inference_mode():
+                logits = model(torch.tensor([text])).logits[0, -1]
+            torch.testing.assert_close(
+                decoder.head.logits(state[None])[0], logits, atol=2e-4, rtol=2e-4
+            )
+
+
+def test_one_question_is_read_too():
+    model = tiny_model("llama")
+    decoder = Decoder.of(model)
+    state = last_states(decoder, [[(5, 6, 7)]])[0, 0]
+    logits = model(torch.tensor([(5, 6, 7)])).logits[0, -1]
+    torch.testing.assert_close(decoder.head.logits(state[None])[0], logits, atol=2e-4, rtol=2e-4)

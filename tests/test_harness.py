@@ -22,7 +22,8 @@ from helpers.evaluation.asked_tasks import (
 )
 from helpers.evaluation.shared_context import language_model
 from helpers.evaluation.tasks import TASKS, documents, first
-from helpers.measurements import evaluated_model
+from helpers.measurements import pruned_model
+from helpers.measurements.evaluated_model import evaluated_model
 from helpers.measurements.task_items import task_items
 from helpers.models import load
 from helpers.parameters import validate
@@ -460,7 +461,7 @@ def test_no_model_is_served_what_another_one_answered(random_model, tmp_path, mo
     cache = tmp_path / "cache"
     monkeypatch.setenv("LM_HARNESS_CACHE_PATH", str(cache))
     folder = random_model.name
-    evaluated_model._held.clear()
+    pruned_model.LAST.key = None
 
     def items(**values):
         chosen = asked_of(folder, tmp_path, tasks="piqa", items=12, task_folder="", **values)
@@ -468,7 +469,7 @@ def test_no_model_is_served_what_another_one_answered(random_model, tmp_path, mo
 
     (dense, _), (pruned, asked) = items(), items(method="magnitude", sparsity=0.8)
     again = items(results=str(tmp_path / "again"))[0]
-    told = evaluated_model.evaluated_model(asked)
+    told = evaluated_model(asked)
     alone = harness.answer(language_model(told.loaded, 3, stock=True), TASKS["piqa"], 12, 0, 0)
     assert "magnitude" in pruned.manifest["facts"]["pruned"]
     assert pruned.table("items")["answer"].tolist() == alone["answer"].tolist()

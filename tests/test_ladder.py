@@ -6,18 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import tiny_batch, tiny_model
+from conftest import tiny_model
 from transformers import AutoModelForCausalLM
 
 from helpers import figures, ladder_tables, ladder_words
 from helpers.errors import InputError
 from helpers.evaluation.candidates import Candidates, rungs
-from helpers.evaluation.ends import end_states
 from helpers.figures.ladder import setting_styles
 from helpers.ladder_summary import PLAIN, PREFIX, Ladders
-from helpers.measurements import ladder as measuring
+from helpers.measurements import asked_dense
 from helpers.measurements.ladder import FORMS, ladder
-from helpers.models.architecture import Decoder
 from helpers.parameters import validate
 from helpers.probes import probes
 
@@ -125,7 +123,7 @@ def test_pruned_models_are_read_on_the_same_questions(take):
 
 def test_same_measurement_same_table(take, tmp_path):
     first = take(dropped=1).table("ladder")
-    measuring._dense.cache_clear()
+    asked_dense._asked.cache_clear()
     again = take(dropped=1, results=str(tmp_path)).table("ladder")
     pd.testing.assert_frame_equal(first, again)
 
@@ -145,34 +143,6 @@ def test_what_comes_first_instead_is_told(take):
             assert len(one["token"]) <= 1
             if one["kind"]:
                 assert among[item] == 0
-
-
-@pytest.mark.parametrize("architecture", ["llama", "mistral", "gemma2", "gpt2"])
-def test_states_at_ends_are_those_of_whole_passes(architecture):
-    """Shared beginnings, padding and windows change nothing."""
-    model = tiny_model(architecture)
-    decoder = Decoder.of(model)
-    ids = tiny_batch()[0].tolist()
-    stem = tuple(ids[1])
-    questions = [
-        [(*stem, *row[:cut], 7), (*stem, *row[:cut], 9, 11)]
-        for row, cut in zip(ids * 10, range(1, 31), strict=True)
-    ]
-    found = end_states(decoder, questions)
-    assert found.shape[:2] == (30, 2)
-    for question, states in zip(questions, found, strict=True):
-        for text, state in zip(question, states, strict=True):
-            with torch.inference_mode():
-                logits = model(torch.tensor([text])).logits[0, -1]
-            close(decoder.head.logits(state[None])[0], logits)
-
-
-def test_one_question_is_read_too():
-    model = tiny_model("llama")
-    decoder = Decoder.of(model)
-    state = end_states(decoder, [[(5, 6, 7)]])[0, 0]
-    logits = model(torch.tensor([(5, 6, 7)])).logits[0, -1]
-    close(decoder.head.logits(state[None])[0], logits)
 
 
 def close(found, wanted):

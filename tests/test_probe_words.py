@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from helpers import parameters, probe_words, score_frames, settings
-from helpers.task_costs import claim_table
+from helpers.score_claims import claim_table
 
 RUN = parameters.validate({})
 MODELS = settings.named(RUN, "Drop-8A,Drop-2M,Wanda 50%")

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from helpers.asking import worded
+from helpers.decoding import Branch
 from helpers.errors import InputError
-from helpers.evaluation.branches import Branch
 from helpers.evaluation.comparison import score_rows
 from helpers.evaluation.probing import (
     FORMS,

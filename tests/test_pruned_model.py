@@ -28,7 +28,7 @@ def asked(tiny_folder, **values):
 
 @pytest.fixture
 def dense(tiny_folder):
-    pruned_model._held.clear()
+    pruned_model.LAST.key = None
     return load(str(tiny_folder), device="cpu")
 
 
@@ -132,7 +132,7 @@ def test_checkpoint_with_another_head_is_refused(tiny_folder, dense, tmp_path):
 def test_too_many_are_refused_before_the_model_runs(tiny_folder, dense):
     with pytest.raises(InputError, match="9 attention sublayers cannot be dropped"):
         pruned_counterpart(asked(tiny_folder, dropped=9), dense)
-    assert not pruned_model._held
+    assert pruned_model.LAST.key is None
 
 
 def test_settings_name_each_pruned_model_once(tiny_folder):

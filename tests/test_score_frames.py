@@ -5,13 +5,12 @@ import pandas as pd
 import pytest
 
 from helpers import figure_1_words, figures, introduction_words, more_models_words, score_frames
-from helpers.introduction_words import by_model
 from helpers.parameters import RunParameters
 from helpers.probe_effects import MORE
 from helpers.reported.scores import figure_1
-from helpers.score_frames import CHOSEN, WRITTEN
+from helpers.score_claims import claim_table
+from helpers.score_frames import CHOSEN, WRITTEN, by_model
 from helpers.settings import named
-from helpers.task_costs import claim_table
 
 N = 40  # questions of each family and form
 

@@ -10,7 +10,7 @@ import pytest
 
 from helpers import kept_shares, results, score_tables
 from helpers.errors import InputError
-from helpers.measurements.pruned_model import described
+from helpers.measurements.described import described
 from helpers.measurements.scoring import compared
 from helpers.parameters import validate
 from helpers.settings import named

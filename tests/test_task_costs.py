@@ -10,7 +10,8 @@ from helpers import score_layouts, task_costs, task_words
 from helpers.number_formats import Agreement
 from helpers.probe_effects import effect
 from helpers.reach import Estimate
-from helpers.task_costs import CHOOSING, GENERATING, Claim
+from helpers.score_claims import Claim, claim_table
+from helpers.task_costs import CHOOSING, GENERATING
 
 DROPS = ["Drop-2A", "Drop-8A", "Drop-8M", "Wanda 25%", "Wanda 50%", "Wanda 2:4", "Wanda 4:8"]
 
@@ -143,7 +144,7 @@ def test_section_4_tells_forms_apart():
     claims = task_costs.section_4(
         left(items()), effects, {"Drop-2A": Estimate(0.9, 0.85, 0.95)}, ["Drop-8A", "Wanda 50%"], 30
     )
-    table = task_costs.claim_table(claims)
+    table = claim_table(claims)
     verdicts = dict(zip(table["claim"], table["verdict"], strict=True))
     assert verdicts["Retrieval stays competitive (sublayers of the encoder dropped)"] == "held"
     assert verdicts["Generative tasks collapse (Drop-8A)"] == "held"

@@ -1,25 +1,22 @@
 """Ask a model to choose: what its output holds where an answer would begin.
 
 One question can end in several ways, such as with and without an answer prefix. A model reads
-what the endings share once.
+once what the endings share, and what all questions begin with.
 """
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from helpers.data import Prompt, wrapped
-from helpers.decoding.reader import forward
+from helpers.decoding import Branch, Tokens
 from helpers.models.architecture import Decoder
 
 AT_ONCE = 24  # questions in one pass
-
-Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -85,17 +82,29 @@ def last_states(
 ) -> Tensor:
     """What the head reads at the end of each text: (N, E, d) for N questions with E endings each.
 
-    The endings of one question share most of it, which is read once. Questions of similar length
-    are read together, padded on the left.
+    What all questions begin with, such as a system prompt, is read once, and so is what the
+    endings of one question share. Questions of similar length are read together.
     """
-    order = sorted(range(len(questions)), key=lambda place: len(questions[place][0]))
+    starts = [shared(endings, leave=1) for endings in questions]
+    common = shared(starts)
+    stem = Branch.start(decoder, common)
+    longest = max(len(whole) for endings in questions for whole in endings)
+    window = getattr(decoder.model.config, "sliding_window", None)
+    # padding between two tokens would count in a window
+    at_once = 1 if window and 2 * longest > window else AT_ONCE
+    order = sorted(range(len(questions)), key=lambda place: len(starts[place]))
     found: list[Tensor] = [torch.empty(0)] * len(questions)
     bar = tqdm(total=len(questions), desc=doing, unit="question", mininterval=2.0)
-    for begin in range(0, len(order), AT_ONCE):
-        places = order[begin : begin + AT_ONCE]
-        batch = _endings(decoder, [questions[place] for place in places])
-        for place, states in zip(places, torch.stack(list(batch), dim=1), strict=True):
-            found[place] = states
+    for begin in range(0, len(order), at_once):
+        places = order[begin : begin + at_once]
+        rests = [starts[place][len(common) :] for place in places]
+        trunk = stem.rows([0] * len(places)).read(rests)
+        ends = []
+        for endings in zip(*(questions[place] for place in places), strict=True):
+            more = [whole[len(starts[at]) :] for whole, at in zip(endings, places, strict=True)]
+            ends.append(trunk.read(more).states[:, -1])
+        for row, place in enumerate(places):
+            found[place] = torch.stack([states[row] for states in ends])
         bar.update(len(places))
     bar.close()
     return torch.stack(found)
@@ -109,36 +118,6 @@ def shared(rows: Sequence[Tokens], leave: int = 0) -> Tokens:
         (place for place in range(longest) if len({row[place] for row in rows}) > 1), longest
     )
     return rows[0][:count]
-
-
-def _endings(decoder: Decoder, questions: Sequence[Sequence[Tokens]]) -> Iterator[Tensor]:
-    """States (B, d) at each ending in turn."""
-    starts = [shared(endings, leave=1) for endings in questions]
-    longest = max(len(whole) for endings in questions for whole in endings)
-    window = getattr(decoder.model.config, "sliding_window", None)
-    if window and 2 * longest > window:  # padding before an ending would count in its window
-        for endings in zip(*questions, strict=True):
-            yield forward(decoder, *_padded(endings, decoder.device), None)[0].state
-        return
-    ids, mask = _padded(starts, decoder.device)
-    cache = forward(decoder, ids, mask, None)[1]
-    for endings in zip(*questions, strict=True):
-        rest = [whole[len(start) :] for whole, start in zip(endings, starts, strict=True)]
-        more, beyond = _padded(rest, decoder.device)
-        both = torch.cat([mask, beyond], dim=-1)
-        yield forward(decoder, more, both, copy.deepcopy(cache))[0].state
-
-
-def _padded(rows: Sequence[Tokens], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids and mask (B, T), padded on the left."""
-    longest = max(map(len, rows))
-    ids = [
-        nn.functional.pad(torch.tensor(row, dtype=torch.long), (longest - len(row), 0))
-        for row in rows
-    ]
-    lengths = torch.tensor([len(row) for row in rows])
-    mask = (torch.arange(longest) >= longest - lengths[:, None]).long()
-    return torch.stack(ids).to(device), mask.to(device)
 
 
 def _next(whole: Tokens, context: Tokens) -> int | None:

@@ -1,6 +1,6 @@
 """What the introduction says in words and tables, all of it computed from its results."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
@@ -8,10 +8,10 @@ from helpers import figure_1_words
 from helpers.chapter import join_words
 from helpers.probe_effects import FEW, MORE, NONE, OPEN, Effect
 from helpers.reach import Estimate
+from helpers.score_claims import Claim, falls, form_decides, stays
 from helpers.score_frames import CHOSEN, WRITTEN
 from helpers.score_layouts import title
 from helpers.settings import DENSE
-from helpers.task_costs import HALF, KEPT, Claim
 
 Kept = Mapping[str, Mapping[str, Estimate]]  # pruned model → series → share kept
 PAPER_TASKS = {
@@ -21,14 +21,6 @@ PAPER_TASKS = {
     "humaneval": "HumanEval",
 }
 STAND_INS = {"HellaSwag": "piqa", "GSM8K": "asdiv"}
-
-
-def by_model(kept: pd.DataFrame) -> dict[str, dict[str, Estimate]]:
-    """Shares kept by pruned model and series, from :func:`score_frames.kept_series`."""
-    found: dict[str, dict[str, Estimate]] = {}
-    for row in kept.to_dict("records"):
-        found.setdefault(str(row["setting"]), {})[str(row["series"])] = row["kept"]
-    return found
 
 
 def told(kept: Kept, effects: Mapping[str, Effect]) -> str:
@@ -135,37 +127,21 @@ def claims(
         figure_1_words.at(kind) for kind in (figure_1_words.CHOOSING, figure_1_words.WRITING)
     )
     return [
-        *stays("Tasks that choose keep their score", kept, most, chosen),
-        *falls("Tasks that generate lose it", kept, most, written),
+        *each_series(stays, "Tasks that choose keep their score", kept, most, chosen),
+        *each_series(falls, "Tasks that generate lose it", kept, most, written),
         form_claim(effects, most),
     ]
 
 
-def stays(words: str, kept: pd.DataFrame, names: Collection[str], paper: str) -> list[Claim]:
-    """That the named models keep their score, for each series of tasks that choose."""
+def each_series(
+    claim: Callable[..., Claim], words: str, kept: pd.DataFrame, names: Iterable[str], paper: str
+) -> list[Claim]:
+    """That the named models keep their score (``claim`` is ``stays``), for each series of tasks
+    that choose, or lose most of it (``falls``), for each of tasks that write."""
+    kind, names = ("choosing" if claim is stays else "generating"), list(names)
     return [
-        Claim(
-            f"{words} ({series})",
-            f"at least {KEPT:.0%} of the score above guessing is left",
-            shares_of(kept, series, names),
-            low=KEPT,
-            paper=paper,
-        )
-        for series in kept.loc[kept["kind"].eq("choosing"), "series"].unique()
-    ]
-
-
-def falls(words: str, kept: pd.DataFrame, names: Collection[str], paper: str) -> list[Claim]:
-    """That the named models lose most of their score, for each series of tasks that write."""
-    return [
-        Claim(
-            f"{words} ({series})",
-            f"less than {HALF:.0%} of the score above guessing is left",
-            shares_of(kept, series, names),
-            high=HALF,
-            paper=paper,
-        )
-        for series in kept.loc[kept["kind"].eq("generating"), "series"].unique()
+        claim(f"{words} ({series})", shares_of(kept, series, names), paper)
+        for series in kept.loc[kept["kind"].eq(kind), "series"].unique()
     ]
 
 
@@ -177,12 +153,9 @@ def shares_of(kept: pd.DataFrame, series: str, names: Iterable[str]) -> dict[str
 
 def form_claim(effects: Mapping[str, Effect], names: Iterable[str]) -> Claim:
     """That the form of the task is what decides, on the probes."""
-    return Claim(
+    return form_decides(
         "… because they generate: the same questions lose more when written (ours)",
-        "what the written form loses beyond the chosen one lies above 0",
         {name: effects[name].effect for name in names if name in effects},
-        low=0.0,
-        percent=False,
     )
 
 

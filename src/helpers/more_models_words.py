@@ -6,11 +6,12 @@ from itertools import pairwise
 import pandas as pd
 
 from helpers.chapter import join_words
-from helpers.introduction_words import falls, form_claim, shares_of, stays
+from helpers.introduction_words import each_series, form_claim, shares_of
 from helpers.probe_effects import MORE, Effect
 from helpers.reach import Estimate
+from helpers.score_claims import HALF, Claim, falls, stays
 from helpers.score_frames import CHOSEN, WRITTEN
-from helpers.task_costs import HALF, Claim, sparse
+from helpers.task_costs import sparse
 
 METHOD = "SparseGPT"  # of Figures 10 and 11
 BESIDE = "Wanda"  # of Figure 3
@@ -49,13 +50,15 @@ def claims(kept: pd.DataFrame, effects: Mapping[str, Effect], names: Iterable[st
     half = [name for amount, name in found.items() if _share(amount) >= HALF]
     writing = kept.loc[kept["kind"].eq("generating"), "series"].unique()
     return [
-        *stays(
+        *each_series(
+            stays,
             "Choosing loses only mildly, by every sparsity",
             kept,
             found.values(),
             "Figure 10, HellaSwag",
         ),
-        *falls(
+        *each_series(
+            falls,
             "Generation loses sharply where half of the weights go",
             kept,
             half,

@@ -8,7 +8,7 @@ from helpers import probe_effects
 from helpers.chapter import join_words
 from helpers.parameters import RunParameters
 from helpers.probe_effects import MORE, NONE, OPEN, Effect
-from helpers.task_costs import Claim
+from helpers.score_claims import Claim, form_decides
 
 GROUPS = {
     "attention": "attention sublayers dropped",
@@ -79,15 +79,7 @@ def claims(effects: Mapping[str, Effects], models: Mapping[str, RunParameters]) 
                 if models[name].whole_target == target and one.families
             }
             if mine:
-                found.append(
-                    Claim(
-                        f"The form decides: {group}, {words}",
-                        "what generation loses beyond choice lies above 0",
-                        mine,
-                        low=0.0,
-                        percent=False,
-                    )
-                )
+                found.append(form_decides(f"The form decides: {group}, {words}", mine))
     return found
 
 

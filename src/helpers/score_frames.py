@@ -97,6 +97,15 @@ def kept_series(
     return pd.DataFrame(found, columns=["setting", "series", "kind", "n", "kept", "samples"])
 
 
+def by_model(kept: pd.DataFrame) -> dict[str, dict[str, Estimate]]:
+    """Shares kept by pruned model and series, from :func:`kept_series` or another frame with
+    these columns."""
+    found: dict[str, dict[str, Estimate]] = {}
+    for row in kept.to_dict("records"):
+        found.setdefault(str(row["setting"]), {})[str(row["series"])] = row["kept"]
+    return found
+
+
 def against_dropped(kept: pd.DataFrame, settings: Mapping[str, RunParameters]) -> pd.DataFrame:
     """Rows of a score figure: a panel for each kind of sublayer, x the number dropped, from 0."""
     return _rows(

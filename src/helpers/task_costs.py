@@ -4,9 +4,7 @@ A cost is told by what is left: the share of the dense score above guessing that
 keeps, with a 95% interval. Tasks at the dense model's floor count nowhere.
 """
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -14,14 +12,13 @@ from helpers import score_frames, score_tables
 from helpers.probe_effects import Effect
 from helpers.reach import Estimate
 from helpers.reported import scores as reported
-from helpers.resampling import judged
+from helpers.score_claims import AT_FLOOR, Claim, falls, form_decides, stays
 from helpers.score_frames import CHOSEN, WRITTEN
 
 CHOOSING, GENERATING = "multiple choice", "generation"
 BY_KIND = {"multiple_choice": CHOOSING, "generation": GENERATING}
 SIDES = (CHOOSING, GENERATING, CHOSEN, WRITTEN)
-KEPT, HALF = 0.8, 0.5  # comparable: at least this share is left; collapsed: less than that
-AT_FLOOR, FEW = "at floor", "too few questions"
+ON_PROBES = "… and so does generation on the probes (ours)"
 HALF_GONE = ("50%", "4:8", "2:4")
 
 # what guessing scores on the multiple-choice tasks of Table 1(b), in percent
@@ -48,9 +45,7 @@ def by_side(tasks: pd.DataFrame, probes: pd.DataFrame, seed: int = 0) -> pd.Data
 
 def costs(left: pd.DataFrame) -> Costs:
     """What each pruned model keeps of each kind of task, from :func:`by_side`."""
-    found: Costs = {}
-    for row in left.to_dict("records"):
-        found.setdefault(str(row["setting"]), {})[str(row["series"])] = row["kept"]
+    found = score_frames.by_model(left)
     return {name: {each: one[each] for each in SIDES if each in one} for name, one in found.items()}
 
 
@@ -136,35 +131,6 @@ def reported_kept(kind: str) -> dict[str, float]:
     return {reported.SETTINGS[each]: float(shares[each]) for each in ("drop_8a", "drop_8m")}
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A claim: what is measured of each pruned model, by name, and the bounds it must lie in."""
-
-    claim: str
-    criterion: str
-    answers: Mapping[str, Estimate]
-    low: float = -math.inf
-    high: float = math.inf
-    paper: str = "–"
-    percent: bool = True
-    questions: int = 0
-
-    @property
-    def verdict(self) -> str:
-        """``held`` in every model, ``partly`` in some, ``not``, ``open``; or why there is none."""
-        if not self.answers:
-            return AT_FLOOR
-        words = judged(self.answers.values(), self.low, self.high)
-        return FEW if words.startswith("too few") else words
-
-    @property
-    def measured(self) -> str:
-        """Every number with its interval, and how many questions are behind each, if known."""
-        form = ".0%" if self.percent else ".2f"
-        listed = "; ".join(f"{name} {one.text(form)}" for name, one in self.answers.items())
-        return listed + (f" (n = {self.questions})" if listed and self.questions else "") or "–"
-
-
 def section_4(
     left: pd.DataFrame,
     effects: Mapping[str, Effect],
@@ -188,97 +154,46 @@ def section_4(
         known = [name for name in chosen if name in effects and effects[name].families]
         return {name: effects[name].effect for name in known}
 
-    comparable = f"at least {KEPT:.0%} of the score above guessing is left"
-    gone = f"less than {HALF:.0%} of the score above guessing is left"
-    beyond = "generation loses more than multiple choice, asked the same"
     return [
-        Claim(
+        stays(
             f"Multiple choice stays largely comparable ({' and '.join(dropped)})",
-            comparable,
             kept(dropped, CHOOSING),
-            questions=n[CHOOSING],
-            low=KEPT,
-            paper=_as_reported("multiple_choice"),
+            _as_reported("multiple_choice"),
+            n[CHOOSING],
         ),
-        Claim(
+        stays(
             "Retrieval stays competitive (sublayers of the encoder dropped)",
-            comparable,
             retrieval,
-            low=KEPT,
-            paper=_as_reported("retrieval"),
+            _as_reported("retrieval"),
         ),
-        Claim(
+        falls(
             f"Generative tasks collapse ({' and '.join(dropped)})",
-            gone,
             kept(dropped, GENERATING),
-            questions=n[GENERATING],
-            high=HALF,
-            paper=_as_reported("generation"),
+            _as_reported("generation"),
+            n[GENERATING],
         ),
-        Claim(
-            "… and so does generation on the probes (ours)",
-            gone,
-            kept(dropped, WRITTEN),
-            questions=n[WRITTEN],
-            high=HALF,
-        ),
-        Claim(
-            "The form of the task decides, at fixed content (ours)",
-            beyond,
-            more(dropped),
-            questions=asked,
-            low=0.0,
-            percent=False,
-        ),
-        Claim(
+        falls(ON_PROBES, kept(dropped, WRITTEN), n=n[WRITTEN]),
+        form_decides("The form of the task decides, at fixed content (ours)", more(dropped), asked),
+        falls(
             "Weights removed by half: generative tasks degrade",
-            gone,
             kept(half, GENERATING),
-            questions=n[GENERATING],
-            high=HALF,
-            paper="Figure 3",
+            "Figure 3",
+            n[GENERATING],
         ),
-        Claim(
-            "… and so does generation on the probes (ours)",
-            gone,
-            kept(half, WRITTEN),
-            questions=n[WRITTEN],
-            high=HALF,
-        ),
-        Claim(
+        falls(ON_PROBES, kept(half, WRITTEN), n=n[WRITTEN]),
+        stays(
             "… where multiple choice stays comparable",
-            comparable,
             kept(half, CHOOSING),
-            questions=n[CHOOSING],
-            low=KEPT,
-            paper="Figure 3",
+            "Figure 3",
+            n[CHOOSING],
         ),
-        Claim(
+        form_decides(
             "Weights removed by half: the form decides, at fixed content (ours)",
-            beyond,
             more(half),
-            questions=asked,
-            low=0.0,
-            percent=False,
+            asked,
         ),
     ]
 
 
 def _as_reported(kind: str) -> str:
     return "; ".join(f"{name} {share:.0%}" for name, share in reported_kept(kind).items())
-
-
-def claim_table(claims: Iterable[Claim]) -> pd.DataFrame:
-    """Claims with verdict, measured numbers, what the paper's own numbers give, and criterion."""
-    return pd.DataFrame(
-        [
-            {
-                "claim": one.claim,
-                "verdict": one.verdict,
-                "measured": one.measured,
-                "the paper's": one.paper,
-                "criterion": one.criterion,
-            }
-            for one in claims
-        ]
-    )

@@ -7,11 +7,12 @@ import pandas as pd
 from helpers import score_tables
 from helpers.chapter import join_words
 from helpers.reach import Estimate
+from helpers.score_claims import Claim
 from helpers.score_frames import CHOSEN, WRITTEN
 from helpers.score_layouts import HEADINGS as KINDS
 from helpers.score_layouts import title
 from helpers.settings import DENSE
-from helpers.task_costs import CHOOSING, GENERATING, Claim, Costs, pair, sides_floored, sparse
+from helpers.task_costs import CHOOSING, GENERATING, Costs, pair, sides_floored, sparse
 
 
 def answer(

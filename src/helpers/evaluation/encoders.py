@@ -4,6 +4,7 @@ A sentence-transformers model is run by that library. A decoder becomes an encod
 does: the state of the last token, an end-of-sequence token that is appended, or the mean of all.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,7 +26,7 @@ OWN = {"lasttoken": "last", "mean": "mean"}
 
 
 @dataclass(frozen=True)
-class TextEncoder:
+class TextEncoder(ABC):
     """An encoder: ``backbone`` is the network whose sublayers can be pruned, ``longest`` how many
     tokens of a text it reads."""
 
@@ -40,9 +41,9 @@ class TextEncoder:
         """Layers and sublayers; :class:`InputError` if the architecture's are not known."""
         return encoder_parts.view(self.backbone)
 
+    @abstractmethod
     def embed(self, texts: list[str], query: bool, instruction: str) -> Tensor:
         """Vectors (n, d) of a few texts, on any device; see :func:`vectors`."""
-        raise NotImplementedError
 
     def similarity(self, queries: Tensor, documents: Tensor) -> Tensor:
         """How alike queries (n, d) and documents (m, d) are, (n, m): their cosine."""

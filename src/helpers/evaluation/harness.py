@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.evaluation import LONGEST_ANSWER
 from helpers.evaluation.asked_tasks import asked_task, quiet
 from helpers.evaluation.tasks import MULTIPLE_CHOICE, Task
 
 COLUMNS = ("task", "kind", "form", "metric", "item", "family", "answer", "chance", "value")
-LETTERS_KEPT = 300
 FILTERS = {"gsm8k": "flexible-extract"}  # the last number, also where no line begins with ####
 
 
@@ -55,7 +55,7 @@ def answer(
             "metric": task.metric,
             "item": one["doc"]["id"],
             "family": one["doc"]["family"],
-            "answer": said.strip()[:LETTERS_KEPT],
+            "answer": said.strip()[:LONGEST_ANSWER],
             "chance": 1 / len(one["resps"]) if chosen else 0.0,
             "value": float(one[task.metric]),
         }

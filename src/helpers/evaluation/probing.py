@@ -23,6 +23,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.asking import worded
+from helpers.evaluation import LONGEST_ANSWER
 from helpers.evaluation.saying import Said, Way, ask
 from helpers.evaluation.spans import first_sentence, first_span, holds
 from helpers.models.architecture import Decoder
@@ -36,7 +37,6 @@ FORMS = (
     "letter",
 )
 SPAN_TOKENS, SENTENCE_TOKENS = 12, 24  # an answer that is longer is judged by its beginning
-LONGEST_ANSWER = 300  # letters
 
 
 def asked_as(probe: Probe, form: str) -> dict[str, str]:

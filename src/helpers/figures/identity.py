@@ -15,6 +15,12 @@ _FIRST = ("run", "model", "size", "method", "device", "dtype", "threads", "profi
 _LINK = re.compile(r"(https://|\.{0,2}/|#|[\w-])[^\s:]*")
 
 
+def refuse_name(name: str) -> None:
+    """Raise ValueError for a figure's `name` that cannot be part of an address."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise ValueError(f"figure name {name!r}: use lower-case letters, digits and hyphens")
+
+
 def entries(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The facts as pairs of one-line texts; nested mappings become `a 1, b 2`."""
     known = [name for name in _FIRST if name in provenance]

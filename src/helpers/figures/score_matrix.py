@@ -9,14 +9,13 @@ both themes, in print and without scripts.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import pandas as pd
 
-from helpers.figures.identity import download, line
+from helpers.figures.identity import download, line, refuse_name
 from helpers.figures.tables import HtmlOutput
 
 DARKEST = 0.55  # opacity of a score that is kept whole
@@ -45,8 +44,7 @@ def score_matrix(
     none), and ``state`` says in words why there is no number (empty if there is one). Rows and
     columns keep the order in which they first stand there.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise ValueError(f"figure name {name!r}: use lower-case letters, digits and hyphens")
+    refuse_name(name)
     if missing := [column for column in COLUMNS if column not in scores]:
         raise ValueError(f"figure {name!r}: the scores lack {', '.join(missing)}")
     if scores.empty or scores.duplicated(["group", "task", "setting"]).any():

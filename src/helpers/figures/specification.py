@@ -8,7 +8,6 @@ Missing values are NaN, and break the line. On a logarithmic axis, what is not p
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.figures.identity import refuse_name
 from helpers.figures.scales import SCALES, Range, Tick, extent, placed, unplaced
 from helpers.figures.style import Style, reported, style_of
 
@@ -262,10 +262,7 @@ class Figure:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
-            raise ValueError(
-                f"figure name {self.name!r}: use lower-case letters, digits and hyphens"
-            )
+        refuse_name(self.name)
         for text in ("title", "caption", "alt"):
             if not getattr(self, text).strip():
                 raise ValueError(f"figure {self.name!r} has an empty {text}")

@@ -8,7 +8,6 @@ readers who see no hue lose nothing. Programs that read aloud get each text in w
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.figures.identity import download, line
+from helpers.figures.identity import download, line, refuse_name
 from helpers.figures.tables import HtmlOutput
 from helpers.words import shown
 
@@ -71,8 +70,7 @@ def texts(
     ``data`` holds what is shown, for the download. Nothing needs a script or a mouse; a mouse over
     the first question's tokens gets exact numbers.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise ValueError(f"figure name {name!r}: use lower-case letters, digits and hyphens")
+    refuse_name(name)
     if not questions or not all(each.texts for each in questions):
         raise ValueError(f"figure {name!r}: give at least one question, and texts for each")
     first, *others = questions

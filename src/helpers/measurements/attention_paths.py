@@ -14,8 +14,9 @@ from helpers.data import Prompt
 from helpers.decoding import continued, write
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
+from helpers.measurements.described import described
 from helpers.measurements.prompted import prompted
-from helpers.measurements.pruned_model import described, pruned_counterpart
+from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.models.architecture import Decoder, Sublayer
 from helpers.models.load import model_facts
 from helpers.parameters import WRITING, RunParameters

@@ -22,8 +22,9 @@ from helpers.decoding import (
 from helpers.decoding.reader import read_states
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
+from helpers.measurements.described import described
 from helpers.measurements.prompted import prompted
-from helpers.measurements.pruned_model import described, pruned_counterpart
+from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.measurements.terms import terms_between
 from helpers.models.architecture import Decoder
 from helpers.models.load import model_facts

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from helpers import passages
 from helpers.evaluation.encoder_pruning import prune_encoder
 from helpers.evaluation.encoders import (
     TextEncoder,
@@ -15,12 +14,12 @@ from helpers.evaluation.encoders import (
     open_encoder,
 )
 from helpers.measurements.evaluated_model import evaluated_model
+from helpers.measurements.last import Last, pruning_key
 from helpers.measurements.remaining import remaining_parameters
 from helpers.models.load import fingerprint, model_facts
-from helpers.parameters import CALIBRATION, RunParameters
-from helpers.settings import SETTING
+from helpers.parameters import RunParameters
 
-_held: dict[str, Any] = {}
+LAST = Last()
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,8 @@ def evaluated_encoder(parameters: RunParameters) -> EvaluatedEncoder:
     facts = encoder_facts(dense)
     if parameters.dense:
         return EvaluatedEncoder(dense, facts, "nothing removed", facts["parameters"])
-    unread = parameters.unread(SETTING)
-    key = (
-        *(dense.fingerprint, parameters.dtype, parameters.device, parameters.pooling),
-        *(getattr(parameters, name) for name in (*SETTING, *CALIBRATION) if name not in unread),
-        *(parameters.seed, passages.identity(parameters.calibration)),
-        fingerprint(parameters.checkpoint) if parameters.checkpoint else "",
-    )
-    if _held.get("key") != key:
-        _held.clear()
-        _held.update(key=key, encoder=_pruned(parameters, dense, facts))
-    found: EvaluatedEncoder = _held["encoder"]
+    key = (parameters.pooling, pruning_key(parameters, dense.fingerprint, parameters.device))
+    found: EvaluatedEncoder = LAST.get(key, lambda: _pruned(parameters, dense, facts))
     return found
 
 

@@ -1,18 +1,13 @@
-"""The one model that is scored: dense or pruned, with what was done to it. The last ones are kept,
-since a model is asked one task after the other."""
+"""The one model that is scored: dense or pruned, with what was done to it. The last dense one is
+kept, as the last pruned one is, since a model is asked one task after the other."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
-from helpers import passages
 from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.measurements.remaining import remaining_parameters
 from helpers.models.load import LoadedModel, fingerprint, load
-from helpers.parameters import CALIBRATION, RunParameters
-from helpers.settings import SETTING
-
-_held: dict[str, Any] = {}
+from helpers.parameters import RunParameters
 
 
 @dataclass(frozen=True)
@@ -35,21 +30,9 @@ def evaluated_model(parameters: RunParameters) -> EvaluatedModel:
     )
     if parameters.dense:
         return EvaluatedModel(dense, dense, "nothing removed", dense.decoder.parameter_count)
-    unread = parameters.unread(SETTING)
-    key = (
-        *(dense.fingerprint, parameters.dtype, str(dense.decoder.device), parameters.seed),
-        *(getattr(parameters, name) for name in (*SETTING, *CALIBRATION) if name not in unread),
-        passages.identity(parameters.calibration),
-        fingerprint(parameters.checkpoint) if parameters.checkpoint else "",
-    )
-    if _held.get("key") != key:
-        _held.clear()
-        decoder, words = pruned_counterpart(parameters, dense)
-        left = remaining_parameters(decoder, dense.decoder)
-        loaded = replace(dense, model=decoder.model, decoder=decoder)
-        _held.update(key=key, model=EvaluatedModel(loaded, dense, words, left))
-    found: EvaluatedModel = _held["model"]
-    return found
+    decoder, words = pruned_counterpart(parameters, dense)
+    loaded = replace(dense, model=decoder.model, decoder=decoder)
+    return EvaluatedModel(loaded, dense, words, remaining_parameters(decoder, dense.decoder))
 
 
 @lru_cache(maxsize=1)

@@ -2,24 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from helpers.asking import asked
-from helpers.decoding import refuse_too_long
+from helpers.asking import asked, last_states
+from helpers.decoding import Tokens
 from helpers.errors import InputError
-from helpers.evaluation.branches import Tokens
 from helpers.evaluation.candidates import Candidates, rungs
-from helpers.evaluation.ends import end_states
 from helpers.measurements import pruned_model
-from helpers.measurements.pruned_model import described, pruned_counterpart
-from helpers.models.architecture import Decoder
-from helpers.models.load import LoadedModel, fingerprint, load, model_facts
+from helpers.measurements.asked_dense import asked_dense
+from helpers.measurements.described import described
+from helpers.measurements.pruned_model import pruned_counterpart
+from helpers.models.load import model_facts
 from helpers.parameters import RunParameters
 from helpers.probes import Probe, probes
 from helpers.results import Measured, measurement
@@ -29,7 +26,6 @@ USES = (
     *pruned_model.USES,
 )
 FORMS = ("generation, prefix", "generation, plain")
-AT_ONCE = 24  # questions whose logits exist at the same time
 
 Row = dict[str, Any]
 
@@ -48,71 +44,31 @@ def ladder(parameters: RunParameters, run: str) -> Measured:
     is likeliest of all where no right one is, and whether it begins an answer of the same kind.
     """
     torch.manual_seed(parameters.seed)
-    dense, questions, held = _dense(
-        parameters.model,
-        parameters.revision,
-        parameters.dtype,
-        parameters.device,
-        parameters.chat_template,
-        parameters.probes,
-        fingerprint(parameters.model, parameters.revision),
-    )
-    decoder, words = pruned_counterpart(parameters, dense)
-    states = held
+    dense = asked_dense(parameters, Question.of)
+    decoder, words = pruned_counterpart(parameters, dense.loaded)
+    states = dense.states
     if not parameters.dense:
-        contexts = [question.contexts for question in questions]
-        states = end_states(decoder, contexts, "Asking the pruned model")
+        states = last_states(decoder, dense.contexts, "Asking the pruned model")
     rows: list[Row] = []
     instead: dict[str, Row] = {form: {} for form in FORMS}
-    bar = tqdm(total=len(questions), desc="Counting rivals", unit="question", mininterval=2.0)
-    for begin in range(0, len(questions), AT_ONCE):
-        part = slice(begin, begin + AT_ONCE)
-        before, after = (
-            _logits(one, each[part]) for one, each in ((dense.decoder, held), (decoder, states))
-        )
-        for question, old, new in zip(questions[part], before, after, strict=True):
-            rows += question.rows(old, new)
-            for form, token, kind in question.instead(new):
-                text = dense.tokenizer.decode([token])
-                instead[form][question.probe.id] = {"token": text, "kind": kind}
-        bar.update(len(before))
-    bar.close()
+    for question, old, new in dense.beside(decoder, states, "Counting rivals"):
+        rows += question.rows(old, new)
+        for form, token, kind in question.instead(new):
+            text = dense.loaded.tokenizer.decode([token])
+            instead[form][question.probe.id] = {"token": text, "kind": kind}
     if not rows:
         raise InputError("this tokenizer tells the answer of no probe apart by one token")
     facts = {
-        "model": model_facts(dense),
+        "model": model_facts(dense.loaded),
         "pruned": words,
-        "counts": {form: sum(form in one.forms for one in questions) for form in FORMS},
+        "counts": {form: sum(form in one.forms for one in dense.questions) for form in FORMS},
         "left_out": {
-            form: [one.probe.id for one in questions if form not in one.forms] for form in FORMS
+            form: [one.probe.id for one in dense.questions if form not in one.forms]
+            for form in FORMS
         },
         "instead": instead,
     }
     return Measured({"ladder": described(pd.DataFrame(rows), parameters, run)}, facts)
-
-
-@lru_cache(maxsize=1)
-def _dense(
-    model: str,
-    revision: str,
-    dtype: str,
-    device: str,
-    chat_template: bool,
-    each: int,
-    identity: str,
-) -> tuple[LoadedModel, "list[Question]", Tensor]:
-    """The dense model, the questions, and its states (N, 2, d) at the ends of them: the same
-    for every pruned model that is compared with it, so the last ones are kept."""
-    loaded = load(model, revision, dtype, device)
-    known = probes()
-    questions = [
-        Question.of(probe, loaded.tokenizer, chat_template, known) for probe in probes("all", each)
-    ]
-    contexts = [question.contexts for question in questions]
-    refuse_too_long(
-        loaded.model, max(len(text) for both in contexts for text in both), writes=False
-    )
-    return loaded, questions, end_states(loaded.decoder, contexts, "Asking the dense model")
 
 
 @dataclass(frozen=True)
@@ -126,11 +82,11 @@ class Question:
 
     @classmethod
     def of(
-        cls, probe: Probe, tokenizer: Any, chat_template: bool, known: tuple[Probe, ...]
+        cls, probe: Probe, tokenizer: Any, chat_template: bool, _chosen: tuple[Probe, ...]
     ) -> "Question":
-        """Wrong are all answers that ``known`` probes of the family accept and this one does
-        not."""
-        family = (one for one in known if one.family == probe.family)
+        """Wrong are all answers that any probe of the family accepts, asked or not, and this one
+        does not."""
+        family = probes(probe.family)
         wrong = dict.fromkeys(
             word for one in family for word in one.accepted if not probe.accepts(word)
         )
@@ -165,8 +121,3 @@ class Question:
             tokens = self.forms.get(form)
             if tokens and best not in (*tokens.right, *tokens.unclear):
                 yield form, best, best in tokens.family
-
-
-def _logits(decoder: Decoder, states: Tensor) -> Tensor:
-    """Logits (N, 2, V) float32 of states (N, 2, d)."""
-    return decoder.head.logits(states.flatten(0, 1)).unflatten(0, (-1, len(FORMS))).cpu()

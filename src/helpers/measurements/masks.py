@@ -1,10 +1,11 @@
 """Which weights of a whole model does a method remove? One bit for each."""
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 import torch
 
 from helpers.calibration import calibration_for
+from helpers.measurements.described import described
 from helpers.models.architecture import Decoder
 from helpers.models.load import load, model_facts
 from helpers.parameters import CALIBRATED, CALIBRATION, RunParameters
@@ -37,18 +38,8 @@ def masks(parameters: RunParameters, run: str) -> Measured:
         }
         for (layer, name), kept in report.masks.items()
     ]
-    labels = {
-        "run": run,
-        "model": parameters.model,
-        "method": parameters.method,
-        "target": parameters.whole_target,
-        "amount": parameters.whole_amount,
-        "pattern": parameters.whole_pattern,
-    }
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    columns |= {name: [value] * len(rows) for name, value in labels.items()}
     facts = {"model": model_facts(loaded), "words": in_words(report), "removed": report.removed}
-    return Measured({"masks": pa.table(columns)}, facts)
+    return Measured({"masks": described(pd.DataFrame(rows), parameters, run)}, facts)
 
 
 def pruned_in_place(

@@ -14,7 +14,8 @@ from helpers.data import Prompt, appendix_e
 from helpers.decoding import refuse_too_long
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
-from helpers.measurements.pruned_model import described, pruned_counterpart
+from helpers.measurements.described import described
+from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.models.load import load, model_facts
 from helpers.parameters import RunParameters
 from helpers.probes import CHOOSE, LETTER_PREFIX, LETTERS

@@ -5,8 +5,8 @@ import torch
 from helpers.evaluation.comparison import floored
 from helpers.evaluation.probing import FORMS, asked_as, probe_rows, several_named
 from helpers.measurements import pruned_model
+from helpers.measurements.described import described
 from helpers.measurements.evaluated_model import evaluated_model
-from helpers.measurements.pruned_model import described
 from helpers.models.load import model_facts
 from helpers.parameters import RunParameters
 from helpers.probes import families, probes

@@ -1,14 +1,11 @@
 """A whole pruned model beside the dense one, as the parameters ask for it."""
 
 import sys
-from typing import Any
 
-import pandas as pd
-import pyarrow as pa
 import torch
 
-from helpers import passages
 from helpers.errors import InputError
+from helpers.measurements.last import Last, pruning_key
 from helpers.measurements.masks import apply_masks, in_words, masks, pruned_in_place
 from helpers.measurements.ranking import ranking, stored_importance
 from helpers.models.architecture import Decoder
@@ -18,9 +15,8 @@ from helpers.parameters import CALIBRATION, RunParameters
 from helpers.pruning.checkpoint import differences
 from helpers.pruning.drop import Place, drop
 from helpers.pruning.selection import one_shot, refuse_count
-from helpers.settings import SETTING
 
-_held: dict[str, Any] = {}
+LAST = Last()
 MASKED = ("magnitude", "wanda", "random")  # these set weights to zero and change no other
 USES = ("method", "checkpoint", "target", "dropped", "sparsity", "pattern", *CALIBRATION)
 
@@ -34,10 +30,15 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
     calibrated on what the layers before it then give. Or the ``checkpoint``. Raises
     :class:`helpers.errors.InputError` as those do.
 
-    Rankings and masks are measurements of their own, which chapters share; SparseGPT changes the
-    weights that it keeps, so of its models the last one is held in memory. Nobody may change what
-    is returned.
+    Rankings and masks are measurements of their own, which chapters share, and the last pruned
+    model is kept, since it is asked for several times in a row. Nobody may change it.
     """
+    key = pruning_key(parameters, dense.fingerprint, dense.decoder.device)
+    found: tuple[Decoder, str] = LAST.get(key, lambda: _pruned(parameters, dense))
+    return found
+
+
+def _pruned(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
     if parameters.method == "checkpoint":
         other = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
         _refuse_other_head(dense.decoder.head, other.decoder.head)
@@ -46,11 +47,12 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
         return other.decoder, summary
     if parameters.method == "drop":
         return _without(parameters, dense)
+    other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     if parameters.method in MASKED:
-        other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
         words = apply_masks(other.decoder, masks(parameters))
-        return Decoder.of(other.model), words
-    return _with_weights_changed(parameters, dense)
+    else:
+        words = in_words(pruned_in_place(other.decoder, parameters, dense.tokenizer))
+    return Decoder.of(other.model), words
 
 
 def _refuse_other_head(ours: Head, theirs: Head) -> None:
@@ -78,36 +80,6 @@ def _without(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, st
     places = one_shot(stored_importance(found), target, count)
     calibration = found.manifest["facts"]["calibration"]
     return drop(other.decoder, places), f"dropped {_layers(places)}, ranked on {calibration}"
-
-
-def _with_weights_changed(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
-    """The model that :func:`helpers.measurements.masks.pruned_in_place` leaves, made anew unless
-    it is the last one that was asked for."""
-    used = {name: getattr(parameters, name) for name in (*SETTING, *CALIBRATION, "seed", "dtype")}
-    text = passages.identity(parameters.calibration)
-    key = (dense.fingerprint, str(dense.decoder.device), text, *used.items())
-    if _held.get("key") != key:
-        _held.clear()
-        other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-        report = pruned_in_place(other.decoder, parameters, dense.tokenizer)
-        _held.update(key=key, pruned=(Decoder.of(other.model), in_words(report)))
-    found: tuple[Decoder, str] = _held["pruned"]
-    return found
-
-
-def described(rows: pd.DataFrame, parameters: RunParameters, run: str) -> pa.Table:
-    """A table of ``rows`` with the columns that say which run and which pruned model they are of,
-    and the seed where the rows have none of their own."""
-    columns = {
-        "run": run,
-        "model": parameters.model,
-        "method": parameters.method,
-        "target": parameters.whole_target,
-        "amount": parameters.whole_amount,
-        "pattern": parameters.whole_pattern,
-    }
-    seed = {} if "seed" in rows else {"seed": parameters.seed}
-    return pa.Table.from_pandas(rows.assign(**columns, **seed), preserve_index=False)
 
 
 def _layers(places: tuple[Place, ...]) -> str:

@@ -4,8 +4,8 @@ import torch
 
 from helpers.evaluation import search_sets
 from helpers.measurements import pruned_model
+from helpers.measurements.described import described
 from helpers.measurements.evaluated_encoder import evaluated_encoder
-from helpers.measurements.pruned_model import described
 from helpers.parameters import RunParameters
 from helpers.results import Measured, measurement
 

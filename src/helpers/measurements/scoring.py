@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.evaluation.comparison import floored, score_rows
-from helpers.measurements.pruned_model import described
+from helpers.measurements.described import described
 from helpers.parameters import RunParameters
 from helpers.results import Measured, Measurement
 from helpers.results.store import Stored

@@ -3,30 +3,28 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from helpers import subsets, theory
 from helpers.asking import Asked, asked, last_states
-from helpers.decoding import refuse_too_long
 from helpers.errors import InputError
 from helpers.measurements import pruned_model
-from helpers.measurements.pruned_model import described, pruned_counterpart
-from helpers.models.load import LoadedModel, fingerprint, load, model_facts
+from helpers.measurements.asked_dense import asked_dense
+from helpers.measurements.described import described
+from helpers.measurements.pruned_model import pruned_counterpart
+from helpers.models.load import model_facts
 from helpers.parameters import RunParameters
-from helpers.probes import LETTER_PREFIX, LETTERS, Probe, multiple_choice, probes
+from helpers.probes import LETTER_PREFIX, LETTERS, Probe, multiple_choice
 from helpers.results import Measured, measurement
 
 USES = (
     *("model", "revision", "dtype", "chat_template", "seed", "probes", "repeats"),
     *pruned_model.USES,
 )
-AT_ONCE = 16  # questions whose logits exist at the same time
 
 Row = dict[str, Any]
 OPTIONS: Row = {"set": "options", "band": "", "size": 4}
@@ -44,37 +42,19 @@ def subspaces(parameters: RunParameters, run: str) -> Measured:
     :func:`helpers.subsets.choice`.
     """
     torch.manual_seed(parameters.seed)
-    dense, questions, held = _dense(
-        parameters.model,
-        parameters.revision,
-        parameters.dtype,
-        parameters.device,
-        parameters.chat_template,
-        parameters.probes,
-        fingerprint(parameters.model, parameters.revision),
-    )
-    pruned, words = pruned_counterpart(parameters, dense)
-    contexts = [question.contexts for question in questions]
-    moved = last_states(pruned, contexts, "Asking the pruned model")
+    dense = asked_dense(parameters, Question.of)
+    questions = dense.questions
+    pruned, words = pruned_counterpart(parameters, dense.loaded)
+    moved = last_states(pruned, dense.contexts, "Asking the pruned model")
     rows: list[Row] = []
-    bar = tqdm(total=len(questions), desc="Comparing sets of tokens", mininterval=2.0)
-    for begin in range(0, len(questions), AT_ONCE):
-        part = slice(begin, begin + AT_ONCE)
-        before, after = (
-            theory.log_p(decoder.head.logits(states[part].flatten(0, 1)).double())
-            .unflatten(0, (-1, states.shape[1]))
-            .cpu()
-            for decoder, states in ((dense.decoder, held), (pruned, moved))
-        )
-        for question, old, new in zip(questions[part], before, after, strict=True):
-            rows += question.rows(old, new, parameters)
-        bar.update(len(before))
-    bar.close()
+    for question, *logits in dense.beside(pruned, moved, "Comparing sets of tokens"):
+        old, new = (theory.log_p(each.double()) for each in logits)
+        rows += question.rows(old, new, parameters)
     if not rows:
         raise InputError("this tokenizer tells the options of no probe apart by one token")
     table = described(pd.DataFrame(rows), parameters, run)
     facts = {
-        "model": model_facts(dense),
+        "model": model_facts(dense.loaded),
         "pruned": words,
         "questions": len(questions),
         "example": multiple_choice(questions[0].probe),
@@ -85,28 +65,6 @@ def subspaces(parameters: RunParameters, run: str) -> Measured:
         },
     }
     return Measured({"subsets": table}, facts)
-
-
-@lru_cache(maxsize=1)
-def _dense(
-    model: str,
-    revision: str,
-    dtype: str,
-    device: str,
-    chat_template: bool,
-    each: int,
-    identity: str,
-) -> tuple[LoadedModel, "list[Question]", Tensor]:
-    """The dense model, the questions, and its states (N, 2, d) at the ends of them: the same
-    for every pruned model that it is compared with, so the last ones are kept."""
-    loaded = load(model, revision, dtype, device)
-    chosen = probes("all", each)
-    questions = [Question.of(probe, loaded.tokenizer, chat_template, chosen) for probe in chosen]
-    contexts = [question.contexts for question in questions]
-    refuse_too_long(
-        loaded.model, max(len(text) for both in contexts for text in both), writes=False
-    )
-    return loaded, questions, last_states(loaded.decoder, contexts, "Asking the dense model")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import torch
 
 from helpers.evaluation import tasks
 from helpers.measurements import pruned_model
+from helpers.measurements.described import described
 from helpers.measurements.evaluated_model import evaluated_model
-from helpers.measurements.pruned_model import described
 from helpers.models.load import model_facts
 from helpers.parameters import RunParameters
 from helpers.results import Measured, measurement

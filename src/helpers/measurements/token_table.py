@@ -8,7 +8,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from helpers.data import Prompt
-from helpers.measurements.pruned_model import described
+from helpers.measurements.described import described
 from helpers.parameters import RunParameters
 
 

