@@ -73,7 +73,7 @@ def rungs(logits: Tensor, dense: Tensor, tokens: Candidates) -> tuple[list[Row],
     which tokens are ``matched``. The right token is the best of ``tokens.right``; a rival with
     the same logit counts as better. Rows for each size:
 
-    ``random``: share of all draws among all other tokens; ``matched``: the tokens next to it in
+    ``random``: share of all draws among all other tokens; ``matched``: the rivals next to it in
     dense rank, one above and one below by turns, as far as there are any; ``kind``: share of all
     draws among ``tokens.family``; ``vocabulary``: all tokens, whose size is V.
     """
@@ -101,10 +101,12 @@ def rungs(logits: Tensor, dense: Tensor, tokens: Candidates) -> tuple[list[Row],
 
 def _nearer(dense: Tensor, right: Tensor, rivals: Tensor, better: Tensor) -> int:
     """How many rivals stand nearer to the right token in dense rank than the first ``better``
-    one; above comes before below."""
+    one; above comes before below. Tokens that are no candidates take no place in that rank."""
     if not better.any():
         return int(rivals.sum())
-    rank = ranking(dense)[1]
-    place = rank[right].min()
-    turn = 2 * (rank - place).abs() + (rank > place).long()
-    return int((turn[rivals] < turn[better].min()).sum())
+    order, rank = ranking(dense)
+    line = order[rivals[order]]
+    above = int((rank[line] < rank[right].min()).sum())
+    place = torch.arange(len(line), device=line.device)
+    turn = torch.where(place < above, 2 * (above - 1 - place), 2 * (place - above) + 1)
+    return int((turn < turn[better[line]].min()).sum())
