@@ -4,6 +4,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -23,7 +24,7 @@ def files_behind(*modules: str) -> list[Path]:
         if name in reached or path is None:
             continue
         reached[name] = path
-        waiting += _imports(ast.parse(path.read_text(encoding="utf-8")))
+        waiting += _imports_of(path, path.stat().st_mtime_ns)
         waiting += [name.rpartition(".")[0]] if "." in name else []
     folders = {path.parent for path in reached.values()}
     data = [file for folder in folders for kind in DATA_FILES for file in folder.glob(kind)]
@@ -47,6 +48,12 @@ def digest(files: Iterable[Path]) -> str:
         total.update(str(path.relative_to(PACKAGE)).encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
+
+
+@cache
+def _imports_of(path: Path, _modified: int) -> list[str]:
+    """What a file imports; read again where it has changed."""
+    return _imports(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def _imports(tree: ast.Module) -> list[str]:
