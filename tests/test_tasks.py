@@ -1,5 +1,6 @@
 """The tasks' questions: embedded, from folders in their real layouts, or out of reach."""
 
+import gzip
 import json
 import shutil
 import time
@@ -30,6 +31,7 @@ COUNTS = {
     "nq_open": 1769,
     "narrativeqa": 3000,
     "asdiv": 2305,
+    "humaneval": 164,
 }
 ROWS = {  # one row of each task as the hub lays it out
     "boolq": {"question": "is it", "passage": "T -- It is.", "idx": 0, "label": 1},
@@ -71,7 +73,22 @@ ROWS = {  # one row of each task as the hub lays it out
     },
     "nq_open": {"question": "Q", "answer": ["x", "y"]},
     "asdiv": {"body": "B", "question": "Q", "answer": "9 (apples)", "solution_type": "Sum"},
+    "humaneval": {
+        "task_id": "HumanEval/0",
+        "prompt": "def one():\n",
+        "canonical_solution": "    return 1\n",
+        "test": "def check(found):\n    assert found() == 1\n",
+        "entry_point": "one",
+    },
+    "mbpp": {
+        "task_id": 11,
+        "text": "T",
+        "code": "def one():\n    return 1",
+        "test_list": ["assert one() == 1"] * 3,
+        "test_setup_code": "",
+    },
 }
+RIGHT = {"narrativeqa": "answers", "humaneval": "solution"}  # the field of the answer
 
 
 def write(folder, name, rows, file="test.jsonl"):
@@ -108,7 +125,7 @@ def test_embedded_tasks_are_whole(name):
             place, count = answer_among(name, doc)
             assert 0 <= place < count
         else:
-            assert doc["answers" if name == "narrativeqa" else "answer"]
+            assert doc[RIGHT.get(name, "answer")]
     options = {"mmlu": 4, "openbookqa": 4, "commonsense_qa": 5, "piqa": 2, "social_iqa": 3}
     if name in options:
         assert {answer_among(name, doc)[1] for doc in found} == {options[name]}
@@ -128,7 +145,7 @@ def test_options_that_slipped_into_the_question_are_found():
 
 
 @pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "jsonl.gz", "parquet"])
 def test_files_as_on_the_hub_are_read(name, suffix, tmp_path):
     task, row = TASKS[name], ROWS[name]
     folder = tmp_path / name / (task.hub.part or "data")
@@ -136,6 +153,8 @@ def test_files_as_on_the_hub_are_read(name, suffix, tmp_path):
     path = folder / f"{task.scored}-00000-of-00001.{suffix}"
     if suffix == "parquet":
         pq.write_table(pa.Table.from_pylist([row]), path)
+    elif suffix == "jsonl.gz":
+        path.write_bytes(gzip.compress(json.dumps(row).encode()))
     else:
         path.write_text(json.dumps([row] if suffix == "json" else row))
     (tmp_path / name / "dataset_infos.json").write_text("{}")
@@ -190,7 +209,8 @@ def test_winogrande_of_two_beginnings(tmp_path):
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no folder ../shared/data with real files")
 @pytest.mark.parametrize(
-    ("name", "count", "apart"), [("gsm8k", 1319, 200), ("winogrande", 1267, 0), ("rte", 800, 0)]
+    ("name", "count", "apart"),
+    [("gsm8k", 1319, 200), ("winogrande", 1267, 0), ("rte", 800, 0), ("mbpp", 427, 0)],
 )
 def test_real_folders_are_read(name, count, apart):
     task = TASKS[name]
@@ -219,6 +239,8 @@ def test_real_folders_are_read(name, count, apart):
         ),
         ("winogrande", ROWS["winogrande"] | {"sentence": "none"}, "no _ where an option goes"),
         ("nq_open", {"question": "Q", "answer": []}, "its answer is empty"),
+        ("mbpp", ROWS["mbpp"] | {"test_list": ["assert 1"]}, "1 tests, and a question shows 3"),
+        ("humaneval", ROWS["humaneval"] | {"test": None}, "its test is no text but None"),
         ("asdiv", "[1, 2]", "line 2 of test.jsonl is no question of asdiv"),
     ],
 )
@@ -236,6 +258,11 @@ def test_damaged_lists_and_tables_are_named(tmp_path):
     write(tmp_path, "gsm8k", ['[{"question": "Q",', '"answer": oops}]'], "test.json")
     with pytest.raises(InputError, match=r"test\.json is damaged at line 2"):
         documents(TASKS["gsm8k"], str(tmp_path))
+    folder = tmp_path / "nq_open"
+    folder.mkdir()
+    (folder / "test.jsonl.gz").write_bytes(gzip.compress(b"{}")[:-6])
+    with pytest.raises(InputError, match=r"test\.jsonl\.gz cannot be read"):
+        documents(TASKS["nq_open"], str(tmp_path))
     write(tmp_path, "rte", ["PAR1"], "test.parquet")
     with pytest.raises(InputError, match=r"test\.parquet is no Parquet file"):
         documents(TASKS["rte"], str(tmp_path))
@@ -249,7 +276,7 @@ def test_damaged_lists_and_tables_are_named(tmp_path):
 def test_names_are_chosen_and_unknown_ones_refused():
     chosen = select_tasks("rte, embedded,boolq")
     assert [task.name for task in chosen][:2] == ["rte", "boolq"]
-    assert {task.name for task in chosen} == {"rte", *COUNTS}
+    assert {task.name for task in chosen} == {"rte", *COUNTS} - {"humaneval"}
     with pytest.raises(InputError, match=r"unknown task 'bolq': did you mean boolq\? known are"):
         select_tasks("bolq")
     with pytest.raises(InputError, match="names no task"):
@@ -350,6 +377,9 @@ def test_hub_and_metric_are_those_of_lm_eval(name):
     assert own["dataset_path"] == task.hub.path
     assert name == "mmlu" or (own.get("dataset_name") or "") == task.hub.part
     assert (own.get("test_split") or own["validation_split"]) == task.scored
+    if task.program:  # its worked examples and its metric are functions
+        assert task.kind == "generation"
+        return
     assert task.examples in (own.get("fewshot_split"), own.get("training_split"))
     metrics = [one["metric"] for one in own["metric_list"]]
     assert task.metric == ("acc_norm" if "acc_norm" in metrics else metrics[0])
@@ -359,4 +389,6 @@ def test_hub_and_metric_are_those_of_lm_eval(name):
 
 
 def test_embedded_tasks_are_those_with_files():
-    assert {task.name for task in tasks.embedded_tasks()} == COUNTS.keys()
+    """Without those that run programs, which have to be asked for by name."""
+    assert {task.name for task in tasks.embedded_tasks()} == COUNTS.keys() - {"humaneval"}
+    assert TASKS["humaneval"].embedded

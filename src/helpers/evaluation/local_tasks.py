@@ -1,7 +1,10 @@
-"""Questions of a task from files in a folder: JSON lines, JSON lists, or Parquet as on the hub."""
+"""Questions of a task from files in a folder: JSON lines, JSON lists, either of them compressed, or
+Parquet as on the hub."""
 
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 from helpers.errors import InputError
 from helpers.passages import json_lines
 
-SUFFIXES = (".jsonl", ".json", ".parquet")
+SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".parquet")
 NO_DATA = ("dataset_info", "dataset_infos", "dataset_dict", "state")  # what hub folders also hold
 SPLITS = {
     "train": "train",
@@ -18,6 +21,7 @@ SPLITS = {
     "val": "validation",
     "dev": "dev",
     "test": "test",
+    "prompt": "prompt",
 }
 NESTED = {  # the rest of a row, the whole story, is large
     "narrativeqa": ["document.summary.text", "question.text", "answers"]
@@ -48,7 +52,7 @@ def files(folder: Path, scored: str, examples: str, part: str = "") -> dict[str,
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
+        if path.name.lower().endswith(SUFFIXES)
         and path.stem not in NO_DATA
         and not any(name.startswith(".") for name in path.relative_to(folder).parts)
     )
@@ -74,8 +78,10 @@ def rows(task: str, paths: list[Path]) -> Iterator[Numbered]:
             yield from _parquet(path, NESTED.get(task))
             continue
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            content = path.read_bytes()
+            packed = path.suffix.lower() == ".gz"
+            text = (gzip.decompress(content) if packed else content).decode("utf-8")
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise InputError(f"{path} cannot be read as UTF-8: {error}") from None
         if text.lstrip().startswith("["):
             yield from _listed(path, text)

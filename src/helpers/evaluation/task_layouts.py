@@ -184,6 +184,26 @@ def _narrativeqa_hub(row: Row) -> Row:
         raise Wrong("it lacks document.summary.text, question.text or answers.text") from None
 
 
+def _humaneval(row: Row) -> Row:
+    return {name: text(row, name) for name in ("prompt", "entry_point", "test")} | {
+        "solution": text(row, "canonical_solution")
+    }
+
+
+def _mbpp(row: Row) -> Row:
+    asks = "text" if "text" in row else "prompt"
+    tests = texts(row["test_list"], "test_list")
+    if len(tests) < 3:
+        raise Wrong(f"it has {len(tests)} tests, and a question shows 3")
+    before = row.get("test_imports") or row.get("test_setup_code") or [""]
+    return {
+        "text": text(row, asks),
+        "solution": text(row, "code"),
+        "before": "\n".join(texts(before, "test_imports")),
+        "test_list": tests,
+    }
+
+
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "boolq": (
         Layout(("passage", "question", "label"), _boolq),
@@ -214,6 +234,11 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "asdiv": (
         Layout(("body", "question", "answer"), _asdiv),
         Layout(("passage", "question", "answer"), _asdiv),
+    ),
+    "humaneval": (Layout(("prompt", "canonical_solution", "test", "entry_point"), _humaneval),),
+    "mbpp": (
+        Layout(("text", "code", "test_list"), _mbpp),
+        Layout(("prompt", "code", "test_list"), _mbpp),
     ),
     "narrativeqa": (
         Layout(("document", "question", "answers"), _narrativeqa_hub),

@@ -18,6 +18,8 @@ gsm8k             ``question``, ``answer``, which ends in ``#### 42``
 nq_open           ``question``, ``answer``: a list of all that are right
 asdiv             ``body``, ``question``, ``answer``
 narrativeqa       ``summary``, ``question``, ``answers``: a list of all that are right
+humaneval         ``prompt``, the head of a function; ``test``, ``entry_point``, ``solution``
+mbpp              ``text``, ``test_list``, ``before``, which tests need, and ``solution``
 ================  ====================================================================
 
 ``family`` is the subject of a question where its row names one, else empty.

@@ -33,7 +33,8 @@ class Task:
 
     ``hub`` is where the hub has it, ``scored`` and ``examples`` name the splits that are asked and
     that worked examples come from. ``fixed`` tells that each question has the same answers, such
-    as yes and no. ``instead`` is the embedded task that is nearest.
+    as yes and no. ``program`` tells that the answer is a program, which is run to be scored.
+    ``instead`` is the embedded task that is nearest.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Task:
     scored: str
     examples: str = "train"
     fixed: bool = False
+    program: bool = False
     instead: str = ""
 
     @property
@@ -128,13 +130,28 @@ TASKS = {
             *("asdiv", "ASDiv", GENERATION, "exact_match", HubSet("EleutherAI/asdiv")),
             scored="validation",
         ),
+        Task(
+            *("humaneval", "HumanEval", GENERATION, "pass_at_1"),
+            HubSet("openai/openai_humaneval"),
+            scored="test",
+            examples="",
+            program=True,
+        ),
+        Task(
+            *("mbpp", "MBPP", GENERATION, "pass_at_1"),
+            HubSet("google-research-datasets/mbpp", "full"),
+            scored="test",
+            examples="prompt",
+            program=True,
+            instead="humaneval",
+        ),
     )
 }
 
 
 def select_tasks(names: str) -> tuple[Task, ...]:
     """The tasks of a list of ``names``, separated by commas, each once; ``embedded`` stands for
-    those that come with the book. Raises :class:`InputError` for a name that is none."""
+    :func:`embedded_tasks`. Raises :class:`InputError` for a name that is none."""
     known = [EMBEDDED, *TASKS]
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
@@ -149,8 +166,21 @@ def select_tasks(names: str) -> tuple[Task, ...]:
 
 
 def embedded_tasks() -> tuple[Task, ...]:
-    """The tasks whose questions come with the book."""
-    return tuple(task for task in TASKS.values() if task.embedded)
+    """The tasks whose questions come with the book, but for those that run programs."""
+    return tuple(task for task in TASKS.values() if task.embedded and not task.program)
+
+
+def allowed_tasks(parameters: RunParameters) -> tuple[Task, ...]:
+    """The tasks that a run asks. Raises :class:`InputError` if one of them runs programs that the
+    model writes, and the run does not say that it may."""
+    chosen = select_tasks(parameters.tasks)
+    for task in chosen:
+        if task.program and not parameters.run_code:
+            raise InputError(
+                f"task {task.name} runs programs that the model writes: give run_code=true, which "
+                "runs them in a sandbox, or leave the task out"
+            )
+    return chosen
 
 
 def documents(task: Task, folder: str = "") -> list[Document]:
@@ -163,6 +193,8 @@ def documents(task: Task, folder: str = "") -> list[Document]:
 
 def examples(task: Task, folder: str = "") -> list[Document]:
     """Questions that are not scored, for worked examples; none if the source has none."""
+    if not task.examples:
+        return []
     return list(_read(task, folder, identity(task, folder), "examples"))
 
 
@@ -208,6 +240,7 @@ def identities(names: str, folder: str = "") -> str:
 PINS: dict[str, Callable[[RunParameters], str]] = {  # what stands for parameters in an identity
     "tasks": lambda parameters: identities(parameters.tasks, parameters.task_folder),
     "task_folder": lambda _: "",
+    "run_code": lambda _: "",
 }
 
 

@@ -12,7 +12,8 @@ from helpers.parameters import RunParameters
 from helpers.results import Measured, measurement
 
 USES = (
-    *("model", "revision", "dtype", "tasks", "items", "shots", "task_folder", "batch_size", "seed"),
+    *("model", "revision", "dtype", "tasks", "items", "shots", "task_folder", "run_code"),
+    *("batch_size", "seed"),
     *pruned_model.USES,
 )
 
@@ -27,14 +28,17 @@ def task_items(parameters: RunParameters, run: str) -> Measured:
     ``parameters_left``, and by task ``source`` of the questions and an ``example`` of what the
     model reads.
 
-    Raises :class:`helpers.errors.InputError` before a model is loaded if questions cannot be had.
+    Raises :class:`helpers.errors.InputError` before a model is loaded if questions cannot be had,
+    or programs cannot be run as they have to be.
     """
-    from helpers.evaluation import harness
+    from helpers.evaluation import harness, sandbox
     from helpers.evaluation.shared_context import language_model
 
     items, shots, seed = parameters.items, parameters.shots, parameters.seed
     folder = parameters.task_folder
-    chosen = tasks.select_tasks(parameters.tasks)
+    chosen = tasks.allowed_tasks(parameters)
+    if any(task.program for task in chosen):
+        sandbox.require()
     shown = {task.name: harness.example_prompt(task, shots, seed, folder) for task in chosen}
     torch.manual_seed(seed)
     one = evaluated_model(parameters)

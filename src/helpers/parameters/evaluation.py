@@ -45,6 +45,11 @@ class EvaluationParameters(BaseModel):
         "folder with files of tasks, one folder for each, looked in before the hub",
         "a folder",
     )
+    run_code: bool = parameter(
+        False,
+        "whether programs that a model writes may be run, in a sandbox, as HumanEval and MBPP need",
+        "true or false",
+    )
     batch_size: int = parameter(16, "questions that are read at once", "1 to 4096", ge=1, le=4096)
     probes: int = parameter(
         12,
