@@ -92,9 +92,9 @@ def instead(scores: pd.DataFrame) -> str:
     text += f"; in their place {join_words(stand)}" if stand else ""
     return (
         f"{text}. The book comes with questions that need no network; those of HellaSwag and GSM8K "
-        "are fetched by name (`-p tasks hellaswag,gsm8k`), and HumanEval runs code that a model "
-        "wrote, which this book does in a sandbox only. What carries the figure is the probes, for "
-        "in them this model has a score to lose."
+        "are fetched by name (`-p tasks hellaswag,gsm8k`), and HumanEval, whose answers are "
+        "programs, runs them in a sandbox if it may (`-p tasks humaneval -p run_code true`). What "
+        "carries the figure is the probes, for in them this model has a score to lose."
     )
 
 
