@@ -2,6 +2,7 @@ import re
 import sys
 from pathlib import Path
 
+import jupytext
 import nbformat
 import pytest
 import yaml
@@ -14,6 +15,7 @@ import site_builder  # noqa: E402
 
 from helpers.parameters import RunParameters, validate  # noqa: E402
 from helpers.results.schema import SCHEMAS  # noqa: E402
+from helpers.runner import _declared_parameters  # noqa: E402
 
 
 def test_contents_are_found_at_every_depth():
@@ -88,6 +90,29 @@ def test_data_dictionary_explains_every_column():
 def test_readme_is_no_source_of_the_site():
     assert "README.md" not in site_builder.site_sources(ROOT)
     assert "book/index.md" in site_builder.site_sources(ROOT)
+
+
+SHARING = (  # chapters that read the same measurements
+    ("01-introduction", "04-inconsistent-effects", "g-more-models", "probes"),
+    ("07-multi-scale-effects", "d-error-propagation", "decisions"),
+)
+OWN = {"pruned", "tasks", "method", "dropped", "sparsity", "repeats", "sweep_steps"}
+
+
+@pytest.mark.parametrize("profile", sorted((ROOT / "workflow" / "profiles").glob("*.yaml")))
+@pytest.mark.parametrize("chapters", SHARING)
+def test_chapters_that_share_measurements_ask_for_the_same(profile, chapters):
+    """Else each takes its own, in silence and in twice the time."""
+    given = yaml.safe_load(profile.read_text())
+    values = {}
+    for name in chapters:
+        notebook = ROOT / "notebooks" / f"{name}.md"
+        found = _declared_parameters(jupytext.read(notebook), notebook) | given[name]
+        found["dtype"] = found.get("score_dtype") or found["dtype"]
+        values[name] = {key: value for key, value in found.items() if key not in OWN}
+    for key in set().union(*values.values()) - {"score_dtype"}:
+        asked = {name: each[key] for name, each in values.items() if key in each}
+        assert len(set(asked.values())) == 1, (key, asked)
 
 
 @pytest.mark.parametrize("profile", sorted((ROOT / "workflow" / "profiles").glob("*.yaml")))
