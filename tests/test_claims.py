@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import claims, reported, summaries
+from helpers import claims, interventions, reported, summaries
 
 
 @pytest.fixture
@@ -108,3 +108,21 @@ def test_layer_table_has_intervals_only_where_measured(deviations):
     table = claims.layer_table({"ours": measured, "paper": paper})
     assert table.loc[table["source"] == "ours", "by mean"].str.contains("–").all()
     assert not table.loc[table["source"] == "paper", "by mean"].str.contains("–").any()
+
+
+def test_steps_are_counted_by_themselves():
+    """At the last token of the prompt logits are above in both layers, later in none or one."""
+    rows = [
+        {"sublayer": "mlp", "layer": layer, "space": space, "prompt": prompt, "step": step}
+        | {"value": value + (space == "logit") * (above[step][layer] - 0.5)}
+        for above in ([(1, 1), (0, 0), (1, 0)],)
+        for step in range(3)
+        for layer in range(2)
+        for prompt, value in (("a", 0.1), ("b", 0.3))
+        for space in ("embedding", "logit")
+    ]
+    counts = summaries.above_by_step(pd.DataFrame(rows))
+    assert counts == {0: 2, 1: 0, 2: 1}
+    words = "2 at the last token of the prompt, 0 and 1 at the written ones"
+    assert interventions.by_position(counts) == words
+    assert interventions.by_position({0: 5}) == "5 at the last token of the prompt"

@@ -51,6 +51,15 @@ def logits_above(means: pd.DataFrame) -> pd.Series:
     return (wide["logit"] > wide["embedding"]).groupby("sublayer").sum().astype(int)
 
 
+def above_by_step(deviations: pd.DataFrame) -> dict[int, int]:
+    """In how many sublayers the mean logit cosine is above the embedding's, at each step by
+    itself; step 0 is the last token of the prompt. Cosines of one lens and intervention."""
+    return {
+        int(step): int(logits_above(layer_means(rows)).sum())
+        for step, rows in deviations.groupby("step")
+    }
+
+
 def intervals(deviations: pd.DataFrame, seed: int, resamples: int = RESAMPLES) -> pd.DataFrame:
     """95% percentile intervals when prompts are drawn anew with replacement.
 
