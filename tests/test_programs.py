@@ -11,7 +11,8 @@ import pytest
 from helpers.errors import InputError
 from helpers.evaluation import harness, programs, sandbox
 from helpers.evaluation.asked_tasks import asked_task
-from helpers.evaluation.tasks import TASKS, allowed_tasks, documents, first
+from helpers.evaluation.tasks import TASKS, documents, first
+from helpers.evaluation.wanted_tasks import wanted_tasks
 from helpers.measurements.task_items import task_items
 from helpers.parameters import validate
 
@@ -117,8 +118,8 @@ def test_a_sandbox_that_does_not_start_says_why(monkeypatch, tmp_path):
 
 def test_programs_are_run_only_when_asked_for(tmp_path):
     with pytest.raises(InputError, match=r"humaneval runs programs .* give run_code=true"):
-        allowed_tasks(validate({"tasks": "piqa,humaneval"}))
-    chosen = allowed_tasks(validate({"tasks": "piqa,humaneval", "run_code": True}))
+        wanted_tasks(validate({"tasks": "piqa,humaneval"}))
+    chosen = wanted_tasks(validate({"tasks": "piqa,humaneval", "run_code": True}))
     assert [task.name for task in chosen] == ["piqa", "humaneval"]
     with pytest.raises(InputError, match="give run_code=true"):
         task_items(validate({"tasks": "humaneval", "results": str(tmp_path)}))

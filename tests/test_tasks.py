@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import InputError
-from helpers.evaluation import hub_tasks, tasks
+from helpers.evaluation import hub_tasks
 from helpers.evaluation.asked_tasks import FOLDERS, OWN, SUBJECTS, worked_examples
 from helpers.evaluation.row_fields import LETTERS, listed_options
 from helpers.evaluation.task_layouts import LAYOUTS
 from helpers.evaluation.task_rows import question
-from helpers.evaluation.tasks import TASKS, documents, examples, first, identity, select_tasks
+from helpers.evaluation.tasks import TASKS, documents, examples, first, identity
+from helpers.evaluation.wanted_tasks import each_task, embedded_tasks, identities, wanted_tasks
+from helpers.parameters import validate
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 COUNTS = {
@@ -274,13 +276,28 @@ def test_damaged_lists_and_tables_are_named(tmp_path):
 
 
 def test_names_are_chosen_and_unknown_ones_refused():
-    chosen = select_tasks("rte, embedded,boolq")
+    chosen = list(wanted_tasks(validate({"tasks": "rte, embedded,boolq"})))
     assert [task.name for task in chosen][:2] == ["rte", "boolq"]
     assert {task.name for task in chosen} == {"rte", *COUNTS} - {"humaneval"}
     with pytest.raises(InputError, match=r"unknown task 'bolq': did you mean boolq\? known are"):
-        select_tasks("bolq")
+        wanted_tasks(validate({"tasks": "bolq"}))
     with pytest.raises(InputError, match="names no task"):
-        select_tasks(" , ")
+        wanted_tasks(validate({"tasks": " , "}))
+
+
+def test_a_task_may_have_its_own_number_of_questions():
+    parameters = validate({"tasks": "embedded, piqa:200,nq_open : 0", "items": 30})
+    found = {task.name: items for task, items in wanted_tasks(parameters).items()}
+    assert found == dict.fromkeys(COUNTS.keys() - {"humaneval"}, 30) | {"piqa": 200, "nq_open": 0}
+    alone = each_task(parameters)
+    assert (alone["piqa"].tasks, alone["piqa"].items) == ("piqa", 200)
+    assert alone.keys() == found.keys()
+    plain = validate({"tasks": "piqa", "items": 200})
+    assert identities(alone["piqa"]) == identities(plain)
+    assert identities(validate({"tasks": "piqa:200", "items": 30})) != identities(plain)
+    for wrong in ("piqa:", "piqa:many", "piqa:-1", "piqa:1.5", "piqa:²"):
+        with pytest.raises(InputError, match="has no number of questions after its colon"):
+            wanted_tasks(validate({"tasks": wrong}))
 
 
 @pytest.fixture
@@ -390,5 +407,5 @@ def test_hub_and_metric_are_those_of_lm_eval(name):
 
 def test_embedded_tasks_are_those_with_files():
     """Without those that run programs, which have to be asked for by name."""
-    assert {task.name for task in tasks.embedded_tasks()} == COUNTS.keys() - {"humaneval"}
+    assert {task.name for task in embedded_tasks()} == COUNTS.keys() - {"humaneval"}
     assert TASKS["humaneval"].embedded

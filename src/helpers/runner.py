@@ -22,7 +22,8 @@ from traitlets.config import Config
 from helpers import machine, source
 from helpers.data import select_prompts
 from helpers.errors import InputError
-from helpers.evaluation import search_sets, tasks
+from helpers.evaluation import search_sets
+from helpers.evaluation.wanted_tasks import wanted_tasks
 from helpers.models.load import check_exists
 from helpers.parameters import RunParameters, refuse_unknown, validate
 from helpers.passages import check_source
@@ -69,7 +70,7 @@ def check(values: Mapping[str, Any]) -> RunParameters:
     check_exists(parameters.model)
     check_exists(parameters.encoder)
     search_sets.names(parameters.collections, parameters.task_folder)
-    tasks.allowed_tasks(parameters)
+    wanted_tasks(parameters)
     if parameters.checkpoint:
         check_exists(parameters.checkpoint)
     select_prompts(parameters.prompts)

@@ -5,10 +5,8 @@ installed with the book, else from the Hugging Face hub. Their fields are those 
 :mod:`helpers.evaluation.task_rows`, with an ``id`` that counts the rows of the source.
 """
 
-import difflib
 import hashlib
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -19,9 +17,7 @@ from helpers.evaluation import embedded_tasks as wheel
 from helpers.evaluation import local_tasks
 from helpers.evaluation.hub_tasks import HubSet, commit, hub_rows
 from helpers.evaluation.task_rows import fields, question
-from helpers.parameters import RunParameters
 
-EMBEDDED = "embedded"
 MULTIPLE_CHOICE, GENERATION = "multiple_choice", "generation"
 Document = dict[str, Any]
 
@@ -149,40 +145,6 @@ TASKS = {
 }
 
 
-def select_tasks(names: str) -> tuple[Task, ...]:
-    """The tasks of a list of ``names``, separated by commas, each once; ``embedded`` stands for
-    :func:`embedded_tasks`. Raises :class:`InputError` for a name that is none."""
-    known = [EMBEDDED, *TASKS]
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    if not wanted:
-        raise InputError(f"tasks={names!r} names no task: known are {', '.join(known)}")
-    for name in wanted:
-        if name not in known:
-            near = difflib.get_close_matches(name.casefold(), known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise InputError(f"unknown task {name!r}: {hint}known are {', '.join(known)}")
-    chosen = [embedded_tasks() if name == EMBEDDED else (TASKS[name],) for name in wanted]
-    return tuple(dict.fromkeys(task for tasks in chosen for task in tasks))
-
-
-def embedded_tasks() -> tuple[Task, ...]:
-    """The tasks whose questions come with the book, but for those that run programs."""
-    return tuple(task for task in TASKS.values() if task.embedded and not task.program)
-
-
-def allowed_tasks(parameters: RunParameters) -> tuple[Task, ...]:
-    """The tasks that a run asks. Raises :class:`InputError` if one of them runs programs that the
-    model writes, and the run does not say that it may."""
-    chosen = select_tasks(parameters.tasks)
-    for task in chosen:
-        if task.program and not parameters.run_code:
-            raise InputError(
-                f"task {task.name} runs programs that the model writes: give run_code=true, which "
-                "runs them in a sandbox, or leave the task out"
-            )
-    return chosen
-
-
 def documents(task: Task, folder: str = "") -> list[Document]:
     """All questions of ``task`` in their source's order, fields as the module says.
 
@@ -230,18 +192,6 @@ def identity(task: Task, folder: str = "") -> str:
         return f"{task.name}, {wheel.source(task.name)}, {scorer}"
     pinned = commit(task.name, task.hub, task.otherwise)
     return f"{task.name}, {task.hub.path} {task.hub.part} {pinned}, {scorer}"
-
-
-def identities(names: str, folder: str = "") -> str:
-    """What pins the questions of all tasks in ``names``; see :func:`identity`."""
-    return "; ".join(identity(task, folder) for task in select_tasks(names))
-
-
-PINS: dict[str, Callable[[RunParameters], str]] = {  # what stands for parameters in an identity
-    "tasks": lambda parameters: identities(parameters.tasks, parameters.task_folder),
-    "task_folder": lambda _: "",
-    "run_code": lambda _: "",
-}
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,6 @@
 """What is a pruned model worth, by task, beside the dense one? (Sections 1 and 4)"""
 
-from helpers.evaluation.tasks import allowed_tasks
+from helpers.evaluation.wanted_tasks import each_task
 from helpers.measurements.evaluated_model import evaluated_model
 from helpers.measurements.scoring import compared
 from helpers.measurements.task_items import task_items
@@ -16,8 +16,7 @@ def scores(parameters: RunParameters, run: str) -> Measured:
     verdict; of the dense model itself the first two. Facts as from
     :func:`helpers.measurements.scoring.compared`.
     """
-    names = [task.name for task in allowed_tasks(parameters)]
-    parts = {name: parameters.model_copy(update={"tasks": name}) for name in names}
+    parts = each_task(parameters)
     return compared(parameters, run, task_items, parts, lambda: left(parameters))
 
 

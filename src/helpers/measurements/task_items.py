@@ -3,7 +3,8 @@
 import pandas as pd
 import torch
 
-from helpers.evaluation import tasks
+from helpers.evaluation.tasks import source
+from helpers.evaluation.wanted_tasks import PINS, wanted_tasks
 from helpers.measurements import pruned_model
 from helpers.measurements.described import described
 from helpers.measurements.evaluated_model import evaluated_model
@@ -18,7 +19,7 @@ USES = (
 )
 
 
-@measurement(*USES, pins=tasks.PINS)
+@measurement(*USES, pins=PINS)
 def task_items(parameters: RunParameters, run: str) -> Measured:
     """Ask one model, dense or pruned, the questions of ``tasks`` through lm-eval.
 
@@ -34,21 +35,22 @@ def task_items(parameters: RunParameters, run: str) -> Measured:
     from helpers.evaluation import harness, sandbox
     from helpers.evaluation.shared_context import language_model
 
-    items, shots, seed = parameters.items, parameters.shots, parameters.seed
-    folder = parameters.task_folder
-    chosen = tasks.allowed_tasks(parameters)
+    shots, seed, folder = parameters.shots, parameters.seed, parameters.task_folder
+    chosen = wanted_tasks(parameters)
     if any(task.program for task in chosen):
         sandbox.require()
     shown = {task.name: harness.example_prompt(task, shots, seed, folder) for task in chosen}
     torch.manual_seed(seed)
     one = evaluated_model(parameters)
     asked = language_model(one.loaded, parameters.batch_size)
-    rows = [harness.answer(asked, task, items, shots, seed, folder) for task in chosen]
+    rows = [
+        harness.answer(asked, task, items, shots, seed, folder) for task, items in chosen.items()
+    ]
     facts = {
         "model": model_facts(one.dense),
         "pruned": one.words,
         "parameters_left": one.parameters_left,
-        "source": {task.name: tasks.source(task, folder) for task in chosen},
+        "source": {task.name: source(task, folder) for task in chosen},
         "example": shown,
     }
     table = described(pd.concat(rows, ignore_index=True), parameters, run)

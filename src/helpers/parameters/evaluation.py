@@ -22,7 +22,8 @@ class EvaluationParameters(BaseModel):
     tasks: str = parameter(
         "embedded",
         "which tasks are scored: those that come with the book, or by name",
-        "embedded, or names separated by commas, such as boolq,openbookqa",
+        "embedded, or names separated by commas, such as boolq,openbookqa, each with a number "
+        "of its own after a colon if need be, such as embedded,piqa:200",
         min_length=1,
     )
     score_dtype: Literal["", "float32", "bfloat16", "float16"] = parameter(
