@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import claims, interventions, reported, summaries
+from helpers import claims, propagation_words, reported, summaries
 
 
 @pytest.fixture
@@ -124,5 +124,18 @@ def test_steps_are_counted_by_themselves():
     counts = summaries.above_by_step(pd.DataFrame(rows))
     assert counts == {0: 2, 1: 0, 2: 1}
     words = "2 at the last token of the prompt, 0 and 1 at the written ones"
-    assert interventions.by_position(counts) == words
-    assert interventions.by_position({0: 5}) == "5 at the last token of the prompt"
+    assert propagation_words.by_position(counts) == words
+    assert propagation_words.by_position({0: 5}) == "5 at the last token of the prompt"
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ({0: 57, 1: 50}, "carries over to this model's output."),
+        ({0: 57, 1: 2}, "at the last token of the prompt. Where the model reads what it wrote"),
+        ({0: 3, 1: 50}, "it does not carry over to the output."),
+    ],
+)
+def test_what_carries_over_is_said_by_position(output, said):
+    counts = {"in_place": {0: 55, 1: 58}, "propagated": output}
+    assert said in propagation_words.carries_over(counts)

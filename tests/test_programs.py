@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import socket
 import time
 from pathlib import Path
@@ -95,8 +96,55 @@ def test_files_are_neither_read_nor_written(tmp_path):
 
 
 @confined
+@pytest.mark.parametrize("name", ["/here", "/dev/shm/here", "/usr/here", "/tmp/../here"])
+def test_nothing_but_a_small_folder_is_written(name):
+    assert not sandbox.passes(f"open({name!r}, 'w')")
+    assert not sandbox.passes("import os\nos.memfd_create('x')")
+    assert sandbox.passes("import os\nopen(os.devnull, 'w').write('x')")
+
+
+@confined
+def test_no_right_is_left_to_open_the_walls():
+    """Also where the tests are run by root."""
+    mount = "ctypes.CDLL(None, use_errno=True).mount(b'none', b'/usr', None, 32 | 4096, None)"
+    assert sandbox.passes(f"import ctypes\nassert {mount} == -1\nassert ctypes.get_errno() == 1")
+    assert sandbox.passes("import os\nassert not os.access('/usr', os.W_OK)")
+
+
+@confined
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import os\nchild = os.fork()\nif not child: os._exit(0)\nos.waitpid(child, 0)",
+        "import threading\nthreading.Thread(target=print).start()",
+        "import subprocess\nsubprocess.run(['/usr/bin/true'])",
+        "import os\nos.posix_spawn('/usr/bin/true', ['true'], {})",
+    ],
+)
+def test_no_process_is_started(start):
+    assert not sandbox.passes(start)
+
+
+@confined
+def test_what_a_program_says_does_not_fill_the_memory():
+    flood = "import os\nfor _ in range(4000): os.write({}, bytes(1 << 20))"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for stream in range(8):
+        sandbox.passes(flood.format(stream))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 100 << 10  # kibibytes
+
+
+@confined
+def test_annotations_are_resolved_in_the_program():
+    shape = "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: 'int' = 1\n"
+    assert sandbox.passes(f"from __future__ import annotations\n{shape}assert A().x == 1")
+
+
+@confined
 def test_other_processes_are_out_of_sight():
     assert sandbox.passes("import os\nassert os.getppid() <= 2 and os.getpid() <= 3")
+    assert not sandbox.passes("import os\nos.listdir('/proc')")
 
 
 def test_without_a_sandbox_nothing_is_run(monkeypatch, tmp_path):

@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import site_builder  # noqa: E402
 
+from helpers.evaluation.wanted_tasks import each_task  # noqa: E402
 from helpers.parameters import RunParameters, validate  # noqa: E402
 from helpers.results.schema import SCHEMAS  # noqa: E402
 from helpers.runner import _declared_parameters  # noqa: E402
@@ -110,6 +111,10 @@ def test_chapters_that_share_measurements_ask_for_the_same(profile, chapters):
         found = _declared_parameters(jupytext.read(notebook), notebook) | given[name]
         found["dtype"] = found.get("score_dtype") or found["dtype"]
         values[name] = {key: value for key, value in found.items() if key not in OWN}
+        if "tasks" in found:
+            asked = validate({"tasks": found["tasks"], "items": found["items"], "run_code": True})
+            numbers = {task: one.items for task, one in each_task(asked).items()}
+            values[name] |= {f"questions of {task}": items for task, items in numbers.items()}
     for key in set().union(*values.values()) - {"score_dtype"}:
         asked = {name: each[key] for name, each in values.items() if key in each}
         assert len(set(asked.values())) == 1, (key, asked)

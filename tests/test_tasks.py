@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import InputError
+from helpers.evaluation import embedded_tasks as embedded
 from helpers.evaluation import hub_tasks
 from helpers.evaluation.asked_tasks import FOLDERS, OWN, SUBJECTS, worked_examples
 from helpers.evaluation.row_fields import LETTERS, listed_options
@@ -403,6 +404,21 @@ def test_hub_and_metric_are_those_of_lm_eval(name):
     assert task.kind == (
         "multiple_choice" if own["output_type"] == "multiple_choice" else "generation"
     )
+
+
+def test_an_embedded_task_whose_wheel_is_missing_says_so(monkeypatch):
+    monkeypatch.setitem(embedded.WHEELS, "humaneval", ("no-such-wheel", "1.0"))
+    with pytest.raises(InputError, match="task humaneval is not installed: run `make setup`"):
+        identity(TASKS["humaneval"])
+
+
+def test_a_split_named_prompt_is_one_of_mbpp_alone(tmp_path):
+    folder = write(tmp_path, "mbpp", [ROWS["mbpp"]], "test.jsonl")
+    write(tmp_path, "mbpp", [ROWS["mbpp"]] * 2, "prompt.jsonl")
+    write(tmp_path, "rte", [ROWS["rte"]], "prompt_test.jsonl")
+    assert len(documents(TASKS["mbpp"], folder)) == 1
+    assert len(examples(TASKS["mbpp"], folder)) == 2
+    assert len(documents(TASKS["rte"], folder)) == 1
 
 
 def test_embedded_tasks_are_those_with_files():

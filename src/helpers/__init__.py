@@ -15,10 +15,10 @@ Modules are layered; each imports only from those before it: ``errors``, ``param
 ``subspace_tables``, ``subspace_words``, ``prompt_words``, ``collapse``, ``aftermath``,
 ``decision_frames``, ``decision_tables``, ``decision_claims``, ``answers``, ``collapse_tables``,
 ``collapse_verdicts``, ``background``, ``figures``, ``text_blocks``, ``byhand``, ``chapter``,
-``ladder_tables``, ``ladder_words``, ``kept_shares``, ``score_tables``, ``probe_effects``,
-``probe_levels``, ``score_layouts``, ``score_frames``, ``score_claims``, ``task_costs``,
-``task_words``, ``probe_words``, ``number_formats``, ``figure_1_words``, ``introduction_words``,
-``more_models_words``, ``collapse_words``, ``decision_words``, ``runner``.
+``propagation_words``, ``ladder_tables``, ``ladder_words``, ``kept_shares``, ``score_tables``,
+``probe_effects``, ``probe_levels``, ``score_layouts``, ``score_frames``, ``score_claims``,
+``task_costs``, ``task_words``, ``probe_words``, ``number_formats``, ``figure_1_words``,
+``introduction_words``, ``more_models_words``, ``collapse_words``, ``decision_words``, ``runner``.
 """
 
 import warnings

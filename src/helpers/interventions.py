@@ -1,11 +1,10 @@
 """In place and at the output, in tables, with a verdict on what the one says about the other."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from helpers.chapter import join_words
 from helpers.claims import LABELS, Hierarchy, Verdict, verdict
 from helpers.reach import SPACES, Estimate, Reach
 
@@ -34,18 +33,6 @@ def correlation_table(found: dict[str, dict[str, Reach]]) -> pd.DataFrame:
             for space, one in by_space.items()
         ]
     )
-
-
-def by_position(counts: Mapping[int, int]) -> str:
-    """Counts of sublayers by step in words, step 0 being the last token of the prompt.
-
-    >>> by_position({0: 57, 1: 15, 2: 2})
-    '57 at the last token of the prompt, 15 and 2 at the written ones'
-    """
-    written = join_words(str(count) for step, count in sorted(counts.items()) if step)
-    ones = "ones" if len(counts) > 2 else "one"
-    after = f", {written} at the written {ones}" if written else ""
-    return f"{counts[0]} at the last token of the prompt{after}"
 
 
 def choice_table(found: Reach, same: pd.Series) -> pd.DataFrame:

@@ -34,7 +34,9 @@ def embedded_rows(task: str) -> Iterator[Numbered]:
 
 
 def source(task: str) -> str:
-    """Where an embedded task's questions are from, with the version that pins them."""
+    """Where an embedded task's questions are from, with the version that pins them;
+    :class:`InputError` if its wheel is not installed."""
+    path(task)
     distribution, _ = _wheel(task)
     return f"{distribution} {metadata.version(distribution)}, {'/'.join(FILES[task])}"
 

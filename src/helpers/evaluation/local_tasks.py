@@ -21,7 +21,6 @@ SPLITS = {
     "val": "validation",
     "dev": "dev",
     "test": "test",
-    "prompt": "prompt",
 }
 NESTED = {  # the rest of a row, the whole story, is large
     "narrativeqa": ["document.summary.text", "question.text", "answers"]
@@ -59,7 +58,7 @@ def files(folder: Path, scored: str, examples: str, part: str = "") -> dict[str,
     of_part = [path for path in found if part and part in path.relative_to(folder).parts]
     splits: dict[str, list[Path]] = {}
     for path in of_part or found:
-        splits.setdefault(_split(path.relative_to(folder)), []).append(path)
+        splits.setdefault(_split(path.relative_to(folder), examples), []).append(path)
     if examples != "dev":
         splits.setdefault("validation", splits.get("dev", []))
     order = (scored, "validation", "test", "")
@@ -90,12 +89,13 @@ def rows(task: str, paths: list[Path]) -> Iterator[Numbered]:
                 yield row, f"line {number} of {path.name}"
 
 
-def _split(path: Path) -> str:
+def _split(path: Path, examples: str) -> str:
     """Which split a file holds, told by the nearest name that says so; empty if none does."""
+    known = SPLITS | {examples: examples}
     for name in (path.stem, *reversed(path.parts[:-1])):
         for word in re.split(r"[^a-z]+", name.lower()):
-            if word in SPLITS:
-                return SPLITS[word]
+            if word and word in known:
+                return known[word]
     return ""
 
 
