@@ -168,7 +168,7 @@ class TestFiles:
             ("a.jsonl", '\n{"other": 1}\n', r'line 2 of a.jsonl has no text: .*"text"'),
             ("a.json", '["x",\n 3 4]', "a.json is damaged at line 2"),
             ("a.json", '["x", 3]', "item 2 of a.json has no text"),
-            ("a.json", '{"text": "x"}', "a.json is no JSON list"),
+            ("a.json", '{"text":\n"x"}', "a.json is damaged at line 1"),
             ("a.csv", "x", "a.csv is not .txt, .jsonl or .json"),
         ],
     )

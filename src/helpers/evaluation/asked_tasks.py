@@ -68,7 +68,6 @@ def _configured(
     task: Task, chosen: list[Document], pool: list[Document], shots: int, seed: int
 ) -> Any:
     """The lm-eval task over these questions and examples."""
-    import lm_eval.tasks
     from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
 
@@ -83,12 +82,10 @@ def _configured(
         "num_fewshot": shots,
     } | SUBJECTS.get(task.name, {})
     if task.program or task.name in OWN:
-        own = written_program(task.name) if task.program else OWN[task.name]
-        found: Any = ConfigurableTask(config=overrides | own)
+        own = OWN.get(task.name) or written_program(task, _known(task).task_index[task.name].cfg)
+        found: Any = ConfigurableTask(config=overrides | _written(task.metric) | own)
     else:
-        base = Path(lm_eval.tasks.__file__).parent / FOLDERS.get(task.name, task.name)
-        manager = lm_eval.tasks.TaskManager(include_path=str(base), include_defaults=False)
-        loaded = manager.load({"group": "asked", "task": [overrides]})
+        loaded = _known(task).load({"group": "asked", "task": [overrides]})
         (found,) = loaded["tasks"].values()
     if task.name in TOKENS:
         found.set_config("generation_kwargs", {"max_gen_toks": TOKENS[task.name]}, update=True)
@@ -97,6 +94,14 @@ def _configured(
         process = found.config.process_docs
         found.sampler = _sampler(list(process(rows) if process else rows), seed)
     return found
+
+
+def _known(task: Task) -> Any:
+    """lm-eval's manager of its tasks, with the folder of this one."""
+    import lm_eval.tasks
+
+    base = Path(lm_eval.tasks.__file__).parent / FOLDERS.get(task.name, task.name)
+    return lm_eval.tasks.TaskManager(include_path=str(base), include_defaults=False)
 
 
 def _sampler(pool: list[Document], seed: int) -> Any:
@@ -162,24 +167,28 @@ def _same_answer(doc: Document, written: list[str]) -> dict[str, float]:
     return {"exact_match": float(same_answer(written[0], doc["answer"]))}
 
 
-def _written(metric: str, tokens: int) -> dict[str, Any]:
-    """What a task of ours that is written has besides its prompt and target."""
+def _written(metric: str) -> dict[str, Any]:
+    """What all tasks have in common that are written and configured here."""
     return {
         "output_type": "generate_until",
-        "generation_kwargs": {"until": ["\n"], "do_sample": False, "max_gen_toks": tokens},
         "metric_list": [{"metric": metric, "aggregation": "mean", "higher_is_better": True}],
     }
 
 
+def _line(tokens: int) -> dict[str, Any]:
+    """One line, of so many tokens at most."""
+    return {"until": ["\n"], "do_sample": False, "max_gen_toks": tokens}
+
+
 OWN: dict[str, dict[str, Any]] = {
     "narrativeqa": {
-        **_written("f1", 32),
+        "generation_kwargs": _line(32),
         "doc_to_text": "{{summary}}\nQuestion: {{question}}\nAnswer:",
         "doc_to_target": "{{answers[0]}}",
         "process_results": _best_overlap,
     },
     "asdiv": {
-        **_written("exact_match", 24),
+        "generation_kwargs": _line(24),
         "doc_to_text": "{{body}}\nQuestion: {{question}}\nAnswer:",
         "doc_to_target": "{{answer}}",
         "process_results": _same_answer,

@@ -5,13 +5,11 @@
 judgement: the query's id, the document's, and a grade. Each may be compressed (``.gz``).
 """
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from helpers.errors import InputError
-from helpers.passages import json_lines
+from helpers.text_files import json_rows, text_of
 
 CORPUS, QUERIES, JUDGEMENTS = "corpus.jsonl", "queries.jsonl", "qrels/test.tsv"
 Texts = dict[str, str]
@@ -51,19 +49,9 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _text(path: Path) -> str:
-    try:
-        whole = path.read_bytes()
-        whole = gzip.decompress(whole) if path.suffix == ".gz" else whole
-        return whole.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} cannot be read: {error}") from None
-
-
 def _texts(path: Path) -> Texts:
     found: Texts = {}
-    for number, row in json_lines(path, _text(path)):
-        where = f"line {number} of {path.name}"
+    for row, where in json_rows(path):
         if not isinstance(row, dict) or not isinstance(row.get("text"), str) or "_id" not in row:
             raise InputError(f'{where} has no _id or no text: it takes {{"_id": …, "text": …}}')
         name = str(row["_id"])
@@ -90,7 +78,7 @@ def _grades(path: Path, queries: Texts, documents: Texts) -> Grades:
 
 
 def _judgements(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         parts = tuple(line.split("\t"))
         if not line.strip() or (number == 1 and parts[-1].strip() == "score"):
             continue

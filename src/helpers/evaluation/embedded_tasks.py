@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from helpers.evaluation.local_tasks import Numbered, rows
+from helpers.evaluation.local_tasks import rows
 from helpers.machine import installed_file
 from helpers.passages import DISTRIBUTION, VERSION
+from helpers.text_files import Numbered
 
 FILES = {
     "boolq": ("BoolQ", "dev.jsonl"),

@@ -14,7 +14,7 @@ import pandas as pd
 from helpers.errors import InputError
 from helpers.evaluation import LONGEST_ANSWER
 from helpers.evaluation.asked_tasks import asked_task, quiet
-from helpers.evaluation.tasks import MULTIPLE_CHOICE, Task
+from helpers.evaluation.tasks import GENERATION, MULTIPLE_CHOICE, Task
 
 COLUMNS = ("task", "kind", "form", "metric", "item", "family", "answer", "chance", "value")
 FILTERS = {"gsm8k": "flexible-extract"}  # the last number, also where no line begins with ####
@@ -37,7 +37,9 @@ def answer(
     from lm_eval import evaluator
 
     asked = asked_task(task, items, shots, seed, folder)
-    most = (asked.config.generation_kwargs or {}).get("max_gen_toks", 0)
+    how = asked.config.generation_kwargs or {}
+    usual = getattr(language_model, "max_gen_toks", 0) if task.kind == GENERATION else 0
+    most = how.get("max_gen_toks", usual)
     reads = getattr(language_model, "max_length", most + 1)
     if most >= reads:
         raise InputError(

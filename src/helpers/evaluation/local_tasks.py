@@ -1,16 +1,12 @@
 """Questions of a task from files in a folder: JSON lines, JSON lists, either of them compressed, or
 Parquet as on the hub."""
 
-import gzip
-import json
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from helpers.errors import InputError
-from helpers.passages import json_lines
+from helpers.text_files import Numbered, json_rows
 
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".parquet")
 NO_DATA = ("dataset_info", "dataset_infos", "dataset_dict", "state")  # what hub folders also hold
@@ -25,7 +21,6 @@ SPLITS = {
 NESTED = {  # the rest of a row, the whole story, is large
     "narrativeqa": ["document.summary.text", "question.text", "answers"]
 }
-Numbered = tuple[Any, str]  # a row, and where it stands
 
 
 def folder_of(task: str, folder: str) -> Path | None:
@@ -76,17 +71,7 @@ def rows(task: str, paths: list[Path]) -> Iterator[Numbered]:
         if path.suffix.lower() == ".parquet":
             yield from _parquet(path, NESTED.get(task))
             continue
-        try:
-            content = path.read_bytes()
-            packed = path.suffix.lower() == ".gz"
-            text = (gzip.decompress(content) if packed else content).decode("utf-8")
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise InputError(f"{path} cannot be read as UTF-8: {error}") from None
-        if text.lstrip().startswith("["):
-            yield from _listed(path, text)
-        else:
-            for number, row in json_lines(path, text):
-                yield row, f"line {number} of {path.name}"
+        yield from json_rows(path)
 
 
 def _split(path: Path, examples: str) -> str:
@@ -97,15 +82,6 @@ def _split(path: Path, examples: str) -> str:
             if word and word in known:
                 return known[word]
     return ""
-
-
-def _listed(path: Path, text: str) -> Iterator[Numbered]:
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path.name} is damaged at line {error.lineno}: {error.msg}") from None
-    for number, row in enumerate(found, 1):
-        yield row, f"item {number} of {path.name}"
 
 
 def _parquet(path: Path, nested: list[str] | None) -> Iterator[Numbered]:

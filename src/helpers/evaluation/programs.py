@@ -5,36 +5,26 @@ load them is to fetch code from the hub, which then runs the answers unconfined.
 :mod:`helpers.evaluation.sandbox`.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from helpers.evaluation import sandbox
-
-Document = dict[str, Any]
-METRIC = "pass_at_1"
+from helpers.evaluation.tasks import Document, Task
 
 
-def written_program(task: str) -> dict[str, Any]:
-    """lm-eval's configuration of a task whose answer is a program, with our score."""
-    import lm_eval.tasks
-
-    base = Path(lm_eval.tasks.__file__).parent / task
-    manager = lm_eval.tasks.TaskManager(include_path=str(base), include_defaults=False)
-    own: dict[str, Any] = manager.task_index[task].cfg
-    program, target = PROGRAMS[task]
+def written_program(task: Task, lm_eval: Mapping[str, Any]) -> dict[str, Any]:
+    """How a task whose answer is a program is asked, as ``lm_eval`` configures it, and scored."""
+    program, target = PROGRAMS[task.name]
 
     def passed(doc: Document, written: list[str]) -> dict[str, float]:
-        return {METRIC: float(sandbox.passes(program(doc, written[0])))}
+        return {task.metric: float(sandbox.passes(program(doc, written[0])))}
 
     return {
-        "output_type": "generate_until",
-        "doc_to_text": own["doc_to_text"],
+        "doc_to_text": lm_eval["doc_to_text"],
         "doc_to_target": target,
         "target_delimiter": "",
-        "generation_kwargs": own["generation_kwargs"],
+        "generation_kwargs": lm_eval["generation_kwargs"],
         "process_results": passed,
-        "metric_list": [{"metric": METRIC, "aggregation": "mean", "higher_is_better": True}],
     }
 
 

@@ -18,7 +18,8 @@ from helpers.errors import InputError
 from helpers.evaluation import beir
 from helpers.machine import installed_file
 from helpers.parameters import RunParameters
-from helpers.passages import DISTRIBUTION, VERSION, json_lines
+from helpers.passages import DISTRIBUTION, VERSION
+from helpers.text_files import json_rows
 
 EMBEDDED = "embedded"
 FILES = {"fiqa": ("Fiqa", "test.jsonl"), "boolq-passages": ("BoolQ", "dev.jsonl")}
@@ -152,9 +153,9 @@ def _embedded(name: str) -> SearchSet:
     by_question: dict[str, str] = {}
     by_text: dict[str, tuple[str, str]] = {}
     relevant: dict[str, dict[str, int]] = {}
-    for number, row in json_lines(path, path.read_text(encoding="utf-8")):
+    for number, (row, where) in enumerate(json_rows(path), 1):
         if not all(isinstance(row.get(field), str) for field in (asks, answers)):
-            raise InputError(f"line {number} of {path.name} has no {asks} or no {answers}")
+            raise InputError(f"{where} has no {asks} or no {answers}")
         query = by_question.setdefault(_plain(row[asks]), f"{name}-{number:04d}")
         queries.setdefault(query, row[asks])
         new = (f"{answers}-{number:04d}", row[answers])
