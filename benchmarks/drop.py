@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.harness import Result
-from helpers.data import select_prompts, tokenize
 from helpers.models import load
 from helpers.pruning.drop import Place, dropped
+from helpers.texts.data import select_prompts, tokenize
 
 TOKENS = 64
 ROUNDS = 3

@@ -6,10 +6,10 @@ from functools import partial
 import torch
 
 from benchmarks.harness import Result, compare
-from helpers.data import select_prompts, tokenize
-from helpers.measurements.generation import Pairing
 from helpers.models import load
 from helpers.pruning.drop import drop
+from helpers.texts.data import select_prompts, tokenize
+from measurements.generation import Pairing
 
 STEPS, MANY_STEPS = 64, 128
 DROPPED = tuple((layer, "attention") for layer in range(20, 28))

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from benchmarks.harness import Result, compare
 from helpers.capture import Pair, capture
-from helpers.data import select_prompts, tokenize
 from helpers.decoding import greedy
-from helpers.measurements.deviations import with_estimates
 from helpers.models import LoadedModel, load
 from helpers.spaces import Comparison
+from helpers.texts.data import select_prompts, tokenize
+from measurements.deviations import with_estimates
 
 STEPS = 32
 MANY_STEPS = 512

@@ -10,13 +10,13 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from benchmarks.harness import Result, compare
-from helpers.calibration import Calibration, calibration_text
 from helpers.models import Decoder, load
 from helpers.pruning import LinearWeight, Recipe, prunable, prune
 from helpers.pruning.importance import importance
 from helpers.pruning.masks import unstructured
 from helpers.pruning.scores import wanda
 from helpers.pruning.sparsegpt import inverse_factor, sparsegpt
+from helpers.texts.calibration import Calibration, calibration_text
 
 SAMPLES, LENGTH = 32, 512
 WIDTHS = {

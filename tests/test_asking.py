@@ -6,8 +6,8 @@ import pytest
 import torch
 from conftest import VOCABULARY, tiny_batch, tiny_model
 
-from helpers.asking import Asked, asked, last_states
 from helpers.errors import InputError
+from helpers.evaluation.asking import Asked, asked, last_states
 from helpers.models.architecture import Decoder
 
 

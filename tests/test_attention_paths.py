@@ -5,26 +5,18 @@ from conftest import LAYERS, tiny_batch, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chapters.d_error_propagation.measure_attention_paths import attention_paths, looked_at
 from helpers import theory
 from helpers.attention import Call, calls, eager, look
-from helpers.attention_paths import (
-    Attention,
-    attended,
-    change,
-    shares,
-    sizes,
-    split,
-    value_path_of,
-)
-from helpers.data import select_prompts, tokenize
+from helpers.attention_paths import Attention, attended, change, shares, sizes, split, value_path_of
 from helpers.errors import InputError
-from helpers.measurements.attention_paths import attention_paths, looked_at
-from helpers.measurements.pruned_model import pruned_counterpart
 from helpers.models import Decoder, load
-from helpers.parameters import validate
 from helpers.pruning.drop import dropped
 from helpers.pruning.structured import find_groups
 from helpers.pruning.weights import prunable
+from helpers.texts.data import select_prompts, tokenize
+from measurements.pruned_model import pruned_counterpart
+from runs.parameters import validate
 
 WINDOWED = {"mistral": (0, 1, 2, 3), "gemma2": (0, 2)}  # layers that see 6 tokens back
 

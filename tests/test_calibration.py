@@ -12,10 +12,10 @@ import pytest
 import torch
 from conftest import VOCABULARY, tiny_model
 
-from helpers import calibration, passages
-from helpers.calibration import Calibration, calibration_text, held_out_text, perplexity
 from helpers.errors import InputError
 from helpers.models import Decoder
+from helpers.texts import calibration, passages
+from helpers.texts.calibration import Calibration, calibration_text, held_out_text, perplexity
 
 torch.set_num_threads(1)
 

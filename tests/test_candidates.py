@@ -8,7 +8,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from helpers.evaluation.candidates import Candidates, rungs, share_won, sizes
+from chapters.ladder.candidates import Candidates, rungs, share_won, sizes
 
 VOCABULARY = 9
 # few different values, so that logits tie

@@ -10,13 +10,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from helpers.errors import InputError
-from helpers.measurements.layer_profile import layer_profile
 from helpers.models import Decoder, load
 from helpers.models.load import LoadedModel
-from helpers.parameters import validate
 from helpers.pruning import Recipe, prune
 from helpers.pruning.checkpoint import differences, load_pruned, read_recipe, save
 from helpers.pruning.drop import drop, dropped_in
+from measurements.layer_profile import layer_profile
+from runs.parameters import validate
 
 PLACES = ((0, "attention"), (1, "mlp"), (3, "attention"))
 

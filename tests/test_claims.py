@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import claims, propagation_words, reported, summaries
+from chapters.propagation import propagation_words
+from reporting import claims, reported, summaries
 
 
 @pytest.fixture

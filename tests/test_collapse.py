@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import collapse
+from helpers.evaluation import collapse
 
 tokens = st.lists(st.integers(0, 2), max_size=40)
 looping = st.builds(

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import answers, collapse_tables, collapse_words, data, text_blocks
-from helpers.collapse_tables import (
+from chapters.inconsistent_effects import answers, collapse_tables, collapse_words, text_blocks
+from chapters.inconsistent_effects.collapse_tables import (
     DENSE,
     beyond,
     by_setting,
@@ -17,12 +17,18 @@ from helpers.collapse_tables import (
     variety,
     written,
 )
-from helpers.collapse_verdicts import Collapse, collapses, reported_by_name, verdict_table
-from helpers.parameters import validate
-from helpers.parting import Course, matches_of_texts
-from helpers.reach import Estimate
-from helpers.reported.table2 import shown
-from helpers.settings import settings
+from chapters.inconsistent_effects.collapse_verdicts import (
+    Collapse,
+    collapses,
+    reported_by_name,
+    verdict_table,
+)
+from chapters.inconsistent_effects.table2 import shown
+from helpers.texts import data
+from reporting.parting import Course, matches_of_texts
+from reporting.reach import Estimate
+from runs.parameters import validate
+from runs.settings import settings
 
 PROMPTS = [prompt.id for prompt in data.appendix_e()][:6]
 LIMIT = 20

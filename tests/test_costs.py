@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import byhand, costs
-from helpers.figures import Matrix, matrices
+from chapters.pruning_by_hand import byhand, costs
+from chapters.pruning_by_hand import figure_matrices as matrices
+from chapters.pruning_by_hand.figure_matrices import Matrix
 
 PERPLEXITY = {
     "random": (900.0, 2000.0, 1500.0),

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.data import appendix_e, select_prompts, table_2, tokenize
 from helpers.errors import InputError
+from helpers.texts.data import appendix_e, select_prompts, table_2, tokenize
 
 PAPER = Path(__file__).parents[2] / "shared" / "paper" / "prompts.json"
 

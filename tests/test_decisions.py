@@ -10,20 +10,13 @@ from conftest import tiny_batch, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import (
-    aftermath,
-    decision_claims,
-    decision_frames,
-    decision_tables,
-    figures,
-    parting,
-    trends,
-)
-from helpers.decision_frames import Seen
-from helpers.measurements.generation import LOGIT, PROBABILITY, Pairing
+from chapters.decisions import aftermath, decision_claims, decision_frames, decision_tables
+from chapters.decisions.decision_frames import Seen
 from helpers.models.architecture import Decoder
 from helpers.pruning.drop import drop
-from helpers.reach import Estimate
+from measurements.generation import LOGIT, PROBABILITY, Pairing
+from reporting import figures, parting, trends
+from reporting.reach import Estimate
 
 STEPS = 12
 SPACES = {"choice": PROBABILITY, "agreement": PROBABILITY, "kl": PROBABILITY}

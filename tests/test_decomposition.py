@@ -8,9 +8,9 @@ import torch
 from conftest import tiny_batch, tiny_model
 from test_generation import pruned_from
 
+from chapters.d_error_propagation.decomposition import ORDERS, TERMS, Pieces
 from helpers.decoding import Guest, Reader
 from helpers.errors import InputError
-from helpers.measurements.decomposition import ORDERS, TERMS, Pieces
 from helpers.models.architecture import Decoder
 
 STEPS = 8

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 
-from helpers import derivations, limits
-from helpers.derivations import Proof, Step, check
-from helpers.states import State, angular, divergence, skewed, states, vector
+from reporting import derivations, limits
+from reporting.derivations import Proof, Step, check
+from reporting.states import State, angular, divergence, skewed, states, vector
 
 VALUES = st.lists(st.tuples(st.floats(-20, 20), st.floats(-9, 9)), min_size=2, max_size=8)
 TEMPERATURE = st.floats(0.3, 4)

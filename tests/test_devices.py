@@ -7,13 +7,13 @@ import pytest
 import torch
 
 import helpers
-from helpers.measurements.decomposition import decomposition
-from helpers.measurements.generation import generation
-from helpers.measurements.layer_profile import layer_profile
-from helpers.measurements.propagation import propagation
-from helpers.measurements.pruning_quality import pruning_quality
-from helpers.measurements.readouts import readouts
-from helpers.parameters import validate
+from chapters.background.measure_readouts import readouts
+from chapters.d_error_propagation.decomposition import decomposition
+from chapters.propagation.propagation import propagation
+from chapters.pruning_by_hand.pruning_quality import pruning_quality
+from measurements.generation import generation
+from measurements.layer_profile import layer_profile
+from runs.parameters import validate
 
 PACKAGE = Path(helpers.__file__).parent
 FACTORIES = (

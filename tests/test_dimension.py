@@ -8,15 +8,9 @@ from conftest import LAYERS, VOCABULARY, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import dimension_tables, dimensions, figures
-from helpers.capture import Pair, capture
-from helpers.data import select_prompts, tokenize
-from helpers.measurements.dimension import dimension
-from helpers.models.architecture import Decoder
-from helpers.models.head import Head
-from helpers.models.load import load
-from helpers.parameters import validate
-from helpers.projections import (
+from chapters.dimension import dimension_tables, dimensions, figure_dimensions
+from chapters.dimension.dimension import dimension
+from chapters.dimension.projections import (
     KINDS,
     LIMITS,
     entry_size,
@@ -27,7 +21,13 @@ from helpers.projections import (
     unit_spread,
     widths,
 )
+from helpers.capture import Pair, capture
+from helpers.models.architecture import Decoder
+from helpers.models.head import Head
+from helpers.models.load import load
 from helpers.spaces import PairIndex, vector_products
+from helpers.texts.data import select_prompts, tokenize
+from runs.parameters import validate
 
 PAIRS = tuple(Pair(row, "mlp", row + 1, row) for row in range(5))
 
@@ -326,7 +326,7 @@ def test_figure_draws_every_series_with_its_levels(measured):
     found = dimensions.Widths.of(measured.table("dimensions"), 0)
     frame = dimensions.curves(found, "projection")
     levels = dimensions.levels(found, "projection")
-    output = figures.width_profile(
+    output = figure_dimensions.width_profile(
         frame,
         name="widths",
         title="t",
@@ -346,7 +346,7 @@ def test_figure_draws_every_series_with_its_levels(measured):
         for line in panel.lines:
             assert list(line.x) == [16, 64, 256, VOCABULARY]
     with pytest.raises(ValueError, match="unknown series"):
-        figures.width_profile(
+        figure_dimensions.width_profile(
             frame.assign(series="other"),
             name="widths",
             title="t",

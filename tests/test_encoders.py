@@ -12,15 +12,15 @@ from torch import nn
 from torch.nn.functional import normalize
 from transformers import AutoModel, AutoModelForCausalLM, DistilBertConfig, DistilBertModel
 
+from chapters.inconsistent_effects.encoder_pruning import calibration_windows, prune_encoder
 from helpers.errors import InputError
 from helpers.evaluation import encoder_parts
-from helpers.evaluation.encoder_pruning import calibration_windows, prune_encoder
 from helpers.evaluation.encoders import encoder_facts, open_encoder, vectors
-from helpers.measurements.remaining import remaining_parameters
 from helpers.models import embedded_encoder
 from helpers.models.load import fingerprint, load
-from helpers.parameters import validate
 from helpers.pruning import Recipe, prune
+from measurements.remaining import remaining_parameters
+from runs.parameters import validate
 
 TEXTS = ["a long text, with some words in it", "b", "three more words", "the same", "z" * 50]
 BITS = ((0, "attention"), (1, "mlp"), (2, "attention"), (2, "mlp"))

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import error_propagation
+from chapters.d_error_propagation import error_propagation
+from chapters.d_error_propagation.path_summary import Paths, by_depth, scaled
+from chapters.d_error_propagation.term_summary import ORDERS, TERMS, Terms, by_step, parting_words
 from helpers.errors import InputError
-from helpers.path_summary import Paths, by_depth, scaled
-from helpers.reach import Estimate
-from helpers.resampling import counted, estimate, ratio, resampled
-from helpers.term_summary import ORDERS, TERMS, Terms, by_step, parting_words
+from reporting.reach import Estimate
+from reporting.resampling import counted, estimate, ratio, resampled
 
 PROMPTS = [f"P{number}" for number in range(6)]
 

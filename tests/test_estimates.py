@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import analysis, estimates, magnitudes, reported, step_frames, validity
+from chapters.representation_analysis import analysis
+from chapters.validity import validity
+from reporting import estimates, magnitudes, reported, step_frames
 
 PROMPTS = [f"P{number}" for number in range(6)]
 PLACE = {"layer": 0, "sublayer": "mlp", "lens": "raw", "space": "probability", "centred": False}

@@ -4,11 +4,12 @@ import pytest
 import torch
 from conftest import LAYERS, VOCABULARY
 
-from helpers import parameters, states
-from helpers.data import select_prompts, tokenize
-from helpers.figures import error_orders, estimate_sizes
-from helpers.measurements.example_state import example_state
 from helpers.models.load import load
+from helpers.texts.data import select_prompts, tokenize
+from measurements.example_state import example_state
+from reporting import states
+from reporting.figures import error_orders, estimate_sizes
+from runs import parameters
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_the_table_says_what_it_holds(measured):
 
 
 def test_states_and_figures_are_made_of_it(measured):
-    from helpers import derivations, limits
+    from reporting import derivations, limits
 
     found = states.states(measured.table("logits"))
     assert [s.name for s in found] == [f"MLP of layer {n}" for n in (LAYERS // 2, LAYERS - 1)]

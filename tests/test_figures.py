@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.figures import (
+from reporting.figures import (
     FigureOutput,
     Line,
     Panel,
@@ -25,9 +25,9 @@ from helpers.figures import (
     style_of,
     table,
 )
-from helpers.figures.interactive import payload, plot
-from helpers.figures.labels import end_labels, key, spread
-from helpers.figures.static import svg
+from reporting.figures.interactive import payload, plot
+from reporting.figures.labels import end_labels, key, spread
+from reporting.figures.static import svg
 
 RUN = {"run": "a1b2c3", "model": "tiny <model>", "versions": {"torch": "2.13.0"}}
 

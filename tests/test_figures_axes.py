@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.figures import Figure, FigureOutput, Line, Panel, Reference, describe
-from helpers.figures.callouts import callouts
-from helpers.figures.interactive import payload, plot
-from helpers.figures.labels import LABEL_HEIGHT, PANEL_HEIGHT, end_labels, key
-from helpers.figures.scales import short, ticks
-from helpers.figures.static import svg
+from reporting.figures import Figure, FigureOutput, Line, Panel, Reference, describe
+from reporting.figures.callouts import callouts
+from reporting.figures.interactive import payload, plot
+from reporting.figures.labels import LABEL_HEIGHT, PANEL_HEIGHT, end_labels, key
+from reporting.figures.scales import short, ticks
+from reporting.figures.static import svg
 
 RAISED = {sign: digit for digit, sign in zip("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True)}
 

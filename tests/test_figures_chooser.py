@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.figures import chooser, step_series
-from helpers.figures.compact import compact, pooled, rounded, unpooled
-from helpers.figures.interactive import plot
-from helpers.figures.labels import key
+from reporting.figures import chooser, step_series
+from reporting.figures.compact import compact, pooled, rounded, unpooled
+from reporting.figures.interactive import plot
+from reporting.figures.labels import key
 
 ROOT = Path(__file__).parents[1]
 WORDS = {"provenance": {"run": "a1 b2", "model": "tiny <model>"}}

@@ -7,10 +7,11 @@ import re
 import pandas as pd
 import pytest
 
-from helpers.figures import QUANTITIES, SPACES, estimate_scatter, quantity_style, step_series
-from helpers.figures.interactive import payload, plot
-from helpers.figures.labels import end_labels, key
-from helpers.figures.static import svg
+from chapters.validity.figure_tracking import estimate_scatter
+from reporting.figures import QUANTITIES, SPACES, quantity_style, step_series
+from reporting.figures.interactive import payload, plot
+from reporting.figures.labels import end_labels, key
+from reporting.figures.static import svg
 
 WORDS = {"title": "t", "caption": "c", "provenance": {"run": "a1"}}
 

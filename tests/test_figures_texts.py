@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from helpers.figures import Question, Text, collapse_plane, texts
-from helpers.figures.texts import LEVELS, MARK, level, visible
+from chapters.inconsistent_effects import figure_texts as texts
+from chapters.inconsistent_effects.figure_collapse import collapse_plane
+from chapters.inconsistent_effects.figure_texts import LEVELS, MARK, Question, Text, level, visible
 
 ROOT = Path(__file__).parents[1]
 TOKENS = ("Hi", " <b>&", "\n", " ", "\x00", "é�", "<|im_end|>")

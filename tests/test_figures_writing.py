@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from helpers.figures import around_parting, survival_curves
+from chapters.multi_scale_effects.figure_writing import around_parting, survival_curves
 
 WORDS = {"name": "f", "title": "t", "caption": "c", "provenance": {"run": "a1"}}
 

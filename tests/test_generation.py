@@ -11,20 +11,13 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from helpers.decisions import decisions
-from helpers.decoding import (
-    Reader,
-    Sampler,
-    likeliest,
-    lockstep,
-    log_likelihoods,
-    two_likeliest,
-)
-from helpers.measurements.generation import Pairing
-from helpers.measurements.token_table import pieces
+from helpers.decoding import Reader, Sampler, likeliest, lockstep, log_likelihoods, two_likeliest
 from helpers.models.architecture import Decoder
 from helpers.pruning import Recipe, prune
 from helpers.pruning.drop import drop
+from measurements.decisions import decisions
+from measurements.generation import Pairing
+from measurements.token_table import pieces
 
 STEPS = 10
 

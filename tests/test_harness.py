@@ -14,19 +14,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from helpers.errors import InputError
 from helpers.evaluation import harness
-from helpers.evaluation.asked_tasks import (
-    asked_task,
-    normalised,
-    overlap,
-    same_answer,
-)
+from helpers.evaluation.asked_tasks import asked_task, normalised, overlap, same_answer
 from helpers.evaluation.shared_context import language_model
 from helpers.evaluation.tasks import TASKS, documents, first
-from helpers.measurements import pruned_model
-from helpers.measurements.evaluated_model import evaluated_model
-from helpers.measurements.task_items import task_items
 from helpers.models import load
-from helpers.parameters import validate
+from measurements import pruned_model
+from measurements.evaluated_model import evaluated_model
+from measurements.task_items import task_items
+from runs.parameters import validate
 from tests.conftest import tiny_model
 
 VOCABULARY = 300

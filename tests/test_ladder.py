@@ -9,15 +9,16 @@ import torch
 from conftest import tiny_model
 from transformers import AutoModelForCausalLM
 
-from helpers import figures, ladder_tables, ladder_words
+from chapters.ladder import figure_ladder, ladder_tables, ladder_words
+from chapters.ladder.candidates import Candidates, rungs
+from chapters.ladder.figure_ladder import setting_styles
+from chapters.ladder.ladder import FORMS, ladder
+from chapters.ladder.ladder_summary import PLAIN, PREFIX, Ladders
 from helpers.errors import InputError
-from helpers.evaluation.candidates import Candidates, rungs
-from helpers.figures.ladder import setting_styles
-from helpers.ladder_summary import PLAIN, PREFIX, Ladders
-from helpers.measurements import asked_dense
-from helpers.measurements.ladder import FORMS, ladder
-from helpers.parameters import validate
-from helpers.probes import probes
+from helpers.texts.probes import probes
+from measurements import asked_dense
+from reporting import figures
+from runs.parameters import validate
 
 SHORT = {"device": "cpu", "calibration_samples": 2, "calibration_length": 64, "probes": 2}
 
@@ -242,7 +243,7 @@ def test_other_questions_are_refused(both):
 
 def test_the_figure_ends_at_all_tokens(both):
     frame = both.above_floor().curve()
-    made_figure = figures.candidate_ladder(
+    made_figure = figure_ladder.candidate_ladder(
         frame, name="ladder", title="t", caption="c", provenance={}
     ).figure
     assert [panel.title for panel in made_figure.panels] == list(figures.ladder.PANELS.values())
@@ -254,7 +255,7 @@ def test_the_figure_ends_at_all_tokens(both):
     assert np.isnan(kind.mean[-2])  # nothing leads from the family to all tokens
     assert frame["mean"].notna().all()
     with pytest.raises(ValueError, match="lacks the columns low"):
-        figures.candidate_ladder(
+        figure_ladder.candidate_ladder(
             frame.drop(columns="low"), name="ladder", title="t", caption="c", provenance={}
         )
 
@@ -328,7 +329,7 @@ def test_a_tiny_model_says_no_nan(take, questions):
         ladder_words.plain(Ladders.of(tables, 0, PLAIN)),
         ladder_tables.accuracies(kept).to_string(),
         ladder_tables.ahead(kept, instead).to_string(),
-        figures.candidate_ladder(
+        figure_ladder.candidate_ladder(
             kept.curve(), name="ladder", title="t", caption="c", provenance={}
         )._repr_html_(),
     ]

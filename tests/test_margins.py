@@ -8,8 +8,8 @@ from conftest import VOCABULARY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import margins
-from helpers.decisions import decisions
+from chapters.decisions import margins
+from measurements.decisions import decisions
 
 PROMPTS, STEPS = 40, 100
 

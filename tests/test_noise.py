@@ -10,18 +10,19 @@ import torch
 from conftest import tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers import machine, noise, noise_words
+from chapters.noise_floor import noise, noise_words
+from chapters.noise_floor.double import float64_throughout, load_float64, logits_float64
+from chapters.noise_floor.figure_noise import noise_profile
+from chapters.noise_floor.noise_floor import noise_floor
+from chapters.noise_floor.readings import Reading, Text, alone, together, token_by_token
+from chapters.noise_floor.side_by_side import Condition, View, compare
+from helpers import machine
 from helpers.capture import Pair
-from helpers.figures.noise import noise_profile
-from helpers.measurements.layer_profile import layer_profile
-from helpers.measurements.noise_floor import noise_floor
-from helpers.measurements.side_by_side import Condition, View, compare
 from helpers.models.architecture import Decoder
-from helpers.models.double import float64_throughout, load_float64, logits_float64
 from helpers.models.head import Head
 from helpers.models.load import load
-from helpers.parameters import validate
-from helpers.readings import Reading, Text, alone, together, token_by_token
+from measurements.layer_profile import layer_profile
+from runs.parameters import validate
 
 SHORT = {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2, "device": "cpu"}
 

@@ -7,7 +7,9 @@ import re
 import pandas as pd
 import pytest
 
-from helpers import figures, letters, reported
+from chapters.multi_scale_effects import figure_outputs, letters
+from chapters.subspace import figure_subsets
+from reporting import figures, reported
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def table():
 
 
 def test_chooser_offers_every_prompt_setting_and_form(table):
-    shown = figures.option_chooser(
+    shown = figure_outputs.option_chooser(
         {"Drop-1A": table, "Drop-2A": table}, {"MC1": "B"}, name="f", size="1k", provenance={}
     )
     assert re.findall(r"<option [^>]*>([^<]*)</option>", shown.html) == [
@@ -40,7 +42,9 @@ def test_chooser_offers_every_prompt_setting_and_form(table):
 
 def test_every_number_of_an_output_is_drawn(table):
     choice = letters.Choice.of(table[table["template"]])
-    drawn = figures.option_outputs(choice, "B", name="f", title="T", caption="C", provenance={})
+    drawn = figure_outputs.option_outputs(
+        choice, "B", name="f", title="T", caption="C", provenance={}
+    )
     top, options = drawn.figure.panels
     assert [line.label for line in options.lines] == ["A", "B"]
     assert [line.mean for line in options.lines] == [(-1.0, -1.5), (-2.0, -2.5)]
@@ -54,14 +58,16 @@ def test_many_tokens_look_different():
     values.index = [f"t{number}" for number in range(16)]
     options = values.iloc[:4].set_axis(list("ABCD"))
     choice = letters.Choice(options, values)
-    drawn = figures.option_outputs(choice, "A", name="f", title="T", caption="C", provenance={})
+    drawn = figure_outputs.option_outputs(
+        choice, "A", name="f", title="T", caption="C", provenance={}
+    )
     top = drawn.figure.panels[0]
     assert len(top.lines) == 8  # four of each model
     assert len({(line.look.dash, line.look.marker) for line in top.lines}) == 8
 
 
 def test_reported_figure_is_thin_and_names_its_source():
-    drawn = figures.reported_options(name="reported")
+    drawn = figure_outputs.reported_options(name="reported")
     assert all(line.reported for panel in drawn.figure.panels for line in panel.lines)
     assert "stays A" in drawn.figure.title
     assert reported.FIGURE_8.model in drawn.figure.caption
@@ -79,7 +85,7 @@ def test_curves_break_where_there_is_no_interval():
             "n": [9, 3, 4],
         }
     )
-    drawn = figures.gap_curves(
+    drawn = figure_subsets.gap_curves(
         {"Asked by word": frame}, name="f", title="T", caption="C", provenance={}
     )
     (panel,) = drawn.figure.panels
@@ -109,7 +115,7 @@ def test_bands_have_a_panel_for_logits_and_one_for_probabilities():
             for band, rank in (("1–9", 3.0), ("10–99", 31.0))
         ]
     )
-    drawn = figures.band_profile(frame, name="f", title="T", caption="C", provenance={})
+    drawn = figure_subsets.band_profile(frame, name="f", title="T", caption="C", provenance={})
     noise, moved = drawn.figure.panels
     assert (noise.y_scale, moved.y_scale) == ("linear", "log")
     assert [line.label for line in noise.lines] == ["one", "two"]

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from helpers import data
-from helpers.__main__ import main
-from helpers.data import select_prompts
+from chapters.e_prompts.prompt_lengths import prompt_lengths
 from helpers.errors import InputError
-from helpers.measurements.example_state import example_state
-from helpers.measurements.layer_profile import layer_profile
-from helpers.measurements.prompt_lengths import prompt_lengths
-from helpers.parameters import validate
+from helpers.texts import data
+from helpers.texts.data import select_prompts
+from measurements.example_state import example_state
+from measurements.layer_profile import layer_profile
+from runs.__main__ import main
+from runs.parameters import validate
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTER = NOTEBOOKS / "e-prompts.md"

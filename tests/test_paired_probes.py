@@ -5,13 +5,13 @@ import math
 import pandas as pd
 import pytest
 
+from chapters.probes import figure_paired_probes as paired_probes
+from chapters.probes.figure_paired_probes import COLUMNS, FORMS, X_LABEL
+from chapters.probes.probe_levels import PANELS, levels
 from helpers.evaluation.paired import score_interval
-from helpers.figures import paired_probes
-from helpers.figures.interactive import payload, plot
-from helpers.figures.labels import key
-from helpers.figures.paired_probes import COLUMNS, FORMS, X_LABEL
-from helpers.figures.score_curves import KINDS
-from helpers.probe_levels import PANELS, levels
+from reporting.figures.interactive import payload, plot
+from reporting.figures.labels import key
+from reporting.figures.score_curves import KINDS
 
 WORDS = {"name": "f", "title": "t", "caption": "c", "provenance": {"run": "a1"}}
 MODELS = ("Dense", "Drop-8A", "Wanda 50%")

@@ -10,10 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import theory
-from helpers.figures import softmax_panel
-from helpers.figures.panel_words import cosine, judgement, number, sentences
-from helpers.panel_model import (
+from chapters.representation_analysis.figure_panel import softmax_panel
+from chapters.representation_analysis.figure_panel_words import cosine, judgement, number, sentences
+from chapters.representation_analysis.panel_model import (
     SIZES,
     TEMPERATURES,
     Outline,
@@ -23,6 +22,7 @@ from helpers.panel_model import (
     readings,
     touched_choices,
 )
+from helpers import theory
 
 
 def state(kind: str, vocabulary: int = 20000) -> torch.Tensor:

@@ -13,9 +13,17 @@ import pytest
 import torch
 from test_browser import Silent, Visit, browser  # noqa: F401 (a fixture)
 
-from helpers.figures import Figure, FigureOutput, Line, Panel, softmax_panel
-from helpers.figures.panel_words import sentences
-from helpers.panel_model import SIZES, TEMPERATURES, direction, outline, readings, touched_choices
+from chapters.representation_analysis.figure_panel import softmax_panel
+from chapters.representation_analysis.figure_panel_words import sentences
+from chapters.representation_analysis.panel_model import (
+    SIZES,
+    TEMPERATURES,
+    direction,
+    outline,
+    readings,
+    touched_choices,
+)
+from reporting.figures import Figure, FigureOutput, Line, Panel
 
 pytestmark = pytest.mark.browser
 

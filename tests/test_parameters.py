@@ -3,7 +3,7 @@ import math
 import pytest
 
 from helpers.errors import InputError
-from helpers.parameters import RunParameters, read, validate
+from runs.parameters import RunParameters, read, validate
 
 
 def test_defaults_are_valid():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import parting
+from reporting import parting
 
 TEXTS = st.lists(st.lists(st.booleans(), min_size=1, max_size=9), min_size=1, max_size=8)
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import (
+from chapters.multi_scale_effects import (
     figure_7,
     greedy_and_sampled,
     multi_scale,
     multi_scale_words,
     persistence,
-    reported,
 )
-from helpers.parameters import validate
-from helpers.reach import Estimate
+from reporting import reported
+from reporting.reach import Estimate
+from runs.parameters import validate
 
 
 def text(prompt, seed, parting, steps, level=0.2, after=2.0, slope=0.0, short=0):

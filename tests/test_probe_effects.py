@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.probe_effects import (
+from reporting.probe_effects import (
     Effect,
     counted_families,
     effect,

@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
-from helpers import parameters, probe_words, score_frames, settings
-from helpers.score_claims import claim_table
+from chapters.probes import probe_words
+from reporting import score_frames
+from reporting.score_claims import claim_table
+from runs import parameters, settings
 
 RUN = parameters.validate({})
 MODELS = settings.named(RUN, "Drop-8A,Drop-2M,Wanda 50%")

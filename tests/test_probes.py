@@ -10,9 +10,9 @@ from string import ascii_uppercase
 
 import pytest
 
-from helpers import source
 from helpers.errors import InputError
-from helpers.probes import LETTERS, families, multiple_choice, probes
+from helpers.texts.probes import LETTERS, families, multiple_choice, probes
+from runs import source
 
 NUMBERS = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
@@ -47,7 +47,7 @@ def test_counts():
 
 
 def test_file_has_exactly_the_documented_fields():
-    text = resources.files("helpers").joinpath("probes.json").read_text(encoding="utf-8")
+    text = resources.files("helpers.texts").joinpath("probes.json").read_text(encoding="utf-8")
     content = json.loads(text)
     assert set(content) == {"source", "format", "families"}
     fields = set(content["format"]) - {"families"}
@@ -168,4 +168,4 @@ def test_unknown_family_is_one_line(wanted):
 
 
 def test_file_is_part_of_a_runs_identity():
-    assert "probes.json" in {path.name for path in source.files_behind("helpers.probes")}
+    assert "probes.json" in {path.name for path in source.files_behind("helpers.texts.probes")}

@@ -11,9 +11,9 @@ from conftest import ARCHITECTURES, LAYERS, tiny_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from helpers.asking import worded
 from helpers.decoding import Branch
 from helpers.errors import InputError
+from helpers.evaluation.asking import worded
 from helpers.evaluation.comparison import score_rows
 from helpers.evaluation.probing import (
     FORMS,
@@ -25,11 +25,11 @@ from helpers.evaluation.probing import (
 )
 from helpers.evaluation.saying import Said, ask, continuations
 from helpers.evaluation.spans import first_sentence, first_span, holds
-from helpers.measurements.probe_items import probe_items
 from helpers.models.architecture import Decoder
-from helpers.parameters import RunParameters
-from helpers.probes import LETTERS, Probe, probes
 from helpers.pruning.drop import drop
+from helpers.texts.probes import LETTERS, Probe, probes
+from measurements.probe_items import probe_items
+from runs.parameters import RunParameters
 
 DROPPED = [(0, "attention"), (1, "mlp"), (LAYERS - 1, "attention"), (LAYERS - 1, "mlp")]
 CASES = [(name, DROPPED) for name in ARCHITECTURES] + [(name, []) for name in ("llama", "gemma2")]

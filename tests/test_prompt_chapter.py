@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import chapter, figures, prompt_words, shares
-from helpers.data import appendix_e, select_prompts, table_2
-from helpers.measurements.prompt_lengths import prompt_lengths, template_parts
+from chapters.e_prompts import figure_prompts, prompt_words
+from chapters.e_prompts.prompt_lengths import prompt_lengths, template_parts
+from chapters.e_prompts.prompt_words import Lengths
+from helpers import shares
 from helpers.models.load import load, model_facts, outline
-from helpers.parameters import validate
-from helpers.prompt_words import Lengths
+from helpers.texts.data import appendix_e, select_prompts, table_2
+from reporting import prose
+from runs.parameters import validate
 
 Z = 1.959963984540054
 
@@ -98,10 +100,10 @@ def test_figure_breaks_between_categories_and_names_each_prompt():
     )
     words = {"name": "lengths", "title": "t", "caption": "c", "provenance": {}}
     for kept, labels in ((frame, 2), (frame.drop(columns="template"), 1), (frame[:1], 2)):
-        drawn = figures.prompt_profile(kept.reset_index(drop=True), **words)
+        drawn = figure_prompts.prompt_profile(kept.reset_index(drop=True), **words)
         assert len(drawn.figure.panels[0].lines) == labels
         assert not re.search(r"\bnan\b", drawn._repr_html_(), re.IGNORECASE)
-    (template, plain) = figures.prompt_profile(frame, **words).figure.panels[0].lines
+    (template, plain) = figure_prompts.prompt_profile(frame, **words).figure.panels[0].lines
     assert [x for x, y in zip(plain.x, plain.mean, strict=True) if np.isfinite(y)] == [1, 2, 3]
     assert [y for y in template.mean if np.isfinite(y)] == [6, 8, 7]
     assert np.isnan(plain.mean[2])
@@ -127,7 +129,7 @@ def test_figure_breaks_between_categories_and_names_each_prompt():
     ],
 )
 def test_prompts_in_words(chosen, words):
-    assert chapter.prompts(validate({"prompts": chosen})) == words
+    assert prose.prompts(validate({"prompts": chosen})) == words
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

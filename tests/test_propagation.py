@@ -6,13 +6,13 @@ import pytest
 import torch
 from conftest import ARCHITECTURES, LAYERS, VOCABULARY, tiny_batch, tiny_model
 
+from chapters.propagation.propagation import METRICS, both_interventions, propagation
 from helpers.decoding import continued, greedy
-from helpers.measurements.propagation import METRICS, both_interventions, propagation
 from helpers.models import Decoder
-from helpers.parameters import validate
 from helpers.pruning.drop import dropped, dropped_in
 from helpers.resume import last_state, resumed, states_between, without_each
 from helpers.spaces import Comparison, Space
+from runs.parameters import validate
 
 EACH = [(layer, kind) for layer in range(LAYERS) for kind in ("attention", "mlp")]
 
@@ -173,8 +173,8 @@ def test_forced_pass_reads_the_states_of_decoding(architecture):
 
 def test_measured_numbers_equal_naive_ones(tiny_folder, tmp_path):
     """One row of the table, from the text to the number, by float64 formulas on whole passes."""
-    from helpers.data import select_prompts, tokenize
     from helpers.models.load import load
+    from helpers.texts.data import select_prompts, tokenize
 
     given = {"model": str(tiny_folder), "device": "cpu", "prompts": "MC2,Gen4", "temperature": 2.0}
     measured = propagation(validate(given | {"max_new_tokens": 3, "results": str(tmp_path)}))

@@ -6,18 +6,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from helpers.calibration import calibration_text
 from helpers.errors import InputError
-from helpers.measurements import pruned_model
-from helpers.measurements.pruned_model import pruned_counterpart
-from helpers.measurements.ranking import ranking, stored_importance
 from helpers.models import load
-from helpers.parameters import validate
 from helpers.pruning import Recipe, prune
 from helpers.pruning.drop import dropped_in
 from helpers.pruning.importance import importance
 from helpers.pruning.selection import select
-from helpers.settings import settings
+from helpers.texts.calibration import calibration_text
+from measurements import pruned_model
+from measurements.pruned_model import pruned_counterpart
+from measurements.ranking import ranking, stored_importance
+from runs.parameters import validate
+from runs.settings import settings
 
 SMALL = {"calibration_samples": 2, "calibration_length": 32, "device": "cpu"}
 

@@ -5,13 +5,13 @@ import torch
 from conftest import VOCABULARY, tiny_batch, tiny_model
 from transformers import AutoModelForCausalLM
 
-from helpers.data import select_prompts
+from chapters.inconsistent_effects.pruned_texts import pruned_models, pruned_texts
 from helpers.decoding import Sampler, write
-from helpers.measurements.generation import Pairing
-from helpers.measurements.pruned_texts import pruned_models, pruned_texts
 from helpers.models.architecture import Decoder
-from helpers.parameters import validate
 from helpers.pruning.drop import drop
+from helpers.texts.data import select_prompts
+from measurements.generation import Pairing
+from runs.parameters import validate
 
 STEPS = 9
 

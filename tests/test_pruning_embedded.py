@@ -5,7 +5,6 @@ from collections import defaultdict
 import pytest
 import torch
 
-from helpers.calibration import Calibration, calibration_text, held_out_text, perplexity
 from helpers.models.load import LoadedModel, load
 from helpers.pruning import Recipe, prunable, pruned
 from helpers.pruning.calibrate import walk
@@ -13,6 +12,7 @@ from helpers.pruning.masks import unstructured
 from helpers.pruning.scores import magnitude, wanda
 from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
 from helpers.pruning.statistics import Hessian
+from helpers.texts.calibration import Calibration, calibration_text, held_out_text, perplexity
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import claims, figures, interventions
-from helpers.reach import SPACES, Estimate, Reach, agreement, choice, rank_correlation, reaches
+from chapters.propagation import figure_propagated, interventions
+from reporting import claims
+from reporting.reach import SPACES, Estimate, Reach, agreement, choice, rank_correlation, reaches
 
 LAYERS, PROMPTS, STEPS = 6, 6, 2
 
@@ -215,8 +216,8 @@ def test_figures_show_every_sublayer():
     spaces = reaches(table(rising, falling), "normed", 0)
     frames = {space: spaces[space].table() for space in SPACES}
     options = {"name": "reach", "title": "Title", "caption": "Caption", "provenance": {}}
-    cloud = figures.in_place_and_output(frames, **options).figure
-    ratio = figures.amplification(frames, **options).figure
+    cloud = figure_propagated.in_place_and_output(frames, **options).figure
+    ratio = figure_propagated.amplification(frames, **options).figure
     for figure in (cloud, ratio):
         assert [panel.title for panel in figure.panels] == ["Attention", "MLP"]
         assert [line.label for line in figure.panels[0].lines] == list(SPACES)
@@ -226,7 +227,7 @@ def test_figures_show_every_sublayer():
     assert line.mean[2] == pytest.approx(falling(2, "mlp", "embedding"))
     assert ratio.panels[1].lines[0].mean[2] == pytest.approx(line.mean[2] / line.x[2])
     with pytest.raises(ValueError, match="lacks the columns ratio"):
-        figures.amplification(
+        figure_propagated.amplification(
             {space: part.drop(columns="ratio") for space, part in frames.items()}, **options
         )
 

@@ -9,16 +9,25 @@ from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import background, words
+from chapters.background import background
+from chapters.background import figure_pipeline as pipeline
+from chapters.background.example import DOCUMENTS, FORMS, SENTENCE
+from chapters.background.figure_pipeline import Pipeline
+from chapters.background.measure_readouts import DROPS, readouts
+from chapters.background.readouts import (
+    entropy,
+    first_token,
+    layer_states,
+    mass,
+    pooled,
+    similarities,
+)
 from helpers.errors import InputError
-from helpers.figures import Pipeline, pipeline
-from helpers.measurements.example import DOCUMENTS, FORMS, SENTENCE
-from helpers.measurements.readouts import DROPS, readouts
 from helpers.models.architecture import Decoder
 from helpers.models.load import load
-from helpers.parameters import validate
 from helpers.pruning.drop import dropped
-from helpers.readouts import entropy, first_token, layer_states, mass, pooled, similarities
+from reporting import words
+from runs.parameters import validate
 
 vectors = st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=2, max_size=12)
 

@@ -5,11 +5,11 @@ import torch
 from conftest import tiny_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from helpers.measurements.remaining import remaining_parameters
 from helpers.models.architecture import Decoder
 from helpers.models.load import size_in_words
 from helpers.pruning import Recipe, prune
 from helpers.pruning.drop import drop
+from measurements.remaining import remaining_parameters
 
 
 def test_all_are_left_of_a_model_as_it_is(architecture):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers.reported import scores
+from reporting.reported import scores
 
 PAPER = Path(__file__).parents[2] / "shared" / "paper"
 SETTINGS = {"full": "Full", "drop_8a": "Drop-8A", "drop_8m": "Drop-8M"}

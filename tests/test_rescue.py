@@ -6,11 +6,11 @@ import pytest
 import torch
 from conftest import tiny_batch, tiny_model
 
+from chapters.decisions.rescue import Helped, helped_at
 from helpers.decoding import Reader
-from helpers.measurements.generation import Pairing
-from helpers.measurements.rescue import Helped, helped_at
 from helpers.models.architecture import Decoder
 from helpers.pruning.drop import drop
+from measurements.generation import Pairing
 
 STEPS = 9
 

@@ -7,12 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from helpers import results
 from helpers.errors import InputError
-from helpers.measurements.layer_profile import layer_profile
-from helpers.parameters import validate
-from helpers.results import store
-from helpers.results.schema import SCHEMAS, check
+from measurements.layer_profile import layer_profile
+from runs import store
+from runs.parameters import validate
+from runs.schema import SCHEMAS, check
 
 SHORT = {"prompts": "MC2,Gen4", "max_new_tokens": 3, "device": "cpu"}
 
@@ -50,7 +49,7 @@ def test_measured_once_then_read_back(parameters):
 
 
 def test_threads_are_part_of_a_measurement_about_threads(parameters, monkeypatch):
-    from helpers.measurements.noise_floor import noise_floor
+    from chapters.noise_floor.noise_floor import noise_floor
 
     def identity(stored, threads):
         monkeypatch.setattr("helpers.machine.granted_threads", lambda: threads)
@@ -115,7 +114,7 @@ def test_unfinished_folder_is_measured_again(parameters):
 
 
 def test_nothing_is_left_of_a_failed_measurement(parameters):
-    @results.measurement("model")
+    @store.measurement("model")
     def fails(_parameters, _run):
         raise KeyError("broken")
 
@@ -125,13 +124,13 @@ def test_nothing_is_left_of_a_failed_measurement(parameters):
     assert all(path.suffix == ".lock" for path in left), left
 
 
-@results.measurement("model")
+@store.measurement("model")
 def counted(parameters, run):
     """A measurement that notes each time it is taken, slowly enough for two to meet."""
     with (Path(parameters.results) / "count").open("a") as file:
         file.write("x")
     time.sleep(0.5)
-    return results.Measured({"texts": texts_table(run)}, {})
+    return store.Measured({"texts": texts_table(run)}, {})
 
 
 def _take(parameters):
@@ -209,8 +208,8 @@ def test_numbers_line_up_with_a_recomputation(parameters, tiny_folder):
     sublayer of a layer leaves what the next layer reads."""
     import torch
 
-    from helpers.data import select_prompts, tokenize
     from helpers.models import load
+    from helpers.texts.data import select_prompts, tokenize
 
     loaded = load(str(tiny_folder), device="cpu")
     middle = []

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers.measurements.scores import scores
-from helpers.measurements.task_items import task_items
-from helpers.parameters import validate
-from helpers.settings import dense
+from measurements.scores import scores
+from measurements.task_items import task_items
+from runs.parameters import validate
+from runs.settings import dense
 
 TASKS = ("piqa", "openbookqa", "asdiv")
 QUESTIONS = 5
@@ -95,8 +95,8 @@ def tables(results):
 def kill_in_the_middle(parameters, after):
     """Start a process that takes the scores, and kill it once ``after`` tasks are done."""
     code = (
-        "import sys; from helpers.parameters import RunParameters; "
-        "from helpers.measurements.scores import scores; "
+        "import sys; from runs.parameters import RunParameters; "
+        "from measurements.scores import scores; "
         "scores(RunParameters.model_validate_json(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, parameters.model_dump_json()]

@@ -14,15 +14,15 @@ from encoder_folders import save_encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import runner
+from chapters.inconsistent_effects.retrieval_items import retrieval_items
 from helpers.errors import InputError
 from helpers.evaluation import beir, hub_tasks, search_sets
 from helpers.evaluation.encoders import TextEncoder
 from helpers.evaluation.retrieval import search
 from helpers.evaluation.search_sets import SearchSet, search_set
 from helpers.machine import installed_file
-from helpers.measurements.retrieval_items import retrieval_items
-from helpers.parameters import validate
+from runs import runner
+from runs.parameters import validate
 
 SCIFACT = Path(__file__).parents[2] / "shared" / "data" / "scifact"
 QUERIES = {"one": "east", "two": "north", "three": "up"}

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from helpers.__main__ import main
+from runs.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -319,7 +319,7 @@ def test_killed_kernel_is_one_line_and_the_next_run_finishes(short, tmp_path):
     """The kernel is killed while it measures; the same command then completes."""
     output = tmp_path / "chapter.ipynb"
     values = short | {"results": tmp_path / "results", "seed": 1, "max_new_tokens": 40}
-    command = [sys.executable, "-m", "helpers", "run", str(CHAPTER), str(output)]
+    command = [sys.executable, "-m", "runs", "run", str(CHAPTER), str(output)]
     command += arguments(values)
     environment = os.environ | {"WHEN_PRUNING_WORKS_THREADS": "1"}
     run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)

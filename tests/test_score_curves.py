@@ -5,11 +5,11 @@ import math
 import pandas as pd
 import pytest
 
-from helpers.figures import score_curves
-from helpers.figures.interactive import plot
-from helpers.figures.labels import key
-from helpers.figures.score_curves import COLUMNS, KINDS
-from helpers.figures.style import STYLES
+from reporting.figures import score_curves
+from reporting.figures.interactive import plot
+from reporting.figures.labels import key
+from reporting.figures.score_curves import COLUMNS, KINDS
+from reporting.figures.style import STYLES
 
 WORDS = {"name": "f", "title": "t", "caption": "c", "provenance": {"run": "a1"}}
 SERIES = (

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import figure_1_words, figures, introduction_words, more_models_words, score_frames
-from helpers.parameters import RunParameters
-from helpers.probe_effects import MORE
-from helpers.reported.scores import figure_1
-from helpers.score_claims import claim_table
-from helpers.score_frames import CHOSEN, WRITTEN, by_model
-from helpers.settings import named
+from chapters.g_more_models import more_models_words
+from reporting import figure_1_words, figures, introduction_words, score_frames
+from reporting.probe_effects import MORE
+from reporting.reported.scores import figure_1
+from reporting.score_claims import claim_table
+from reporting.score_frames import CHOSEN, WRITTEN, by_model
+from runs.parameters import RunParameters
+from runs.settings import named
 
 N = 40  # questions of each family and form
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import figures
-from helpers.reach import Estimate
-from helpers.score_layouts import matrix_frame
+from chapters.inconsistent_effects import figure_score_matrix
+from reporting import figures
+from reporting.reach import Estimate
+from reporting.score_layouts import matrix_frame
 
 WORDS = {"name": "left", "title": "What is left", "caption": "Done so.", "provenance": {"run": "r"}}
 
@@ -55,7 +56,7 @@ def shown(output):
 
 
 def test_every_cell_says_what_is_left():
-    rows = shown(figures.score_matrix(cells(), **WORDS))
+    rows = shown(figure_score_matrix.score_matrix(cells(), **WORDS))
     assert [cell[1] for cell in rows[1]] == ["task", "Drop-8A", "Drop-2M"]
     piqa = next(row for row in rows if row[0][1].startswith("PIQA"))
     assert [cell[1] for cell in piqa[1:]] == ["97", "41"]
@@ -68,7 +69,7 @@ def test_every_cell_says_what_is_left():
 
 
 def test_scores_at_their_floor_have_no_number():
-    output = figures.score_matrix(cells(), **WORDS)
+    output = figure_score_matrix.score_matrix(cells(), **WORDS)
     floored = next(row for row in shown(output) if row[0][1].startswith("NQ-Open"))
     assert [cell[1] for cell in floored[1:]] == ["–", "–"]
     assert all("unknown" in cell[0] for cell in floored[1:])
@@ -89,7 +90,7 @@ def test_scores_at_their_floor_have_no_number():
 )
 def test_wrong_scores_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        figures.score_matrix(change(cells()), **WORDS)
+        figure_score_matrix.score_matrix(change(cells()), **WORDS)
 
 
 def test_cells_from_scores():

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import kept_shares, results, score_tables
 from helpers.errors import InputError
-from helpers.measurements.described import described
-from helpers.measurements.scoring import compared
-from helpers.parameters import validate
-from helpers.settings import named
+from measurements.described import described
+from measurements.scoring import compared
+from reporting import kept_shares, score_tables
+from runs import store
+from runs.parameters import validate
+from runs.settings import named
 
 RIGHT = {  # share of right answers by task, dense and pruned
     "piqa": (0.9, 0.6),
@@ -24,7 +25,7 @@ RIGHT = {  # share of right answers by task, dense and pruned
 GENERATION = ("asdiv",)
 
 
-@results.measurement("model", "seed", "tasks", "items", "method", "target", "dropped")
+@store.measurement("model", "seed", "tasks", "items", "method", "target", "dropped")
 def answered(parameters, run):
     """One model's answers to one task, made up; each time it is taken is noted."""
     with (Path(parameters.results) / "taken").open("a") as file:
@@ -45,10 +46,10 @@ def answered(parameters, run):
         }
     )
     facts = {"model": {"parameters": 100, "size": "100"}, "pruned": "words", "parameters_left": 90}
-    return results.Measured({"items": described(rows, parameters, run)}, facts)
+    return store.Measured({"items": described(rows, parameters, run)}, facts)
 
 
-@results.measurement("model", "seed", "tasks", "items", "method", "target", "dropped")
+@store.measurement("model", "seed", "tasks", "items", "method", "target", "dropped")
 def beside(parameters, run):
     """Scores made of :func:`answered`."""
     parts = {

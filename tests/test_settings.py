@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import InputError
-from helpers.parameters import validate
-from helpers.settings import named, setting_name
+from runs.parameters import validate
+from runs.settings import named, setting_name
 
 RUN = validate({"method": "wanda", "sparsity": 0.4})
 

@@ -13,10 +13,10 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import site_builder  # noqa: E402
 
-from helpers.evaluation.wanted_tasks import each_task  # noqa: E402
-from helpers.parameters import RunParameters, validate  # noqa: E402
-from helpers.results.schema import SCHEMAS  # noqa: E402
-from helpers.runner import _declared_parameters  # noqa: E402
+from runs.parameters import RunParameters, validate  # noqa: E402
+from runs.runner import _declared_parameters  # noqa: E402
+from runs.schema import SCHEMAS  # noqa: E402
+from runs.wanted_tasks import each_task  # noqa: E402
 
 
 def test_contents_are_found_at_every_depth():

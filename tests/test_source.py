@@ -1,10 +1,9 @@
 import ast
-import re
 from pathlib import Path
 
 import pytest
 
-from helpers import source
+from runs import source
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,7 +24,7 @@ def package(monkeypatch, tmp_path):
     }
     for name, text in files.items():
         (folder / name).write_text(text)
-    monkeypatch.setattr(source, "PACKAGE", folder)
+    monkeypatch.setattr(source, "SOURCES", tmp_path)
     return folder
 
 
@@ -74,26 +73,20 @@ def test_notebook_cells_are_read(package, tmp_path):
 
 def test_real_chapter_reaches_its_helpers_and_no_figures_in_its_measurement():
     chapter = source.files_behind_notebook(ROOT / "notebooks" / "05-hierarchical-effects.md")
-    reached = names(chapter, source.PACKAGE)
-    assert {"spaces.py", "capture.py", "figures/layers.py", "prompts.json"} <= set(reached)
-    measured = names(source.files_behind("helpers.measurements.layer_profile"), source.PACKAGE)
-    assert "spaces.py" in measured
-    assert not any(name.startswith("figures/") for name in measured)
+    reached = names(chapter, source.SOURCES)
+    wanted = {"spaces.py", "capture.py", "texts/prompts.json"}
+    assert {f"helpers/{name}" for name in wanted} | {"reporting/figures/layers.py"} <= set(reached)
+    measured = names(source.files_behind("measurements.layer_profile"), source.SOURCES)
+    assert "helpers/spaces.py" in measured
+    assert not any(name.startswith("reporting/") for name in measured)
 
 
-def test_imports_point_one_way():
-    """The house: a module imports only from those before it."""
-    import helpers
-
-    words = (helpers.__doc__ or "").partition("before it:")[2]
-    order = re.findall(r"``(\w+)``", words)
-    assert len(order) > 10
-
-    for path in source.PACKAGE.rglob("*.py"):
-        own = path.relative_to(source.PACKAGE).parts[0].removesuffix(".py")
-        if own not in order:
-            continue
-        for name in source._imports(ast.parse(path.read_text())):
-            parts = name.split(".")
-            if len(parts) > 1 and parts[1] in order:
-                assert order.index(parts[1]) <= order.index(own), f"{path.name} imports {name}"
+@pytest.mark.parametrize("path", sorted(source.SOURCES.rglob("*.py")), ids=lambda path: path.stem)
+def test_imports_point_one_way(path):
+    """The house: a folder imports only from those before it, a chapter from no other chapter."""
+    own, *inside = path.relative_to(source.SOURCES).parts
+    for name in source._imports(ast.parse(path.read_text())):
+        folder, *rest = name.split(".")
+        assert source.PACKAGES.index(folder) <= source.PACKAGES.index(own), name
+        if own == folder == "chapters":
+            assert rest[:1] == inside[:1], name

@@ -10,13 +10,15 @@ import torch
 from conftest import tiny_model
 from transformers import AutoModelForCausalLM
 
-from helpers import letters, reported, subspace_tables, subspace_words
+from chapters.multi_scale_effects import letters
+from chapters.multi_scale_effects.options import multiple_choice_prompts, options
+from chapters.subspace import subspace_tables, subspace_words
+from chapters.subspace.subspace import Subsets
+from chapters.subspace.subspaces import subspaces
 from helpers.errors import InputError
-from helpers.measurements.options import multiple_choice_prompts, options
-from helpers.measurements.subspaces import subspaces
-from helpers.parameters import validate
-from helpers.reach import Estimate
-from helpers.subspace import Subsets
+from reporting import reported
+from reporting.reach import Estimate
+from runs.parameters import validate
 
 SHORT = {"device": "cpu", "calibration_samples": 2, "calibration_length": 64, "probes": 1}
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import supplement, supplement_claims
-from helpers.measurements.layer_profile import layer_profile
-from helpers.parameters import validate
-from helpers.sweeps import RATIOS, REMOVED, sweep, thinned
+from chapters.i_supplementary import supplement, supplement_claims
+from measurements.layer_profile import layer_profile
+from reporting.sweeps import RATIOS, REMOVED, sweep, thinned
+from runs.parameters import validate
 
 
 @pytest.fixture(scope="module")

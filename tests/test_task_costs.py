@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import score_layouts, task_costs, task_words
-from helpers.number_formats import Agreement
-from helpers.probe_effects import effect
-from helpers.reach import Estimate
-from helpers.score_claims import Claim, claim_table
-from helpers.task_costs import CHOOSING, GENERATING
+from chapters.inconsistent_effects.number_formats import Agreement
+from reporting import score_layouts, task_costs, task_words
+from reporting.probe_effects import effect
+from reporting.reach import Estimate
+from reporting.score_claims import Claim, claim_table
+from reporting.task_costs import CHOOSING, GENERATING
 
 DROPS = ["Drop-2A", "Drop-8A", "Drop-8M", "Wanda 25%", "Wanda 50%", "Wanda 2:4", "Wanda 4:8"]
 

@@ -20,8 +20,8 @@ from helpers.evaluation.row_fields import LETTERS, listed_options
 from helpers.evaluation.task_layouts import LAYOUTS
 from helpers.evaluation.task_rows import question
 from helpers.evaluation.tasks import TASKS, documents, examples, first, identity
-from helpers.evaluation.wanted_tasks import each_task, embedded_tasks, identities, wanted_tasks
-from helpers.parameters import validate
+from runs.parameters import validate
+from runs.wanted_tasks import each_task, embedded_tasks, identities, wanted_tasks
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 COUNTS = {

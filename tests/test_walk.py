@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.calibration import calibration_text
-from helpers.measurements.estimate_quality import estimate_quality, estimates
-from helpers.measurements.layer_profile import layer_profile
-from helpers.measurements.temperatures import TEMPERATURES, temperatures
+from chapters.h_temperature.temperatures import TEMPERATURES, temperatures
+from chapters.validity.estimate_quality import estimate_quality, estimates
 from helpers.models import load
-from helpers.parameters import CALIBRATION, validate
 from helpers.pruning import Recipe, prune
+from helpers.texts.calibration import calibration_text
+from measurements.layer_profile import layer_profile
+from runs.parameters import CALIBRATION, validate
 
 SHORT = {
     "prompts": "MC2,Gen4",

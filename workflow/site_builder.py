@@ -32,8 +32,8 @@ def site_sources(root: Path) -> list[str]:
     """Files, relative to the root, that the site is made of besides executed notebooks."""
     pages = [path for path in sorted((root / "book").rglob("*")) if path.is_file()]
     settings = [root / "_config.yml", root / "_toc.yml", root / "workflow" / "site_builder.py"]
-    results = root / "src" / "helpers" / "results"
-    schema = [results / "columns.py", results / "schema.py", *(results / "tables").glob("*.py")]
+    runs = root / "src" / "runs"
+    schema = [runs / "columns.py", runs / "schema.py", *(runs / "tables").glob("*.py")]
     return [str(path.relative_to(root)) for path in (*settings, *sorted(schema), *pages)]
 
 
@@ -123,7 +123,7 @@ def to_executed(text: str) -> str:
 
 def data_dictionary() -> str:
     """The page that explains every column of every table, from the schema itself."""
-    from helpers.results.schema import SCHEMAS
+    from runs.schema import SCHEMAS
 
     lines = [
         "# Data dictionary",

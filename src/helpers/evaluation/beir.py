@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from helpers.errors import InputError
-from helpers.text_files import json_rows, text_of
+from helpers.texts.files import json_rows, text_of
 
 CORPUS, QUERIES, JUDGEMENTS = "corpus.jsonl", "queries.jsonl", "qrels/test.tsv"
 Texts = dict[str, str]

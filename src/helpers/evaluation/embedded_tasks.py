@@ -6,8 +6,8 @@ from pathlib import Path
 
 from helpers.evaluation.local_tasks import rows
 from helpers.machine import installed_file
-from helpers.passages import DISTRIBUTION, VERSION
-from helpers.text_files import Numbered
+from helpers.texts.files import Numbered
+from helpers.texts.passages import DISTRIBUTION, VERSION
 
 FILES = {
     "boolq": ("BoolQ", "dev.jsonl"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import InputError
-from helpers.text_files import Numbered
+from helpers.texts.files import Numbered
 
 SECONDS = 5.0  # that the hub has to answer
 

@@ -22,12 +22,12 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.asking import worded
 from helpers.evaluation import LONGEST_ANSWER
+from helpers.evaluation.asking import worded
 from helpers.evaluation.saying import Said, Way, ask
 from helpers.evaluation.spans import first_sentence, first_span, holds
 from helpers.models.architecture import Decoder
-from helpers.probes import LETTER_PREFIX, LETTERS, Probe, multiple_choice
+from helpers.texts.probes import LETTER_PREFIX, LETTERS, Probe, multiple_choice
 
 FORMS = (
     "choice, prefix",

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.asking import shared
 from helpers.decoding import Branch, Tokens, end_tokens, refuse_too_long
+from helpers.evaluation.asking import shared
 from helpers.evaluation.spans import Cut, settled
 from helpers.models.architecture import Decoder
 

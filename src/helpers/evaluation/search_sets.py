@@ -6,7 +6,7 @@ mteb's name from the hub. All of them end up in one form, which mteb reads.
 
 import difflib
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -17,9 +17,8 @@ import torch
 from helpers.errors import InputError
 from helpers.evaluation import beir
 from helpers.machine import installed_file
-from helpers.parameters import RunParameters
-from helpers.passages import DISTRIBUTION, VERSION
-from helpers.text_files import json_rows
+from helpers.texts.files import json_rows
+from helpers.texts.passages import DISTRIBUTION, VERSION
 
 EMBEDDED = "embedded"
 FILES = {"fiqa": ("Fiqa", "test.jsonl"), "boolq-passages": ("BoolQ", "dev.jsonl")}
@@ -107,12 +106,6 @@ def identities(collections: str, folder: str = "") -> str:
         else:
             found.append(f"{name}, hub")
     return "; ".join((*found, scorer))
-
-
-PINS: dict[str, Callable[[RunParameters], str]] = {  # what stands for parameters in an identity
-    "collections": lambda parameters: identities(parameters.collections, parameters.task_folder),
-    "task_folder": lambda _: "",
-}
 
 
 def _named(name: str, folder: str) -> str:

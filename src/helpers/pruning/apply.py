@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from helpers.calibration import Calibration
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
 from helpers.pruning import masks, scores
@@ -21,6 +20,7 @@ from helpers.pruning.sparsegpt import InverseFactor, inverse_factor, sparsegpt
 from helpers.pruning.statistics import Hessian, SquaredNorms, Statistic, widest
 from helpers.pruning.structured import STRUCTURES, find_groups, keep_groups, mask_of
 from helpers.pruning.weights import LinearWeight, prunable
+from helpers.texts.calibration import Calibration
 
 Statistics = Mapping[str, Any]
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from helpers.calibration import Calibration
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
 from helpers.pruning.statistics import Statistic
 from helpers.pruning.weights import LinearWeight
+from helpers.texts.calibration import Calibration
 
 # more would leave a processor's cache and less would leave a GPU idle
 TOKEN_BUDGET_CPU, TOKEN_BUDGET_GPU = 1024, 16384

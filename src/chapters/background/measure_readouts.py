@@ -1,0 +1,246 @@
+"""One sentence on its way through the model, and what each task reads of it. (Section 3)"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from chapters.background.example import DOCUMENTS, FORMS, LISTED, RIGHT, SENTENCE
+from chapters.background.readouts import (
+    POOLINGS,
+    cosine,
+    entropy,
+    first_token,
+    layer_states,
+    mass,
+    pooled,
+    similarities,
+)
+from helpers import theory
+from helpers.decoding import end_tokens, greedy, refuse_too_long
+from helpers.models.architecture import Decoder
+from helpers.models.load import LoadedModel, load, model_facts
+from helpers.pruning.drop import Place, dropped
+from helpers.pruning.importance import importance
+from helpers.pruning.selection import DropTarget, one_shot
+from helpers.texts.calibration import calibration_text
+from runs.parameters import RunParameters
+from runs.store import Measured, measurement
+
+USES = (
+    "model",
+    "revision",
+    "dtype",
+    "temperature",
+    "max_new_tokens",
+    "calibration",
+    "calibration_samples",
+    "calibration_length",
+    "seed",
+)
+DROPS: dict[DropTarget, int] = {"attention": 4, "mlp": 2}
+TOP = 5
+
+Row = dict[str, Any]
+Spaces = dict[str, Tensor]  # the vector that each space holds at the last token
+
+
+@measurement(*USES)
+def readouts(parameters: RunParameters, run: str) -> Measured:
+    """Follow ``SENTENCE`` through the model, then read the three spaces as tasks do.
+
+    Table ``readouts``: tokens, the last token's state after every layer and what the two lenses
+    make of it, and for the dense model and for each of ``DROPS`` the next tokens, the similarity
+    of documents, the probability of options, and a greedy continuation. Sublayers to drop are
+    ranked on calibration text. One sentence: an illustration, which has no spread.
+    """
+    loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
+    texts = (SENTENCE, LISTED, *DOCUMENTS)
+    longest = max(len(loaded.tokenizer(text)["input_ids"]) for text in texts)
+    refuse_too_long(loaded.model, longest + parameters.max_new_tokens)
+    used = calibration_text(
+        loaded.tokenizer,
+        parameters.calibration,
+        parameters.calibration_samples,
+        parameters.calibration_length,
+        parameters.seed,
+    )
+    layers = len(loaded.decoder.layers)
+    with tqdm(total=2 + len(DROPS), desc="Ranking sublayers", unit="step") as bar:
+        ranked = importance(loaded.decoder, used.ids)
+        bar.update()
+        bar.set_description("Reading the dense model")
+        dense = _Reader(loaded, loaded.decoder, parameters)
+        rows = [*dense.tokens(), *dense.states(), *dense.lenses(), *dense.tasks()]
+        bar.update()
+        places: dict[str, list[int]] = {}
+        for target, wanted in DROPS.items():
+            chosen = one_shot(ranked, target, min(wanted, layers))
+            places[target] = [layer for layer, _ in chosen]
+            bar.set_description(f"Reading without {len(chosen)} {target} sublayers")
+            rows += _without(dense, chosen, target)
+            bar.update()
+    facts = {
+        "model": model_facts(loaded),
+        "sentence": SENTENCE,
+        "right": RIGHT,
+        "dropped": places,
+        "calibration": used.description,
+    }
+    return Measured({"readouts": _table(rows, parameters, run)}, facts)
+
+
+def _without(dense: "_Reader", chosen: tuple[Place, ...], target: str) -> Iterator[Row]:
+    """The readouts of the model without some sublayers, and how far its spaces moved."""
+    removed = {"method": "drop", "target": target, "amount": float(len(chosen))}
+    with dropped(dense.decoder, chosen) as remaining:
+        pruned = _Reader(dense.loaded, remaining, dense.parameters)
+        for row in pruned.tasks():
+            yield row | removed
+    for space, vector in dense.spaces.items():
+        value = float(cosine(vector, pruned.spaces[space]))
+        yield {"stage": "comparison", "item": space, "metric": "cosine", "value": value} | removed
+
+
+@dataclass
+class _Reader:
+    """A model as it is now, dense or pruned, with the sentence read once."""
+
+    loaded: LoadedModel
+    decoder: Decoder
+    parameters: RunParameters
+
+    def __post_init__(self) -> None:
+        self.ids = self._ids(SENTENCE)
+        self.held = layer_states(self.decoder, self._tensor(self.ids))
+        self.spaces = self._spaces(self.held[-1])
+
+    def tokens(self) -> Iterator[Row]:
+        """Equation 1: text as token ids."""
+        for place, token in enumerate(self.ids):
+            yield self._row("token", "id", token, position=place, item=self._text(token))
+
+    def states(self) -> Iterator[Row]:
+        """Equation 2: the last token's state, layer by layer."""
+        last = self.held[:, -1].double()
+        turned = cosine(last[:-1], last[1:])
+        for layer, length in enumerate(torch.linalg.vector_norm(last, dim=-1).tolist()):
+            yield self._row("state", "norm", length, layer=layer)
+        for layer, value in enumerate(turned.tolist(), start=1):
+            yield self._row("state", "cosine_to_previous", value, layer=layer)
+
+    def lenses(self) -> Iterator[Row]:
+        """Equations 3 and 4 on every layer's state, with and without the final norm."""
+        token = int(self.spaces["logit"].argmax())
+        for layer, state in enumerate(self.held[:, -1:]):
+            for lens in ("raw", "normed"):
+                place = {"layer": layer, "form": lens}
+                log_p = theory.log_p(self._logits(state, lens), self.parameters.temperature)
+                yield from self._likeliest("lens", log_p, **place)
+                yield self._row("lens", "entropy", float(entropy(log_p)), **place)
+                value, item = float(log_p[token].exp()), self._text(token)
+                yield self._row("lens", "probability_of_next", value, item=item, **place)
+
+    def tasks(self) -> Iterator[Row]:
+        """What the next token, retrieval, multiple choice and generation read."""
+        log_p = theory.log_p(self.spaces["logit"], self.parameters.temperature)
+        yield from self._likeliest("output", log_p)
+        yield self._row("output", "entropy", float(entropy(log_p)))
+        yield from self._retrieval()
+        for form, (text, options) in FORMS.items():
+            yield from self._choice(form, text, options)
+        yield from self._continuation()
+
+    def _retrieval(self) -> Iterator[Row]:
+        """Equation 5, the sentence as the query."""
+        documents = [self._final(self._states(text)) for text in DOCUMENTS]
+        query = self._final(self.held[-1])
+        for pooling in POOLINGS:
+            vectors = torch.stack([pooled(states, pooling) for states in documents])
+            values = similarities(pooled(query, pooling), vectors)
+            for text, value in zip(DOCUMENTS, values.tolist(), strict=True):
+                yield self._row("retrieval", "cosine", value, form=pooling, item=text)
+
+    def _choice(self, form: str, text: str, options: tuple[str, ...]) -> Iterator[Row]:
+        """Equation 6: the probability of each option's first token, and of all of them."""
+        prompt = self._ids(text)
+        first = [first_token(prompt, self._ids(f"{text} {option}")) for option in options]
+        logits = self._logits(self._states(text)[-1:], "normed")
+        log_p = theory.log_p(logits, self.parameters.temperature)
+        for option, token in zip(options, first, strict=True):
+            place = {"form": form, "item": option}
+            yield self._row("multiple_choice", "id", token, **place)
+            yield self._row("multiple_choice", "log_probability", float(log_p[token]), **place)
+        yield self._row("multiple_choice", "mass", mass(log_p, first), form=form)
+
+    def _continuation(self) -> Iterator[Row]:
+        """What the model writes if each time it takes the likeliest token and reads it again."""
+        ids = self._tensor(self.ids)
+        model, tokenizer = self.loaded.model, self.loaded.tokenizer
+        ends = end_tokens(model, tokenizer)
+        steps = greedy(model, ids, torch.ones_like(ids), self.parameters.max_new_tokens, ends)
+        written = [int(step.tokens[0]) for step in steps]
+        for place, token in enumerate(written):
+            yield self._row("generation", "id", token, position=place, item=self._text(token))
+        text = tokenizer.decode(written, skip_special_tokens=True)
+        yield self._row("generation", "length", len(written), item=text)
+
+    def _likeliest(self, stage: str, log_p: Tensor, **place: Any) -> Iterator[Row]:
+        values, tokens = log_p.exp().topk(TOP)
+        for rank, (value, token) in enumerate(zip(values.tolist(), tokens.tolist(), strict=True)):
+            item = self._text(token)
+            yield self._row(stage, "probability", value, position=rank, item=item, **place)
+
+    def _spaces(self, states: Tensor) -> Spaces:
+        """h, z and p (d,), (V,), (V,) of the last token, as the model's own output reads them."""
+        z = self._logits(states[-1:], "normed")
+        p = theory.log_p(z, self.parameters.temperature).exp()
+        return {"embedding": self._final(states[-1:])[0], "logit": z, "probability": p}
+
+    def _logits(self, state: Tensor, lens: str) -> Tensor:
+        """z (V,) float64 of one state (1, d)."""
+        read = self._final(state) if lens == "normed" else state
+        return self.decoder.head.logits(read)[0].double()
+
+    @torch.inference_mode()
+    def _final(self, states: Tensor) -> Tensor:
+        return self.decoder.final_norm(states).to(states.device)
+
+    def _states(self, text: str) -> Tensor:
+        """States (T, d) of a text after the last layer, before the final norm."""
+        return layer_states(self.decoder, self._tensor(self._ids(text)))[-1]
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.loaded.tokenizer(text)["input_ids"])
+
+    def _tensor(self, ids: list[int]) -> Tensor:
+        model: Any = self.loaded.model
+        return torch.tensor([ids], device=model.device)
+
+    def _text(self, token: int) -> str:
+        return str(self.loaded.tokenizer.decode([token]))
+
+    def _row(self, stage: str, metric: str, value: float, **place: Any) -> Row:
+        return {"stage": stage, "metric": metric, "value": float(value)} | place
+
+
+def _table(rows: list[Row], parameters: RunParameters, run: str) -> pa.Table:
+    defaults = {
+        "run": run,
+        "model": parameters.model,
+        "method": "dense",
+        "target": "all",
+        "amount": 0.0,
+        "layer": -1,
+        "form": "",
+        "position": -1,
+        "item": "",
+    }
+    frame = pd.DataFrame([defaults | row for row in rows])
+    frame = frame.astype({"layer": "int32", "position": "int32"})
+    return pa.Table.from_pandas(frame, preserve_index=False)

@@ -1,0 +1,178 @@
+"""What makes two models' outputs differ: the weights, the history, or the text? (Appendix D)
+
+Six readers read on together. Each differs from the next in one thing alone, so the difference
+between the dense and the pruned model, both writing freely, is a sum of three steps, in two orders.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from chapters.d_error_propagation.terms import terms_between
+from helpers.decoding import Guest, Reader, continued, likeliest, lockstep
+from helpers.decoding.reader import read_states
+from helpers.errors import InputError
+from helpers.models.architecture import Decoder
+from helpers.models.load import model_facts
+from helpers.spaces import Comparison
+from measurements import pruned_model
+from measurements.described import described
+from measurements.prompted import prompted
+from measurements.pruned_model import pruned_counterpart
+from runs.parameters import WRITING, RunParameters
+from runs.store import Measured, measurement
+
+USES = (*WRITING, *pruned_model.USES, "sweep_steps", "temperature")
+ORDERS = {
+    "parameters_first": ("dense", "dense_history", "forced", "free"),
+    "tokens_first": ("dense", "dense_on_free", "free_history", "free"),
+}
+TERMS = {
+    "parameters_first": ("parameters", "history", "tokens"),
+    "tokens_first": ("tokens", "history", "parameters"),
+}
+
+
+@measurement(*USES)
+def decomposition(parameters: RunParameters, run: str) -> Measured:
+    """Split the difference of two models' outputs while both write freely, step by step.
+
+    Parameters first: the pruned weights read the current token on the dense model's history;
+    then on the pruned model's own history of the same tokens (teacher forcing); then on the
+    pruned model's own text. Tokens first: the dense model reads the pruned text; then the
+    current token of it on the pruned model's history; then with the pruned weights. A history is
+    the residual stream at all earlier positions, see :class:`helpers.decoding.Guest`.
+
+    Table ``terms``, for ``sweep_steps`` greedy steps of each prompt while both texts run.
+    """
+    begin = prompted(parameters, parameters.sweep_steps)
+    prompts, mask = begin.prompts, begin.attention_mask
+    refuse_single_tokens(mask)
+    pruned, words = pruned_counterpart(parameters, begin.dense)
+    pieces = Pieces(begin.decoder, pruned, begin.input_ids, mask, begin.ends)
+    rows = pieces.run(parameters.sweep_steps, parameters.temperature)
+    frame = pd.DataFrame(rows)
+    frame["prompt"] = [prompts[row].id for row in frame["row"]]
+    frame["category"] = [prompts[row].category for row in frame["row"]]
+    table = described(frame.drop(columns="row"), parameters, run)
+    facts = {"model": model_facts(begin.dense), "pruned": words, "prompts": len(prompts)}
+    return Measured({"terms": table}, facts)
+
+
+def refuse_single_tokens(attention_mask: Tensor) -> None:
+    """:class:`InputError` if a prompt of mask (B, T) is a single token."""
+    if not bool(attention_mask[:, :-1].any(-1).all()):
+        raise InputError(
+            "a prompt of one token has no history to exchange: give prompts of at least two"
+        )
+
+
+@dataclass
+class Pieces:
+    """Two models that write on after prompts (B, T), with the four readers between them."""
+
+    dense: Decoder
+    pruned: Decoder
+    input_ids: Tensor
+    attention_mask: Tensor
+    ends: tuple[int, ...] = ()
+
+    def run(self, steps: int, temperature: float) -> list[dict[str, Any]]:
+        """Rows of the table of terms: one for each text, step, order, term, space and metric."""
+        comparison = Comparison(self.dense.head, self.dense.final_norm, temperature)
+        count, device = len(self.input_ids), self.dense.device
+        ends = torch.tensor(self.ends, dtype=torch.long, device=device)
+        running = torch.ones(count, dtype=torch.bool, device=device)
+        same = running.clone()
+        written: tuple[list[list[int]], ...] = tuple([[] for _ in range(count)] for _ in range(2))
+        rows: list[dict[str, Any]] = []
+        wholes: dict[tuple[int, int], dict[str, Tensor]] = {}
+        for step in self._together(steps):
+            chosen = [step.tokens[name].to(device) for name in ("dense", "free")]
+            texts = running.nonzero()[:, 0]
+            held = {name: one.rows(texts) for name, one in step.held.items()}
+            for order, names in ORDERS.items():
+                found, sums = terms_between(
+                    comparison, [held[name] for name in names], TERMS[order]
+                )
+                for place, row in enumerate(texts.tolist()):
+                    at = {
+                        "row": row,
+                        "step": step.number,
+                        "parted": not bool(same[row]),
+                        "order": order,
+                    }
+                    rows += [at | one | {"value": float(values[place])} for one, values in found]
+                    wholes.setdefault((row, step.number), {})[order] = sums[place]
+            for row in texts.tolist():
+                for text, tokens in zip(written, chosen, strict=True):
+                    text[row].append(int(tokens[row]))
+            same &= chosen[0] == chosen[1]
+            running &= ~(torch.isin(chosen[0], ends) | torch.isin(chosen[1], ends))
+            if not running.any():
+                break
+        return rows + self._residuals(wholes, written)
+
+    def _together(self, steps: int) -> Any:
+        """All readers, step by step. Guests come before their hosts, on whose past they read."""
+        refuse_single_tokens(self.attention_mask)
+        dense = Reader(self.dense, self.attention_mask)
+        free = Reader(self.pruned, self.attention_mask)
+        readers: dict[str, Guest | Reader] = {
+            "dense_history": Guest(self.pruned, dense),
+            "free_history": Guest(self.dense, free),
+            "dense": dense,
+            "free": free,
+            "forced": Reader(self.pruned, self.attention_mask),
+            "dense_on_free": Reader(self.dense, self.attention_mask),
+        }
+        for reader in readers.values():
+            if isinstance(reader, Reader):
+                reader.read(self.input_ids[:, :-1])
+
+        def decide(number: int, held: Any) -> dict[str, Tensor]:
+            own = {name: likeliest(number, held[name].logits) for name in ("dense", "free")}
+            return {
+                name: own["free" if name in ("free", "free_history", "dense_on_free") else "dense"]
+                for name in readers
+            }
+
+        together = lockstep(readers, self.input_ids[:, -1:], steps, decide)
+        yield from tqdm(together, total=steps, desc="Taking apart, step", mininterval=2.0)
+
+    def _residuals(
+        self, wholes: dict[tuple[int, int], dict[str, Tensor]], written: Any
+    ) -> list[dict[str, Any]]:
+        """How far the sums of terms are from the difference that two other passes find, each
+        model reading its own text at once, without cache."""
+        outputs = []
+        for decoder, texts in zip((self.dense, self.pruned), written, strict=True):
+            given = continued(
+                self.input_ids, self.attention_mask, [tokens[:-1] for tokens in texts]
+            )
+            outputs.append(read_states(decoder, *given)[0].to(self.dense.device).double())
+        rows = []
+        for (row, step), sums in wholes.items():
+            place = step - len(written[0][row])
+            delta = outputs[1][row, place] - outputs[0][row, place]
+            for order, total in sums.items():
+                scale = outputs[0][row, place].norm()
+                rows.append(
+                    {
+                        "row": row,
+                        "step": step,
+                        "parted": written[0][row][:step] != written[1][row][:step],
+                        "order": order,
+                        "term": "whole",
+                        "space": "embedding",
+                        "centred": False,
+                        "temperature": None,
+                        "metric": "residual",
+                        "value": float((total - delta).norm() / scale),
+                    }
+                )
+        return rows

@@ -1,0 +1,23 @@
+"""What is a pruned encoder worth in retrieval, beside the dense one? (Section 4, Table 1)"""
+
+from pathlib import Path
+
+from chapters.inconsistent_effects.retrieval_items import left, retrieval_items
+from helpers.evaluation.search_sets import names
+from measurements.scoring import compared
+from runs.parameters import RunParameters
+from runs.store import Measured, measurement
+
+
+@measurement(*retrieval_items.uses, pins=retrieval_items.pins)
+def retrieval_scores(parameters: RunParameters, run: str) -> Measured:
+    """Scores of one encoder (``model``) in all ``collections``, on the same queries as the dense
+    one.
+
+    Table ``scores``; facts as from :func:`measurements.scoring.compared`.
+    """
+    chosen = names(parameters.collections, parameters.task_folder)
+    parts = {
+        Path(name).name: parameters.model_copy(update={"collections": name}) for name in chosen
+    }
+    return compared(parameters, run, retrieval_items, parts, lambda: left(parameters))

@@ -1,0 +1,206 @@
+"""A panel that the reader plays with: sliders for a perturbation, and truth beside estimates.
+
+The fragment holds an outline of one real state's logits; `panel.js` does the rest in the page,
+without a kernel. Without scripts and in print, a picture and sentences for the first setting stand
+in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from chapters.representation_analysis.figure_panel_words import sentences
+from chapters.representation_analysis.panel_model import (
+    SIZES,
+    TEMPERATURES,
+    Outline,
+    outline,
+    readings,
+    touched_choices,
+)
+from reporting.figures.alternative import describe
+from reporting.figures.html import swatch
+from reporting.figures.identity import download, line
+from reporting.figures.interactive import script_text
+from reporting.figures.scales import ticks
+from reporting.figures.specification import Figure, Line, Panel
+from reporting.figures.static import svg
+from reporting.figures.style import quantity_style
+from reporting.figures.tables import HtmlOutput
+
+X_RANGE = (SIZES[0], SIZES[-1])
+X_LABEL = "size of Δz (logit units)"
+# panel, y label, and the columns of `readings` with what they are called and how they look
+CHARTS = (
+    (
+        "Angle of p",
+        "1 − cos(p, q)",
+        (
+            ("angular", "truth", "measured"),
+            ("theorem_2", "theorem 2 or 3", "theorem"),
+            ("bounded", "bounded form", "bounded"),
+        ),
+    ),
+    (
+        "KL",
+        "KL(p‖q), nats",
+        (("kl", "truth", "measured"), ("theorem_3", "theorem 2 or 3", "theorem")),
+    ),
+)
+CONTROLS = (
+    ("size", "Size of Δz", "root mean square over touched tokens"),
+    ("touched", "Spread of Δz", "how many of the likeliest tokens it touches"),
+    ("temperature", "Temperature T", "divides the logits before the softmax"),
+)
+
+
+def softmax_panel(
+    logits: Tensor | Outline,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    provenance: Mapping[str, Any],
+    tokens: Sequence[str] = (),
+) -> HtmlOutput:
+    """The panel for one state with the given logits z: (V,), or their `panel_model.outline`.
+
+    It opens with a Δz of size 1 on all tokens, at T = 1. `tokens` are the texts of the likeliest
+    tokens, likeliest first, whose probabilities are shown before and after; none are shown
+    without it. `title`, `caption` and `provenance` are those of a figure.
+    """
+    state = logits if isinstance(logits, Outline) else outline(logits)
+    table = readings(state)
+    first = table.iloc[(table["size"] - 1.0).abs().argmin()].to_dict()
+    figure = _figure(table, name=name, title=title, caption=caption, provenance=provenance)
+    words = sentences(first)
+    html = "\n".join(
+        [
+            f'<figure class="book-panel" id="fig-{name}">',
+            f'<p class="panel-title" id="{name}-title">{escape(title)}</p>',
+            f'<div class="panel-live" role="group" aria-labelledby="{name}-title" hidden>',
+            f'<script type="application/json">{_payload(state, tokens, first)}</script>',
+            _controls(name),
+            '<div class="panel-words" role="status" aria-live="polite">',
+            *(f'<p data-sentence="{part}"></p>' for part in words),
+            "</div>",
+            _key(),
+            f'<div class="panel-plot" role="img" aria-label="{escape(_ALT)}"></div>',
+            '<div class="panel-tokens"></div>',
+            "</div>",
+            f'<div class="panel-static">{_key()}{svg(figure)}',
+            "<p>At size 1, on all tokens, with T = 1:</p>",
+            *(f"<p>{sentence}</p>" for sentence in words.values()),
+            "</div>",
+            f'<figcaption><p class="panel-note">{escape(caption)}</p>',
+            line(provenance, name, download(table, name, title, provenance)),
+            "</figcaption>",
+            "</figure>",
+        ]
+    )
+    return HtmlOutput(html, f"{title}\n{caption}")
+
+
+_ALT = (
+    "Two charts with logarithmic axes: 1 − cos(p, q) with its two estimates, and KL(p‖q) with its "
+    "estimate, against the size of Δz. A vertical line marks the chosen size; the sentences above "
+    "say the numbers there."
+)
+
+
+def _payload(state: Outline, tokens: Sequence[str], first: Mapping[str, float]) -> str:
+    """Everything that the script needs, as JSON."""
+    touched = touched_choices(state.vocabulary)
+    looks = {
+        quantity: {
+            "color": style.colour,
+            "width": style.width,
+            "dash": style.dash or "solid",
+            "symbol": {"triangle": "triangle-up"}.get(style.marker, style.marker),
+            "size": 1.2 * style.marker_size,
+            "hollow": style.hollow,
+        }
+        for quantity in ("measured", "theorem", "bounded")
+        for style in [quantity_style("probability", quantity)]
+    }
+    marks = ticks(X_RANGE, "log")
+    return script_text(
+        {
+            "state": {"ranks": state.ranks, "values": state.values},
+            "choices": {"size": SIZES, "touched": touched, "temperature": TEMPERATURES},
+            "start": {
+                "size": SIZES.index(first["size"]),
+                "touched": len(touched) - 1,
+                "temperature": TEMPERATURES.index(1.0),
+            },
+            "charts": CHARTS,
+            "looks": looks,
+            "x_axis": {
+                "title": X_LABEL,
+                "range": X_RANGE,
+                "tickvals": [value for value, _ in marks],
+                "ticktext": [text for _, text in marks],
+            },
+            "tokens": [_visible(token) for token in tokens[:8]],
+        }
+    )
+
+
+def _visible(token: str) -> str:
+    """The text of a token with its blanks and line ends made visible."""
+    return token.replace("\n", "⏎").replace("\t", "⇥").replace(" ", "␣") or "∅"
+
+
+def _controls(name: str) -> str:
+    """Three sliders with visible names, units and values, and a button for another draw."""
+    rows = "".join(
+        f'<div class="panel-control"><label for="{name}-{part}">{label}</label>'
+        f'<output for="{name}-{part}"></output><small id="{name}-{part}-hint">{hint}</small>'
+        f'<input type="range" id="{name}-{part}" aria-describedby="{name}-{part}-hint" '
+        f'data-control="{part}" min="0" step="1"></div>'
+        for part, label, hint in CONTROLS
+    )
+    return (
+        f'<div class="panel-controls">{rows}<div class="panel-draw">'
+        '<button type="button">Another Δz</button> <output>draw 1</output></div></div>'
+    )
+
+
+def _key() -> str:
+    entries = {label: quantity for _, _, lines in CHARTS for _, label, quantity in lines}
+    items = "".join(
+        f"<li>{swatch(quantity_style('probability', quantity))} {label}</li>"
+        for label, quantity in entries.items()
+    )
+    return f'<ul class="panel-key">{items}</ul>'
+
+
+def _figure(table: pd.DataFrame, **texts: Any) -> Figure:
+    """The charts of the first setting as a figure, for its picture."""
+    panels = [
+        Panel(
+            title=title,
+            lines=[
+                Line(
+                    x=table["size"].tolist(),
+                    mean=table[column].tolist(),
+                    style=quantity_style("probability", quantity),
+                    label=label,
+                    end_label="",
+                )
+                for column, label, quantity in lines
+            ],
+            x_label=X_LABEL,
+            y_label=y_label,
+            x_range=X_RANGE,
+            x_scale="log",
+            y_scale="log",
+        )
+        for title, y_label, lines in CHARTS
+    ]
+    return Figure(alt=describe(panels), panels=panels, data=table, **texts)

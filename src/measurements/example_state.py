@@ -1,0 +1,84 @@
+"""Two real states of the model, over the whole vocabulary: what the appendices check steps on."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from helpers.capture import capture
+from helpers.decoding import refuse_too_long
+from helpers.models.load import load, model_facts
+from helpers.texts.data import select_prompts, tokenize
+from measurements.deviations import dictionary
+from runs.parameters import RunParameters
+from runs.store import Measured, measurement
+
+USES = ("model", "revision", "dtype", "prompts", "chat_template")
+LENS = "normed"  # as the model itself reads a state at its end
+
+
+@measurement(*USES)
+def example_state(parameters: RunParameters, run: str) -> Measured:
+    """Logits with and without one MLP, in the middle layer and in the last, at the last position
+    of the first of the chosen prompts. The state is read through the final norm.
+
+    Table ``logits``: one row per state and token, z, a float32 projection, and
+    Δz = pruned − dense, the difference of two, held as float64.
+    """
+    loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
+    decoder = loaded.decoder
+    prompt = select_prompts(parameters.prompts)[:1]
+    ids, mask = tokenize(prompt, loaded.tokenizer, parameters.chat_template, decoder.device)
+    refuse_too_long(loaded.model, ids.shape[1], writes=False)
+    with torch.inference_mode(), capture(decoder) as trace:
+        loaded.model(input_ids=ids, attention_mask=mask, use_cache=False)
+    last = len(decoder.layers) - 1
+    chosen = [
+        pair
+        for pair in trace.states.pairs
+        if pair.kind == "mlp" and pair.layer in {len(decoder.layers) // 2, last}
+    ]
+    rows = [number for pair in chosen for number in (pair.dense, pair.pruned)]
+    with torch.inference_mode():
+        seen = decoder.final_norm(trace.states.tensor[rows, 0, 0])
+        z = decoder.head.logits(seen.to(decoder.device)).double().cpu()
+    places = [(pair.layer, pair.kind) for pair in chosen]
+    table = _table(parameters, run, prompt[0].id, places, z.unflatten(0, (-1, 2)), loaded.tokenizer)
+    facts = {"model": model_facts(loaded), "prompt": prompt[0].id, "tokens": int(mask.sum())}
+    return Measured({"logits": table}, facts)
+
+
+def _table(
+    parameters: RunParameters,
+    run: str,
+    prompt: str,
+    places: list[tuple[int, Any]],
+    z: Tensor,
+    tokenizer: Any,
+) -> pa.Table:
+    """Rows of z (states, 2, V), dense then pruned."""
+    count, _, width = z.shape
+    total = count * width
+    texts = tokenizer.batch_decode([[token] for token in range(width)])
+
+    def constant(value: str) -> pa.Array:
+        return dictionary([value], np.zeros(total))
+
+    return pa.table(
+        {
+            "run": constant(run),
+            "model": constant(parameters.model),
+            "prompt": constant(prompt),
+            "layer": np.repeat([layer for layer, _ in places], width).astype(np.int32),
+            "sublayer": dictionary(
+                [kind for _, kind in places], np.repeat(np.arange(count), width)
+            ),
+            "lens": constant(LENS),
+            "token": np.tile(np.arange(width), count).astype(np.int32),
+            "text": pa.array(texts * count),
+            "z": z[:, 0].reshape(-1).numpy(),
+            "delta": (z[:, 1] - z[:, 0]).reshape(-1).numpy(),
+        }
+    )

@@ -1,0 +1,26 @@
+"""What is a pruned model worth, by task, beside the dense one? (Sections 1 and 4)"""
+
+from measurements.evaluated_model import evaluated_model
+from measurements.scoring import compared
+from measurements.task_items import task_items
+from runs.parameters import RunParameters
+from runs.store import Measured, measurement
+from runs.wanted_tasks import each_task
+
+
+@measurement(*task_items.uses, pins=task_items.pins)
+def scores(parameters: RunParameters, run: str) -> Measured:
+    """Scores of one model in all ``tasks``, on the same questions as the dense one.
+
+    Table ``scores``: per task and score its value, standard error, paired interval, flips and
+    verdict; of the dense model itself the first two. Facts as from
+    :func:`measurements.scoring.compared`.
+    """
+    parts = each_task(parameters)
+    return compared(parameters, run, task_items, parts, lambda: left(parameters))
+
+
+def left(parameters: RunParameters) -> tuple[int, str]:
+    """Parameters that remain of the pruned model, and what was done to it in words."""
+    one = evaluated_model(parameters)
+    return one.parameters_left, one.words

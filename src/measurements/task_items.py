@@ -1,0 +1,57 @@
+"""What does one model answer to the questions of a task? (Sections 1 and 4, Table 1(b))"""
+
+import pandas as pd
+import torch
+
+from helpers.evaluation.tasks import source
+from helpers.models.load import model_facts
+from measurements import pruned_model
+from measurements.described import described
+from measurements.evaluated_model import evaluated_model
+from runs.parameters import RunParameters
+from runs.store import Measured, measurement
+from runs.wanted_tasks import PINS, wanted_tasks
+
+USES = (
+    *("model", "revision", "dtype", "tasks", "items", "shots", "task_folder", "run_code"),
+    *("batch_size", "seed"),
+    *pruned_model.USES,
+)
+
+
+@measurement(*USES, pins=PINS)
+def task_items(parameters: RunParameters, run: str) -> Measured:
+    """Ask one model, dense or pruned, the questions of ``tasks`` through lm-eval.
+
+    Table ``items``: one row per question, with the answer and what it scores; see
+    :func:`helpers.evaluation.harness.answer`. Ask for one task at a time, and a run that ends
+    early goes on with the next. Facts: ``model`` (the dense one), ``pruned`` in words,
+    ``parameters_left``, and by task ``source`` of the questions and an ``example`` of what the
+    model reads.
+
+    Raises :class:`helpers.errors.InputError` before a model is loaded if questions cannot be had,
+    or programs cannot be run as they have to be.
+    """
+    from helpers.evaluation import harness, sandbox
+    from helpers.evaluation.shared_context import language_model
+
+    shots, seed, folder = parameters.shots, parameters.seed, parameters.task_folder
+    chosen = wanted_tasks(parameters)
+    if any(task.program for task in chosen):
+        sandbox.require()
+    shown = {task.name: harness.example_prompt(task, shots, seed, folder) for task in chosen}
+    torch.manual_seed(seed)
+    one = evaluated_model(parameters)
+    asked = language_model(one.loaded, parameters.batch_size)
+    rows = [
+        harness.answer(asked, task, items, shots, seed, folder) for task, items in chosen.items()
+    ]
+    facts = {
+        "model": model_facts(one.dense),
+        "pruned": one.words,
+        "parameters_left": one.parameters_left,
+        "source": {task.name: source(task, folder) for task in chosen},
+        "example": shown,
+    }
+    table = described(pd.concat(rows, ignore_index=True), parameters, run)
+    return Measured({"items": table}, facts)

@@ -1,0 +1,202 @@
+"""Do both sides of an equation agree? Steps of a derivation, held against real numbers.
+
+A step says what is equal, or how fast a difference falls. It is a function of a `State`, so one
+short line in a chapter states it for every state, temperature and size of Δz.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from helpers import theory
+from reporting.states import State
+
+TOLERANCE = 1e-10  # of the largest entry: what "equal" means in float64
+SIZES = tuple(2.0**-power for power in range(12))
+SMALL = tuple(2.0**-power for power in range(6, 12))  # where the first dropped term rules
+TEMPERATURES = (0.5, 1.0, 2.0)
+
+Side = Tensor | float
+Sides = Callable[[State], tuple[Side, Side]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its equation number, what it says, and its two sides as functions of a state.
+
+    With ``order`` k the sides are not equal: their difference is O(‖Δz‖ᵏ).
+    """
+
+    equation: str
+    says: str
+    sides: Sides
+    order: int | None = None
+
+    def error(self, state: State) -> Tensor:
+        """Length of left − right, a number."""
+        left, right = as_tensors(self.sides(state))
+        return (left - right).norm()
+
+    def slope(self, state: State, sizes: Sequence[float] = SMALL) -> float:
+        """Measured order: by which power the error falls as Δz shrinks; infinite without error."""
+        errors = torch.stack([self.error(state.scaled(size)) for size in sizes])
+        seen = errors > 0
+        if seen.sum() < 2:
+            return float("inf")
+        return theory.order(torch.tensor(sizes)[seen], errors[seen])
+
+
+def as_tensors(sides: tuple[Side, Side]) -> tuple[Tensor, Tensor]:
+    """Both sides as float64 vectors (N,); a number has one entry."""
+    left, right = (torch.as_tensor(side, dtype=torch.float64).reshape(-1) for side in sides)
+    return left, right
+
+
+def check(step: Step, states: Sequence[State]) -> dict[str, object]:
+    """One row: the step on the first state, and the largest difference over all ``states``.
+
+    Equal means equal to ``TOLERANCE`` of the largest entry of the right side, or absolutely
+    where that side is 0. A vector shows the entry that is largest on the right. A step with an
+    order shows the lowest and highest measured order and holds if none is below it by 0.1.
+    """
+    if step.order is not None:
+        slopes = [step.slope(state) for state in states]
+        holds = min(slopes) >= step.order - 0.1
+        return _row(step, f"order {spread(slopes)}", f"order {step.order}", None, holds)
+    worst, texts = 0.0, []
+    for state in states:
+        left, right = as_tensors(step.sides(state))
+        largest = int(right.abs().argmax())
+        size = float(right[largest].abs()) or 1.0
+        difference = float((left - right).abs().max()) / size
+        worst = difference if not difference <= worst else worst  # a NaN stays the worst
+        texts.append((f"{float(left[largest]):.8g}", f"{float(right[largest]):.8g}"))
+    return _row(step, *texts[0], worst, worst <= TOLERANCE)
+
+
+def _row(step: Step, left: str, right: str, worst: float | None, holds: bool) -> dict[str, object]:
+    return {
+        "equation": step.equation,
+        "step": step.says,
+        "left": left,
+        "right": right,
+        "largest difference": "–" if worst is None else f"{worst:.1e}",
+        "holds": "yes" if holds else "no",
+    }
+
+
+THEOREM_1 = Step(
+    "45",
+    "Theorem 1",
+    lambda s: (s.logit_turn, theory.angular_theorem_1(s.across.norm() / s.z.norm())),
+    3,
+)
+THEOREM_1_ORTHOGONAL = Step(
+    "45",
+    "Theorem 1, Δz orthogonal to z",
+    lambda s: THEOREM_1.sides(s.changed(s.across)),
+    4,
+)
+THEOREM_2 = Step("63", "Theorem 2", lambda s: (s.turn, theorem_2(s)), 3)
+THEOREM_3 = Step("28", "Theorem 3", lambda s: (s.kl, theorem_3(s)), 3)
+LINEAR = Step(
+    "46",
+    "linear response",
+    lambda s: (s.dp, theory.linear_response(s.z, s.delta, s.temperature)),
+    2,
+)
+
+
+def theorem_2(s: State) -> Tensor:
+    """Theorem 2's estimate of 1 − cos(p, q)."""
+    spread = theory.variance(theory.log_r(s.z, s.temperature), s.delta)
+    return theory.angular_theorem_2(spread, s.temperature)
+
+
+def bounded(s: State) -> Tensor:
+    """The bounded form of the same estimate."""
+    return -torch.expm1(-theorem_2(s))
+
+
+def identity(s: State) -> Tensor:
+    """1 − cos(p, q) from the moments of u under r."""
+    return theory.angular_identity(s.z, s.delta, s.temperature)
+
+
+def theorem_3(s: State) -> Tensor:
+    """Theorem 3's estimate of KL(p‖q)."""
+    return theory.kl_theorem_3(theory.variance(s.log_p, s.delta), s.temperature)
+
+
+@dataclass
+class Proof:
+    """The steps of one chapter: each is checked where it is stated, and counted at the end."""
+
+    states: Sequence[State]
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+    def check(self, *steps: Step) -> pd.DataFrame:
+        """Check ``steps`` on every state and remember them; one row each."""
+        rows = [check(step, self.states) for step in steps]
+        self.rows += rows
+        return pd.DataFrame(rows)
+
+    def summary(self) -> str:
+        """``All 12 steps hold``, or how many do and which do not."""
+        failed = [str(row["step"]) for row in self.rows if row["holds"] == "no"]
+        if not failed:
+            return f"All {len(self.rows)} checked steps hold"
+        kept = len(self.rows) - len(failed)
+        return f"{kept} of {len(self.rows)} checked steps hold; not {', '.join(failed)}"
+
+
+def curves(
+    steps: Iterable[Step],
+    states: Iterable[State],
+    temperatures: Sequence[float] = TEMPERATURES,
+    sizes: Sequence[float] = SIZES,
+) -> pd.DataFrame:
+    """The error of every step on every state as Δz is scaled, for a figure of orders.
+
+    Columns ``step``, ``state``, ``temperature``, ``size`` (1 is the state's own Δz), ``error``,
+    ``slope`` (the measured order at small sizes) and ``order`` (the expected one).
+    """
+    rows = []
+    for step in steps:
+        for state in states:
+            for temperature in temperatures:
+                one = state.at(temperature)
+                slope = step.slope(one)
+                rows += [
+                    {
+                        "step": step.says,
+                        "state": state.name,
+                        "temperature": temperature,
+                        "size": size,
+                        "error": float(step.error(one.scaled(size))),
+                        "slope": slope,
+                        "order": step.order,
+                    }
+                    for size in sizes
+                ]
+    return pd.DataFrame(rows)
+
+
+def slopes(curves: pd.DataFrame) -> pd.DataFrame:
+    """One row per step and state, the measured order at each temperature, and the expected one."""
+    keys = ["step", "state", "order", "temperature"]
+    wide = curves.drop_duplicates(keys).pivot(
+        index=["step", "state", "order"], columns="temperature", values="slope"
+    )
+    wide = wide.reindex(list(dict.fromkeys(zip(*(curves[key] for key in keys[:3]), strict=True))))
+    wide.columns = [f"T = {temperature:g}" for temperature in wide.columns]
+    return wide.reset_index().rename(columns={"order": "expected order"})
+
+
+def spread(values: Iterable[float]) -> str:
+    """``2.98 to 3.01``, or one number if both are the same at two digits."""
+    texts = sorted({f"{value:.2f}" for value in values}, key=float)
+    return texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"

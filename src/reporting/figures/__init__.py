@@ -1,0 +1,66 @@
+"""How does it look? One theme, one specification, two renderers, one function per kind of figure.
+
+A notebook calls a figure function, such as `layer_profile`, and its cell shows the result. To
+add a kind of figure, build a `Figure` from panels and lines and return `FigureOutput(figure)`.
+"""
+
+from reporting.figures.alternative import describe
+from reporting.figures.chooser import chooser
+from reporting.figures.curves import DIAGONAL, curves
+from reporting.figures.folded import folded_tables
+from reporting.figures.html import FigureOutput
+from reporting.figures.layers import (
+    category_profile,
+    importance_profile,
+    layer_profile,
+    magnitude_profile,
+    variance_profile,
+)
+from reporting.figures.orders import error_orders, estimate_sizes
+from reporting.figures.score_curves import KEPT, score_curves
+from reporting.figures.series import step_series
+from reporting.figures.specification import Figure, Line, Panel, Reference, cosine_range
+from reporting.figures.style import (
+    QUANTITIES,
+    SPACES,
+    STYLES,
+    Style,
+    quantity_style,
+    ramp,
+    style_of,
+)
+from reporting.figures.tables import HtmlOutput, badge, table
+
+__all__ = [
+    "DIAGONAL",
+    "KEPT",
+    "QUANTITIES",
+    "SPACES",
+    "STYLES",
+    "Figure",
+    "FigureOutput",
+    "HtmlOutput",
+    "Line",
+    "Panel",
+    "Reference",
+    "Style",
+    "badge",
+    "category_profile",
+    "chooser",
+    "cosine_range",
+    "curves",
+    "describe",
+    "error_orders",
+    "estimate_sizes",
+    "folded_tables",
+    "importance_profile",
+    "layer_profile",
+    "magnitude_profile",
+    "quantity_style",
+    "ramp",
+    "score_curves",
+    "step_series",
+    "style_of",
+    "table",
+    "variance_profile",
+]

@@ -1,0 +1,107 @@
+"""What every chapter says in the same way: who measured, on what, and prose with numbers in it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from IPython.display import Markdown
+
+from helpers.errors import InputError
+from helpers.models.load import depth
+from helpers.texts.data import appendix_e, select_prompts, table_2
+from runs.parameters import RunParameters
+from runs.store import Measurement
+
+
+def say(text: str) -> Markdown:
+    """Prose whose numbers come from results, as the output of a cell."""
+    return Markdown(dedent(text).strip())
+
+
+def measured_at(run: Measurement) -> str:
+    """``measured at 135M``: belongs beside every verdict."""
+    return f"measured at {run.manifest['facts']['model']['size']}"
+
+
+def provenance(
+    run: Measurement,
+    parameters: RunParameters,
+    notebook: str,
+    beside: Iterable[Measurement] = (),
+) -> dict[str, Any]:
+    """What stands under a figure: the run, its model and parameters, and the machine; and the
+    other runs that the figure draws ``beside`` it."""
+    manifest = run.manifest
+    model = manifest["facts"]["model"]
+    return {
+        "run": run.run,
+        "model": model["name"],
+        "size": model["size"],
+        "fingerprint": manifest["models"]["model"][:28],
+        "device": manifest["device"],
+        "threads": manifest["threads"],
+        "profile": parameters.profile,
+        "parameters": {
+            name: value for name, value in manifest["parameters"].items() if name != "model"
+        },
+        "versions": manifest["versions"],
+        "commit": manifest["commit"],
+        "measured": manifest["finished"],
+        "took": cost(run),
+        "beside": ", ".join(other.run for other in beside if other.run != run.run),
+        "notebook": f"../_sources/notebooks/{Path(notebook).stem}.ipynb",
+    }
+
+
+def prompts(parameters: RunParameters) -> str:
+    """``12 prompts of the paper's Appendix E``, or whichever were chosen, with a link to them."""
+    chosen = select_prompts(parameters.prompts)
+    listed = [prompt for prompt in chosen if prompt in appendix_e()]
+    own = len(chosen) - len(listed) - (table_2() in chosen)
+    words = []
+    if listed:
+        words.append(
+            f"{len(listed)} {_prompts(len(listed))} of the paper's [Appendix E](e-prompts.md)"
+        )
+    if table_2() in chosen:
+        words.append("the question of the paper's [Table 2](e-prompts.md)")
+    if own:
+        words.append(f"{own} {_prompts(own)} of [one's own](e-prompts.md)")
+    return join_words(words)
+
+
+def _prompts(count: int) -> str:
+    return "prompt" if count == 1 else "prompts"
+
+
+def shown_layer(parameters: RunParameters) -> int:
+    """The layer that a chapter shows as its example; nothing heavy runs to find it.
+
+    Raises :class:`InputError` for a layer that the model does not have.
+    """
+    layers = depth(parameters.model, parameters.revision)
+    if parameters.layer >= layers:
+        raise InputError(
+            f"parameter layer={parameters.layer} is not allowed: the model has layers 0 to "
+            f"{layers - 1}"
+        )
+    return parameters.layer if parameters.layer >= 0 else layers * 12 // 28
+
+
+def cost(run: Measurement, *more: Measurement) -> str:
+    """Time and memory that a measurement took, or several one after the other, in words."""
+    manifests = [each.manifest for each in (run, *more)]
+    minutes = sum(one["seconds"] for one in manifests) / 60
+    memory = max(one["peak_memory_bytes"] for one in manifests) / 2**30
+    threads = run.manifest["threads"]
+    return (
+        f"{minutes:.1f} minutes, in a process of {memory:.1f} GiB, on "
+        f"{threads} thread{'s' if threads != 1 else ''} ({run.manifest['processor']})"
+    )
+
+
+def join_words(words: Iterable[object]) -> str:
+    """``a, b and c``."""
+    texts = [str(word) for word in words]
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))

@@ -1,0 +1,113 @@
+"""What did the paper print? Its numbers, to stand beside ours."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where reported numbers come from, and the model and sample they were measured on."""
+
+    where: str
+    model: str
+    size: str
+    points: int
+
+
+FIGURE_4 = Source(
+    where="Figure 4 of arXiv 2603.24652, read back from its vector drawing",
+    model="Qwen-2.5-7B-Instruct",
+    size="7B",
+    points=204,
+)
+
+FIGURE_7 = Source(
+    where="Figure 7 of arXiv 2603.24652, read back from its vector drawing",
+    model="Qwen-2.5-7B-Instruct",
+    size="7B",
+    points=222,
+)
+
+
+@cache
+def figure_4() -> pd.DataFrame:
+    """Cosine similarity per layer and space with one sublayer dropped, as the paper drew it.
+
+    Columns: ``sublayer``, ``layer``, ``layers``, ``space``, ``mean``, ``low``, ``high`` (band) and
+    ``n``: points behind each mean, see :func:`figure_4_from_6a`.
+    """
+    with resources.files("reporting.reported").joinpath("figure4.csv").open() as file:
+        frame = pd.read_csv(file)
+    return frame.assign(layers=frame["layer"].max() + 1, n=FIGURE_4.points)
+
+
+@cache
+def figure_6() -> pd.DataFrame:
+    """Truth and estimate at attention layer 12, T = 1, by decode step, as the paper drew them.
+
+    Columns ``step``, ``metric`` (``angular``: 1 − cos in the probability space, Figure 6(a);
+    ``kl``: KL in nats, Figure 6(b)), ``quantity`` (``measured`` or ``theorem``) and ``value``.
+    """
+    with resources.files("reporting.reported").joinpath("figure6.csv").open() as file:
+        return pd.read_csv(file)
+
+
+@cache
+def figure_7() -> pd.DataFrame:
+    """Outputs of the dense model and of Drop-8A along one generation, as the paper drew them.
+
+    Columns ``step``, ``space``, ``metric`` (``cosine``; ``kl`` in nats, probability space) and
+    ``value``. Figure 7(a) holds the embedding and logit space, 7(b) the probability space.
+    """
+    with resources.files("reporting.reported").joinpath("figure7.csv").open() as file:
+        return pd.read_csv(file)
+
+
+def figure_6a() -> pd.DataFrame:
+    """True 1 − cos of Figure 6(a): columns ``step`` and ``angular``."""
+    drawn = figure_6().query("metric == 'angular' and quantity == 'measured'")
+    return drawn.rename(columns={"value": "angular"})[["step", "angular"]].reset_index(drop=True)
+
+
+def figure_4_from_6a() -> pd.DataFrame:
+    """One point of Figure 4 twice: as drawn, and made anew from the single trace of Figure 6(a).
+
+    Rows ``mean``, ``low`` and ``high`` of the probability cosine at attention layer 12; columns
+    ``figure 4`` and ``figure 6(a)``.
+    """
+    cosine = 1 - figure_6a()["angular"]
+    drawn = figure_4().query("sublayer == 'attention' and layer == 12 and space == 'probability'")
+    return pd.DataFrame(
+        {
+            "figure 4": drawn[["mean", "low", "high"]].iloc[0].astype(float),
+            "figure 6(a)": {"mean": cosine.mean(), "low": cosine.min(), "high": cosine.max()},
+        }
+    )
+
+
+FIGURE_8 = Source(
+    where="Figure 8 of arXiv 2603.24652, read back from its vector drawing",
+    model="Qwen-2.5-7B-Instruct",
+    size="7B",
+    points=1,
+)
+
+
+@cache
+def figure_8() -> pd.DataFrame:
+    """Outputs of the dense model and of Drop-8A after one multiple-choice prompt, as the paper
+    drew them; it does not say which of the four.
+
+    Columns ``role`` (``option``, or ``top`` for the likeliest tokens), ``text`` (letter or
+    token), ``output`` (``dense`` or ``pruned``) and ``value``: log-likelihood in nats, of the
+    likeliest tokens the logarithm of the probability that is drawn.
+    """
+    with resources.files("reporting.reported").joinpath("figure8.csv").open() as file:
+        frame = pd.read_csv(file)
+    text = frame["text"].str.replace("\\n", "\n", regex=False)
+    likelihood = frame["value"].where(frame["role"] == "option", np.log(frame["value"].abs()))
+    return frame.assign(text=text, value=likelihood)

@@ -1,0 +1,97 @@
+"""Which pruned models does a chapter compare with the dense one? Names, and parameters of each."""
+
+import re
+
+from helpers.errors import InputError
+from runs.parameters import RunParameters
+
+LETTERS = {"attention": "A", "mlp": "M", "block": "B"}
+SETTING = ("method", "checkpoint", "target", "dropped", "sparsity", "pattern")
+WORDS = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "magnitude": "Magnitude", "random": "Random"}
+DENSE, CHECKPOINT = "Dense", "Checkpoint"
+DROPPED = re.compile(r"drop-(\d{1,4})([amb])", re.IGNORECASE)
+WEIGHTS = re.compile(
+    rf"({'|'.join(WORDS)}) (?:(\d{{1,2}}(?:\.\d+)?)%|([1-9]\d*:[1-9]\d*))", re.IGNORECASE
+)
+EXAMPLES = "names such as Dense, Drop-8A, Drop-2M, Drop-1B, Wanda 50%, SparseGPT 2:4"
+
+
+def setting_name(parameters: RunParameters) -> str:
+    """What a whole pruned model is called: ``Drop-8A`` as in the paper, ``Wanda 50%`` or
+    ``Wanda 2:4``; ``Dense`` if nothing is removed."""
+    if parameters.dense:
+        return DENSE
+    if parameters.method == "drop":
+        return f"Drop-{parameters.dropped}{LETTERS[parameters.target]}"
+    if parameters.method == "checkpoint":
+        return CHECKPOINT
+    return f"{WORDS[parameters.method]} {parameters.pattern or f'{100 * parameters.sparsity:g}%'}"
+
+
+def named(parameters: RunParameters, names: str) -> dict[str, RunParameters]:
+    """The pruned models of a list of ``names``, separated by commas, each as the parameters to
+    measure it with, in their order; the inverse of :func:`setting_name`.
+
+    ``Checkpoint`` is the run's own. Raises :class:`InputError` for a name that is none.
+    """
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise InputError(f"pruned={names!r} names no model: it takes {EXAMPLES}")
+    found = [parameters.model_copy(update=_setting(parameters, name)) for name in wanted]
+    return {setting_name(one): one for one in found}
+
+
+def dense(parameters: RunParameters) -> RunParameters:
+    """The parameters of the dense model, whatever is pruned."""
+    return parameters.model_copy(update=_DENSE)
+
+
+_DENSE: dict[str, object] = {
+    "method": "drop",
+    "checkpoint": "",
+    "target": "attention",
+    "dropped": 0,
+    "pattern": "",
+}
+
+
+def _setting(parameters: RunParameters, name: str) -> dict[str, object]:
+    """What a name changes of the parameters."""
+    if name.casefold() == DENSE.casefold():
+        return _DENSE
+    if name.casefold() == CHECKPOINT.casefold() and parameters.method == "checkpoint":
+        return {}
+    if match := DROPPED.fullmatch(name):
+        letter = match[2].upper()
+        target = next(kind for kind, short in LETTERS.items() if short == letter)
+        return _DENSE | {"target": target, "dropped": int(match[1])}
+    if match := WEIGHTS.fullmatch(name):
+        method, share, pattern = match[1].casefold(), match[2], match[3] or ""
+        if pattern:
+            kept, among = map(int, pattern.split(":"))
+            if kept >= among:
+                raise InputError(f"pattern {pattern} keeps all: a smaller first number removes")
+        chosen = {"sparsity": float(share) / 100} if share else {}
+        return {"method": method, "checkpoint": "", "pattern": pattern} | chosen
+    raise InputError(f"unknown pruned model {name!r}: known are {EXAMPLES}")
+
+
+def settings(
+    parameters: RunParameters, divisors: tuple[int, ...] = (1,)
+) -> dict[str, RunParameters]:
+    """The pruned models of a chapter by name, each as the parameters to measure it with.
+
+    ``dropped`` attention sublayers, as many MLPs, and what ``method`` does to the weights (with
+    ``method=drop``, nothing more). ``divisors`` asks for parts of ``dropped`` too: (2, 1) is half
+    of it and all of it, as in the paper's Table 2; none is less than one sublayer.
+    """
+    counts = dict.fromkeys(max(1, parameters.dropped // divisor) for divisor in divisors)
+    chosen = [
+        {"method": "drop", "checkpoint": "", "target": target, "dropped": count}
+        for target in ("attention", "mlp")
+        for count in counts
+    ]
+    found = [parameters.model_copy(update=update) for update in chosen]
+    if parameters.method != "drop":
+        found.append(parameters)
+    return {setting_name(one): one for one in found}

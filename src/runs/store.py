@@ -1,0 +1,232 @@
+"""Measurements: heavy, pure functions of parameters, computed once and kept with provenance.
+
+A measurement's folder is ``results/measurements/NAME/IDENTITY``; it holds one Parquet file per
+table and ``manifest.json``, which is written last and by rename. A folder without a manifest is
+unfinished and is computed again.
+"""
+
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from helpers import machine
+from helpers.errors import InputError
+from helpers.models.load import fingerprint
+from helpers.texts import data, passages
+from runs import source
+from runs.parameters import RunParameters
+from runs.schema import check
+
+MANIFEST = "manifest.json"
+NUMERICAL_PACKAGES = ("torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measurement function returns: its tables, and facts for the manifest (JSON)."""
+
+    tables: dict[str, pa.Table]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A finished measurement in the store."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def run(self) -> str:
+        """Identity of the run, as in the ``run`` column of its tables."""
+        return str(self.manifest["run"])
+
+    def table(self, name: str, **equal: Any) -> pd.DataFrame:
+        """Table ``name`` as a frame, only the rows where each named column equals the value."""
+        filters = [(column, "=", value) for column, value in equal.items()] or None
+        return pq.read_table(self.folder / f"{name}.parquet", filters=filters).to_pandas()
+
+
+Function = Callable[[RunParameters, str], Measured]
+Pins = Mapping[str, Callable[[RunParameters], str]]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A measurement function behind its store: call it with parameters."""
+
+    function: Function
+    uses: tuple[str, ...]
+    by_threads: bool = False
+    pins: Pins = field(default_factory=dict)
+
+    def __call__(self, parameters: RunParameters) -> Measurement:
+        """The stored measurement of these parameters, taken now if it is not there."""
+        return _stored(self, parameters)
+
+
+def measurement(
+    *uses: str, by_threads: bool = False, pins: Pins | None = None
+) -> Callable[[Function], Stored]:
+    """Store what a function measures, under an identity made of all that it depends on.
+
+    ``uses`` names the parameters that the function reads. The identity covers them, all but
+    those that mean nothing to the method (``RunParameters.unread``), the device kind, the
+    models' fingerprints, the source of every helper that the function's module reaches, the
+    versions of torch and transformers and, with ``by_threads``, the number of threads. ``pins``
+    gives for the name of a parameter what stands for it there, such as a hash of the files that it
+    names. The function is called with the parameters and its run's identity, by one process at a
+    time.
+    """
+
+    return lambda function: Stored(function, uses, by_threads, pins or {})
+
+
+def _stored(stored: Stored, parameters: RunParameters) -> Measurement:
+    function, name = stored.function, stored.function.__name__
+    depends = _dependencies(stored, parameters)
+    text = json.dumps({"measurement": name, **depends}, sort_keys=True)
+    run = hashlib.sha256(text.encode()).hexdigest()[:16]
+    folder = writable(parameters.results_folder()) / "measurements" / name / run
+    found = _finished(folder)
+    if found:
+        return found
+    writable(folder.parent)
+    with FileLock(folder.parent / f".{run}.lock"):
+        found = _finished(folder)
+        return found or _compute(function, parameters, run, folder, depends)
+
+
+def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
+    function, uses = stored.function, stored.uses
+    known = machine.versions()
+    ignored = parameters.unread(uses)
+    used = {name: getattr(parameters, name) for name in uses if name not in ignored}
+    if "prompts" in used:
+        used["prompts"] = data.identity(parameters.prompts)
+    models = {"model": fingerprint(parameters.model, parameters.revision)}
+    if parameters.checkpoint and "checkpoint" in uses:
+        models["checkpoint"] = fingerprint(parameters.checkpoint)
+        used["checkpoint"] = Path(parameters.checkpoint).name
+    if "calibration" in used:
+        used["calibration"] = passages.identity(parameters.calibration)
+    used |= {name: pin(parameters) for name, pin in stored.pins.items() if name in used}
+    threads = {"threads": machine.granted_threads()} if stored.by_threads else {}
+    return threads | {
+        "parameters": used,
+        "device": machine.resolve_device(parameters.device).partition(":")[0],
+        "models": models,
+        "source": source.digest(source.files_behind(inspect.getmodule(function).__name__)),  # type: ignore[union-attr]
+        "versions": {package: known[package] for package in NUMERICAL_PACKAGES},
+    }
+
+
+def _compute(
+    function: Function,
+    parameters: RunParameters,
+    run: str,
+    folder: Path,
+    depends: dict[str, Any],
+) -> Measurement:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    threads = machine.granted_threads()
+    try:
+        with all_cores(threads):
+            machine.use_threads(threads)
+            machine.reset_peak_memory()
+            begin = time.perf_counter()
+            measured = function(parameters, run)
+            seconds = time.perf_counter() - begin
+        for name, table in measured.tables.items():
+            pq.write_table(check(name, table), folder / f"{name}.parquet", compression="zstd")
+        manifest = {
+            "run": run,
+            "measurement": function.__name__,
+            **depends,
+            "facts": measured.facts,
+            "versions": machine.versions(),
+            "commit": machine.git_commit(source.SOURCES),
+            "processor": machine.processor_name(),
+            "threads": threads,
+            "seconds": round(seconds, 1),
+            "peak_memory_bytes": machine.peak_memory_bytes(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_whole(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Measurement(folder, manifest)
+
+
+def _finished(folder: Path) -> Measurement | None:
+    try:
+        return Measurement(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def all_cores(threads: int) -> Iterator[None]:
+    """Claim the machine's cores for one measurement at a time, if it uses more than one.
+
+    Two runs that each use every core are many times slower than one after the other. A
+    measurement that takes another one holds the same lock twice.
+    """
+    if threads < 2:
+        yield
+        return
+    lock = FileLock(machine.cache_folder() / "measuring.lock", is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("Waiting for another measurement on this machine to end …", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def writable(folder: Path) -> Path:
+    """``folder``, made if need be; :class:`InputError` if nothing can be written there."""
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+    except OSError as error:
+        raise InputError(
+            f"results folder {folder} cannot be written ({error.strerror}): "
+            "choose another with results=FOLDER"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+    return folder
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file under a temporary name and rename it, so that no half is ever seen."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
