@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chapters.propagation import figure_propagated, interventions
-from reporting import claims
+from reporting import hierarchy
 from reporting.reach import SPACES, Estimate, Reach, agreement, choice, rank_correlation, reaches
 
 LAYERS, PROMPTS, STEPS = 6, 6, 2
@@ -172,10 +172,10 @@ def _verdicts(rows, lens="normed"):
     cosines = rows[
         rows["metric"].eq("cosine") & rows["lens"].eq(lens) & rows["intervention"].eq("propagated")
     ]
-    as_is = claims.hierarchy(cosines[~cosines["centred"]], 0)
+    as_is = hierarchy.hierarchy(cosines[~cosines["centred"]], 0)
     centred = cosines["centred"] | cosines["space"].ne("logit")
     return interventions.verdicts(
-        reaches(rows, lens, 0), choice(rows, 0), as_is, claims.hierarchy(cosines[centred], 0)
+        reaches(rows, lens, 0), choice(rows, 0), as_is, hierarchy.hierarchy(cosines[centred], 0)
     )
 
 
@@ -234,7 +234,7 @@ def test_figures_show_every_sublayer():
 
 def test_only_one_kind_is_a_subset():
     both = reaches(table(rising, falling, noise=0.1), "raw", 0)["logit"]
-    parts = [both.only(sublayer) for sublayer in claims.LABELS]
+    parts = [both.only(sublayer) for sublayer in hierarchy.LABELS]
     assert isinstance(parts[0], Reach)
     assert sum(part.sublayers for part in parts) == both.sublayers
     assert np.sort(np.hstack([part.there for part in parts])) == pytest.approx(np.sort(both.there))

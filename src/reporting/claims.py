@@ -1,177 +1,79 @@
-"""Does a claim of the paper hold here? Each claim with its criterion, stated before the verdict."""
+"""Does a claim of the paper hold here? One claim, with one vocabulary of verdicts.
 
+A criterion is fixed before the verdict and the same for every model.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from reporting.summaries import gaps, intervals, layer_means, layers_below, logits_above
+from reporting.statistics import Estimate
 
-Verdict = Literal["held", "partly", "not", "too few prompts"]
-FEWEST_PROMPTS = 5  # below, a bootstrap over prompts says nothing, and no claim is judged
-LABELS = {"attention": "attention", "mlp": "MLP"}
-STABLE = 0.95  # a cosine that Section 5 would call high: its embedding curves lie above it
-
-
-def verdict(*conditions: bool) -> Verdict:
-    """``held`` if every condition is met, ``partly`` if some, ``not`` if none."""
-    return "held" if all(conditions) else "partly" if any(conditions) else "not"
+SUPPORTED = "supported"
+IN_SOME = "in some"  # followed by how many: in some (2 of 3)
+TOO_FEW = "too few data"  # no interval, or one that does not decide
+CONTRADICTED = "contradicted"
+TOO_WEAK = "model too weak"  # at its floor, where nothing can be lost
+PAPER = "the paper's numbers"  # a column
+MARKS = {SUPPORTED: "✓", IN_SOME: "◐", TOO_FEW: "?", CONTRADICTED: "✗", TOO_WEAK: "∅"}
 
 
 @dataclass(frozen=True)
-class Hierarchy:
-    """What Section 5 needs of one model through one lens.
+class Claim:
+    """A claim in a sentence, what was measured, the criterion that it was held to, the verdict,
+    and what the paper's own printed numbers give, if they can be held to it."""
 
-    ``means`` as from :func:`summaries.layer_means`; ``below`` (by mean), ``below_minimum`` and
-    ``above`` count layers, ``gap`` is a median cosine difference, all by sublayer; ``interval``
-    holds 95% intervals over prompts, or None for a reported curve.
-    """
-
-    means: pd.DataFrame
-    below: pd.Series
-    below_minimum: pd.Series
-    above: pd.Series
-    gap: pd.Series
-    interval: pd.DataFrame | None
+    claim: str
+    measured: str
+    criterion: str
+    verdict: str
+    paper: str = ""
 
     @property
-    def layers(self) -> int:
-        """Depth of the model."""
-        return int(self.means["layers"].iloc[0])
-
-    def median(self, space: str, sublayer: str | None = None) -> float:
-        """Median over layers of the mean cosine in ``space``; of both sublayers unless one is
-        named."""
-        chosen = self.means[self.means["space"] == space]
-        if sublayer:
-            chosen = chosen[chosen["sublayer"] == sublayer]
-        return float(chosen["mean"].median())
-
-    def at_least(self, count: str, sublayer: str) -> float:
-        """Lower end of the interval of ``below`` or ``above``; the count itself if reported."""
-        if self.interval is None:
-            return float(getattr(self, count)[sublayer])
-        return float(self.interval.loc[sublayer, f"{count}_low"])
-
-    def lowest(self, space: str) -> float:
-        """Median over layers of the lowest single cosine in ``space``."""
-        return float(self.means.loc[self.means["space"] == space, "low"].median())
+    def mark(self) -> str:
+        """The sign of the verdict."""
+        return MARKS[self.verdict.partition(" (")[0]]
 
 
-def hierarchy(deviations: pd.DataFrame, seed: int) -> Hierarchy:
-    """Summarize measured cosines of one lens (rows of ``deviations``).
+def judge(conditions: Iterable[bool | None]) -> str:
+    """One verdict from conditions that are met (True), not met (False) or undecided (None), of one
+    model or of several: supported if all are met, in some if some are, contradicted if none is and
+    one is not; too few data if none is decided; and with no condition at all, a model too weak."""
+    given = [None if one is None else bool(one) for one in conditions]
+    if not given:
+        return TOO_WEAK
+    met = given.count(True)
+    if met:
+        return SUPPORTED if met == len(given) else f"{IN_SOME} ({met} of {len(given)})"
+    return CONTRADICTED if False in given else TOO_FEW
 
-    With fewer than ``FEWEST_PROMPTS`` prompts there are no intervals, and so no verdicts.
-    """
-    enough = deviations["prompt"].nunique() >= FEWEST_PROMPTS
-    return _summarize(layer_means(deviations), intervals(deviations, seed) if enough else None)
+
+def judged(found: Iterable[Estimate], low: float = -np.inf, high: float = np.inf) -> str:
+    """The verdict on estimates whose whole interval must lie between ``low`` and ``high``."""
+    return judge(one.within(low, high) for one in found)
 
 
-def reported_hierarchy(means: pd.DataFrame) -> Hierarchy:
-    """Summarize a reported curve (columns as :func:`summaries.layer_means`)."""
-    return _summarize(means, None)
+def listed(found: dict[str, Estimate], form: str = ".2f") -> str:
+    """``0.62 [0.55–0.71] (Drop-8A); 0.10 [0.05–0.12] (Drop-8M)``; a dash for none."""
+    return "; ".join(f"{one.text(form)} ({name})" for name, one in found.items()) or "–"
 
 
-def _summarize(means: pd.DataFrame, interval: pd.DataFrame | None) -> Hierarchy:
-    return Hierarchy(
-        means=means,
-        below=layers_below(means, "mean"),
-        below_minimum=layers_below(means, "low"),
-        above=logits_above(means),
-        gap=gaps(means),
-        interval=interval,
+def claims_table(claims: Iterable[Claim]) -> pd.DataFrame:
+    """Claims, one a row: verdict with its mark, measured, criterion; and the paper's own numbers
+    where a claim has any."""
+    rows = [
+        {
+            "claim": one.claim,
+            "verdict": f"{one.mark} {one.verdict}",
+            "measured": one.measured,
+            PAPER: one.paper,
+            "criterion": one.criterion,
+        }
+        for one in claims
+    ]
+    table = pd.DataFrame(rows)
+    return (
+        table if table["the paper's numbers"].any() else table.drop(columns="the paper's numbers")
     )
-
-
-def layer_table(found: dict[str, Hierarchy]) -> pd.DataFrame:
-    """In how many layers is the probability space below the embedding space? One row per
-    source (measured lens, or reported) and sublayer, counts with intervals where measured."""
-    rows = []
-    for source, one in found.items():
-        for sublayer in LABELS:
-            rows.append(
-                {
-                    "source": source,
-                    "sublayer": LABELS[sublayer],
-                    "by mean": _count(one, one.below, sublayer, "below"),
-                    "by minimum": f"{one.below_minimum[sublayer]} of {one.layers}",
-                    "median gap": _gap(one, sublayer),
-                    "logit above embedding": _count(one, one.above, sublayer, "above"),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def section_5(as_is: Hierarchy, centred: Hierarchy) -> pd.DataFrame:
-    """The three claims of Section 5 for one lens: criterion, measured number, verdict.
-
-    ``as_is`` uses logits as they are, ``centred`` logits with their mean subtracted.
-    """
-    embedding = as_is.means[as_is.means["space"] == "embedding"]
-    last = as_is.layers - 1
-    inner = embedding[~embedding["layer"].isin([0, last])].groupby("sublayer")["mean"].median()
-    outer = embedding[embedding["layer"].isin([0, last])].groupby("sublayer")["mean"].min()
-    inner, outer = inner.reindex(list(LABELS)), outer.reindex(list(LABELS))  # two layers: no inner
-    half = as_is.layers / 2
-    lowest = as_is.lowest("probability"), as_is.lowest("embedding")
-    table = pd.DataFrame(
-        [
-            {
-                "claim": "Embeddings stay similar, except at the first and last layers",
-                "criterion": f"median inner cosine at least {STABLE}; first or last layer lower",
-                "measured": _both("{:.2f} inner, {:.2f} outer", inner, outer),
-                "verdict": verdict(
-                    *(inner[kind] >= STABLE and outer[kind] < inner[kind] for kind in LABELS)
-                ),
-            },
-            {
-                "claim": "Probabilities fluctuate although embeddings are alike",
-                "criterion": "mean below embedding in most layers; "
-                "lowest value less than half of the embedding's",
-                "measured": _both(f"{{}} of {as_is.layers} layers", as_is.below)
-                + f"; lowest {lowest[0]:.2f} against {lowest[1]:.2f}",
-                "verdict": verdict(
-                    *(as_is.at_least("below", kind) > half for kind in LABELS),
-                    lowest[0] < lowest[1] / 2,
-                ),
-            },
-            {
-                "claim": "Logits are even more similar than embeddings",
-                "criterion": "mean above embedding in most layers",
-                "measured": _both(f"{{}} of {as_is.layers} layers", as_is.above),
-                "verdict": verdict(*(as_is.at_least("above", kind) > half for kind in LABELS)),
-            },
-            {
-                "claim": "… also without the offset that all logits share",
-                "criterion": "the same with centred logits (our addition)",
-                "measured": _both(f"{{}} of {centred.layers} layers", centred.above),
-                "verdict": verdict(*(centred.at_least("above", kind) > half for kind in LABELS)),
-            },
-        ]
-    )
-    if as_is.interval is None:
-        table["verdict"] = "too few prompts"
-    return table[["claim", "verdict", "measured", "criterion"]]
-
-
-def _both(form: str, *values: pd.Series) -> str:
-    return "; ".join(
-        f"{label} {form.format(*(value[kind] for value in values))}"
-        for kind, label in LABELS.items()
-    )
-
-
-def _count(one: Hierarchy, counts: pd.Series, sublayer: str, name: str) -> str:
-    text = f"{counts[sublayer]} of {one.layers}"
-    if one.interval is None:
-        return text
-    low, high = (one.interval.loc[sublayer, f"{name}_{end}"] for end in ("low", "high"))
-    return f"{text} [{low:.0f}–{high:.0f}]"
-
-
-def _gap(one: Hierarchy, sublayer: str) -> str:
-    text = f"{one.gap[sublayer]:.3f}"
-    if one.interval is None:
-        return text
-    low, high = (one.interval.loc[sublayer, f"gap_{end}"] for end in ("low", "high"))
-    return f"{text} [{low:.3f}–{high:.3f}]"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting.claims import FEWEST_PROMPTS, Verdict, verdict
+from reporting.hierarchy import FEWEST_PROMPTS, Verdict, verdict
 from reporting.summaries import RESAMPLES
 
 PLACE = ["metric", "prompt", "step", "layer", "sublayer", "lens", "space", "centred", "temperature"]

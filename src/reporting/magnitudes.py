@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting.claims import FEWEST_PROMPTS, LABELS, Verdict, verdict
+from reporting.hierarchy import FEWEST_PROMPTS, LABELS, Verdict, verdict
 from reporting.summaries import RESAMPLES
 
 CASES = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting.claims import FEWEST_PROMPTS
+from reporting.hierarchy import FEWEST_PROMPTS
 from reporting.reach import Estimate
 from reporting.resampling import resampled
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from reporting.claims import FEWEST_PROMPTS
+from reporting.hierarchy import FEWEST_PROMPTS
 from reporting.summaries import RESAMPLES
 
 SPACES = ("embedding", "logit", "probability")

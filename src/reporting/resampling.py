@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from reporting.claims import FEWEST_PROMPTS
+from reporting.hierarchy import FEWEST_PROMPTS
 from reporting.reach import Estimate
 from reporting.summaries import RESAMPLES
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from reporting.claims import LABELS
+from reporting.hierarchy import LABELS
 from reporting.words import percent, shown
 
 FORMS = {

@@ -9,7 +9,7 @@ import pandas as pd
 from chapters.d_error_propagation.path_summary import NAMES, Paths
 from chapters.d_error_propagation.term_summary import ORDERS, TERMS, Terms
 from helpers.errors import InputError
-from reporting.claims import verdict
+from reporting.hierarchy import verdict
 from reporting.reach import Estimate
 from reporting.resampling import judged
 

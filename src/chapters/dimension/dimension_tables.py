@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from chapters.dimension.dimensions import AS_IS, FAMILIES, READOUTS, Widths, sublayer_means
-from reporting.claims import verdict
 from reporting.estimates import CLOSE
+from reporting.hierarchy import verdict
 from reporting.reach import Estimate
 
 

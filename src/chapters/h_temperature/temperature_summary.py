@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from reporting.claims import Verdict, verdict
 from reporting.estimates import RANKED, Tracking, close_match, interval, side_by_side, tracking
+from reporting.hierarchy import Verdict, verdict
 
 METRICS = {"angular": "Angular deviation", "kl": "KL divergence"}
 QUANTITIES = {

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from reporting import magnitudes, summaries
-from reporting.claims import LABELS
 from reporting.estimates import side_by_side
+from reporting.hierarchy import LABELS
 from reporting.magnitudes import Contrast
 from reporting.step_frames import COSINES, DEVIATION_PANELS, step_lines
 from runs.store import Measurement

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from reporting.claims import FEWEST_PROMPTS, Verdict, verdict
 from reporting.estimates import CLOSE, RANKED, interval, side_by_side
+from reporting.hierarchy import FEWEST_PROMPTS, Verdict, verdict
 from runs.store import Measurement
 
 LENSES = ("raw", "normed")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from chapters.inconsistent_effects.collapse_tables import DENSE, Texts, beyond
 from chapters.inconsistent_effects.table2 import GARBLED, LOOPS, READABLE, Shown
-from reporting.claims import verdict
+from reporting.hierarchy import verdict
 from reporting.reach import Estimate
 from runs.parameters import RunParameters
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.evaluation import paired
-from reporting.claims import FEWEST_PROMPTS
+from reporting.hierarchy import FEWEST_PROMPTS
 from reporting.reach import Estimate
 from reporting.summaries import RESAMPLES
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from chapters.ladder.ladder_summary import WHOLE, Ladders
 from chapters.ladder.ladder_tables import rung_text
-from reporting.claims import FEWEST_PROMPTS
+from reporting.hierarchy import FEWEST_PROMPTS
 from reporting.prose import join_words
 
 

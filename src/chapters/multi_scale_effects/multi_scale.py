@@ -20,7 +20,7 @@ from chapters.multi_scale_effects.persistence import (
     traces,
     trend,
 )
-from reporting.claims import verdict
+from reporting.hierarchy import verdict
 from reporting.reach import Estimate
 from reporting.resampling import FLOOR, reaches
 from reporting.trends import Trend

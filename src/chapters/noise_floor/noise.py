@@ -3,7 +3,7 @@ same profile measured in two formats."""
 
 import pandas as pd
 
-from reporting.claims import Hierarchy, section_5
+from reporting.hierarchy import Hierarchy, section_5
 
 CONDITIONS = {
     "again": "the same run again",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from reporting.claims import LABELS, Hierarchy, Verdict, verdict
+from reporting.hierarchy import LABELS, Hierarchy, Verdict, verdict
 from reporting.reach import SPACES, Estimate, Reach
 
 CHOSEN = 8  # sublayers of one kind that are dropped together, as in the paper's Drop-8A and Drop-8M

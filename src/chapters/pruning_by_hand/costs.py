@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from reporting.claims import LABELS as SUBLAYERS
+from reporting.hierarchy import LABELS as SUBLAYERS
 
 CONTROL = "random"
 LABELS = {

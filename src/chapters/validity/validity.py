@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from reporting.claims import LABELS as ENDS
 from reporting.estimates import CLOSE, side_by_side
+from reporting.hierarchy import LABELS as ENDS
 from runs.store import Measurement
 
 # panel: metric, space, and the metric that says how large the perturbation is

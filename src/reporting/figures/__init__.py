@@ -16,6 +16,7 @@ from reporting.figures.layers import (
     magnitude_profile,
     variance_profile,
 )
+from reporting.figures.lines import lines
 from reporting.figures.orders import error_orders, estimate_sizes
 from reporting.figures.score_curves import KEPT, score_curves
 from reporting.figures.series import step_series
@@ -55,6 +56,7 @@ __all__ = [
     "folded_tables",
     "importance_profile",
     "layer_profile",
+    "lines",
     "magnitude_profile",
     "quantity_style",
     "ramp",

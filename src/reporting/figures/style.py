@@ -74,6 +74,9 @@ STYLES: dict[str, Style] = {
     "logit": Style("#009E73", "square", "7px,3px"),
     "probability": Style("#D55E00", "diamond", "2px,3px"),
     "dense": Style("#767676", "none"),
+    "choosing": Style("#8358B0", "circle"),
+    "generating": Style("#A06A00", "triangle", "7px,3px"),
+    "searching": Style("#4E7D94", "square", "2px,3px"),
 }
 
 BAND_OPACITY = 0.17
@@ -93,7 +96,7 @@ _RAMP_DASHES = ("", "9px,3px", "2px,3px", "9px,3px,2px,3px", "5px,2px", "14px,4p
 
 
 def style_of(name: str) -> Style:
-    """The style of a space, or `dense`.
+    """The style of a space, of `dense`, or of a kind of task.
 
     >>> style_of("logit").colour
     '#009E73'

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chapters.propagation import propagation_words
-from reporting import claims, reported, summaries
+from reporting import hierarchy, reported, summaries
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def test_agreement_is_one_for_equal_rankings(deviations):
     [([True, True], "held"), ([True, False], "partly"), ([False], "not")],
 )
 def test_verdict(conditions, expected):
-    assert claims.verdict(*conditions) == expected
+    assert hierarchy.verdict(*conditions) == expected
 
 
 def test_too_few_prompts_are_not_judged(deviations):
     third = deviations[deviations["layer"] == 0].assign(layer=2)
-    found = claims.hierarchy(pd.concat([deviations, third]), seed=0)
+    found = hierarchy.hierarchy(pd.concat([deviations, third]), seed=0)
     assert found.interval is None
-    assert set(claims.section_5(found, found)["verdict"]) == {"too few prompts"}
+    assert set(hierarchy.section_5(found, found)["verdict"]) == {"too few prompts"}
 
 
 def more_prompts(deviations):
@@ -86,13 +86,13 @@ def more_prompts(deviations):
 
 def test_section_5_on_made_data(deviations):
     third = deviations[deviations["layer"] == 0].assign(layer=2)
-    found = claims.hierarchy(more_prompts(pd.concat([deviations, third])), seed=0)
-    table = claims.section_5(found, found).set_index("claim")["verdict"]
+    found = hierarchy.hierarchy(more_prompts(pd.concat([deviations, third])), seed=0)
+    table = hierarchy.section_5(found, found).set_index("claim")["verdict"]
     assert table.tolist() == ["not", "held", "held", "held"]
 
 
 def test_reported_counts_of_figure_4():
-    found = claims.reported_hierarchy(reported.figure_4())
+    found = hierarchy.reported_hierarchy(reported.figure_4())
     assert found.layers == 28
     assert found.below.to_dict() == {"attention": 18, "mlp": 14}
 
@@ -104,9 +104,9 @@ def test_figure_4_is_the_trace_of_figure_6a():
 
 
 def test_layer_table_has_intervals_only_where_measured(deviations):
-    measured = claims.hierarchy(more_prompts(deviations), seed=0)
-    paper = claims.reported_hierarchy(reported.figure_4())
-    table = claims.layer_table({"ours": measured, "paper": paper})
+    measured = hierarchy.hierarchy(more_prompts(deviations), seed=0)
+    paper = hierarchy.reported_hierarchy(reported.figure_4())
+    table = hierarchy.layer_table({"ours": measured, "paper": paper})
     assert table.loc[table["source"] == "ours", "by mean"].str.contains("–").all()
     assert not table.loc[table["source"] == "paper", "by mean"].str.contains("–").any()
 
