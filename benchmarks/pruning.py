@@ -14,7 +14,7 @@ from helpers.models import Decoder, load
 from helpers.pruning import LinearWeight, Recipe, prunable, prune
 from helpers.pruning.importance import importance
 from helpers.pruning.masks import unstructured
-from helpers.pruning.scores import wanda
+from helpers.pruning.methods import wanda
 from helpers.pruning.sparsegpt import inverse_factor, sparsegpt
 from helpers.texts.calibration import Calibration, calibration_text
 

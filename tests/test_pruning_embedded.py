@@ -9,7 +9,7 @@ from helpers.models.load import LoadedModel, load
 from helpers.pruning import Recipe, prunable, pruned
 from helpers.pruning.calibrate import walk
 from helpers.pruning.masks import unstructured
-from helpers.pruning.scores import magnitude, wanda
+from helpers.pruning.methods import magnitude, wanda
 from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
 from helpers.pruning.statistics import Hessian
 from helpers.texts.calibration import Calibration, calibration_text, held_out_text, perplexity

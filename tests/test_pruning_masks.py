@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.errors import InputError
-from helpers.pruning import masks, scores
+from helpers.pruning import masks
+from helpers.pruning import methods as scores
 
 torch.set_num_threads(1)
 

@@ -19,6 +19,7 @@ from helpers.errors import InputError
 from helpers.models import Decoder
 from helpers.pruning import Calibration, Recipe, Report, prunable, prune, pruned
 from helpers.pruning.calibrate import walk
+from helpers.pruning.methods import METHODS, Evidence, Method
 from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
 from helpers.pruning.statistics import SquaredNorms
 
@@ -233,6 +234,38 @@ def test_random_removes_exactly_and_follows_its_seed():
         assert (~keep).sum() == math.floor(Fraction("0.3") * keep.numel())
     # what else is pruned changes nothing
     assert all(torch.equal(keep, first.masks[where]) for where, keep in part.masks.items())
+
+
+def test_a_method_of_ones_own_prunes_as_a_loop_does(architecture, monkeypatch):
+    """|W| times the rank of the input's norm: one entry in the registry, and nothing else."""
+
+    def ranked(seen: Evidence) -> torch.Tensor:
+        return seen.weight.abs() * (1 + seen.inputs.norms.argsort(stable=True).argsort())
+
+    monkeypatch.setitem(METHODS, "ranked", Method("Ranked", ranked, group="row", statistic="norms"))
+    model, used = tiny_model(architecture), calibration()
+    copied = copy.deepcopy(model)
+    expected = {}
+    for layer in range(LAYERS):
+        linears = prunable(Decoder.of(copied))[layer]
+        inputs = naive_inputs(copied, linears, used.ids)
+        for linear in linears:
+            norm = [math.sqrt(math.fsum(x**2)) for x in inputs[linear.name].T]
+            rank = {
+                column: 1 + place for place, column in enumerate(np.argsort(norm, kind="stable"))
+            }
+            keep = np.array(
+                [
+                    naive_keep([abs(w) * rank[j] for j, w in enumerate(row)], 3 * len(row) // 10)
+                    for row in linear.matrix.tolist()
+                ]
+            )
+            linear.write(linear.matrix * torch.from_numpy(keep))
+            expected[layer, linear.name] = keep
+    with pruned(Decoder.of(model), Recipe("ranked", 0.3), used, keep_masks=True) as report:
+        assert report.masks.keys() == expected.keys()
+        for where, keep in report.masks.items():
+            assert np.array_equal(keep.numpy(), expected[where]), where
 
 
 @pytest.mark.parametrize("budget", [1, 36, 10_000])

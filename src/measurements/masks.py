@@ -48,7 +48,7 @@ def pruned_in_place(
     """Prune the weights of ``decoder`` as the parameters ask for it, for good."""
     used = calibration_for(parameters, tokenizer) if parameters.method in CALIBRATED else None
     ratio = None if parameters.pattern else parameters.sparsity
-    recipe = Recipe(parameters.method, ratio, parameters.pattern, seed=parameters.seed)  # type: ignore[arg-type]
+    recipe = Recipe(parameters.method, ratio, parameters.pattern, seed=parameters.seed)
     return prune(
         decoder, recipe, used, reversible=False, keep_masks=keep_masks, progress=keep_masks
     )

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel, load, model_facts
 from helpers.pruning.apply import prune
 from helpers.pruning.checkpoint import differences
-from helpers.pruning.recipe import Method, Recipe
+from helpers.pruning.recipe import Recipe
 from measurements.calibrated import calibration_for
 from measurements.prompted import prompted
 from runs.parameters import CALIBRATED, CALIBRATION, WEIGHT_METHODS, RunParameters
@@ -117,7 +117,7 @@ def _counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder
     other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     calibrated = parameters.method in CALIBRATED
     text = calibration_for(parameters, dense.tokenizer) if calibrated else None
-    recipe = Recipe(cast(Method, parameters.method), parameters.sparsity, seed=parameters.seed)
+    recipe = Recipe(parameters.method, parameters.sparsity, seed=parameters.seed)
     report = prune(other.decoder, recipe, text, sequential=False, reversible=False)
     used = f", calibrated on {report.calibration}" if text else ""
     return other.decoder, f"{report.recipe}{used}"

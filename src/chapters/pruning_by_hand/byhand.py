@@ -8,7 +8,7 @@ from torch import Tensor
 
 from chapters.pruning_by_hand.figure_matrices import Matrix
 from helpers.pruning.masks import n_of_m, unstructured
-from helpers.pruning.scores import magnitude, wanda
+from helpers.pruning.methods import magnitude, wanda
 from helpers.pruning.sparsegpt import inverse_factor, sparsegpt
 from runs.store import Measurement
 

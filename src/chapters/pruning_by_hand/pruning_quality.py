@@ -15,7 +15,7 @@ from helpers.pruning.calibrate import walk
 from helpers.pruning.drop import Place, dropped
 from helpers.pruning.importance import importance
 from helpers.pruning.masks import unstructured
-from helpers.pruning.scores import magnitude, wanda
+from helpers.pruning.methods import magnitude, wanda
 from helpers.pruning.selection import DropTarget, one_shot
 from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
 from helpers.pruning.statistics import Hessian

@@ -1,7 +1,7 @@
 """Score, mask, apply: prune a model in place, and take it back bit for bit."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,17 +12,17 @@ from tqdm.auto import tqdm
 
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
-from helpers.pruning import masks, scores
+from helpers.pruning import masks
 from helpers.pruning.calibrate import walk
+from helpers.pruning.methods import METHODS, Evidence
 from helpers.pruning.recipe import Recipe
 from helpers.pruning.report import Report
-from helpers.pruning.sparsegpt import InverseFactor, inverse_factor, sparsegpt
-from helpers.pruning.statistics import Hessian, SquaredNorms, Statistic, widest
+from helpers.pruning.statistics import STATISTICS, widest
 from helpers.pruning.structured import STRUCTURES, find_groups, keep_groups, mask_of
 from helpers.pruning.weights import LinearWeight, prunable
 from helpers.texts.calibration import Calibration
 
-Statistics = Mapping[str, Any]
+Statistics = dict[str, Any]
 
 
 @contextmanager
@@ -89,6 +89,7 @@ class _Applier:
 
     def __post_init__(self) -> None:
         recipe = self.recipe
+        self.method = METHODS[recipe.method]
         if recipe.calibrated and self.calibration is None:
             raise InputError(f"method={recipe.method} needs calibration text")
         self.weights = prunable(self.decoder, STRUCTURES.get(recipe.structure, recipe.targets))
@@ -120,13 +121,11 @@ class _Applier:
                 self._prune_layer(layer, {})
             return
         assert self.calibration is not None
-        kinds: dict[str, Callable[[int, torch.device], Statistic]]
-        kinds = {"wanda": SquaredNorms, "sparsegpt": Hessian}
         walk(
             self.decoder,
             self.calibration,
             self._read_weights(),
-            kinds[self.recipe.method],
+            STATISTICS[self.method.statistic],
             self._prune_layer,
             sequential=sequential,
             token_budget=token_budget,
@@ -148,30 +147,29 @@ class _Applier:
         linears = self.weights[layer]
         if self.recipe.structure and linears:
             self._prune_groups(linears, statistics)
-        elif self.recipe.method == "sparsegpt":
-            self._prune_sparsegpt(linears, statistics)
+        elif self.method.solve:
+            for linear in linears:
+                # the last weight that reads an input takes its statistic along
+                evidence = self._evidence(linear, statistics.pop(linear.name))
+                weight, keep = self.method.solve(evidence, self.recipe)
+                self._write(linear, weight, keep, self._expected(linear))
         else:
             for linear in linears:
-                self._mask(linear, self._choose(linear, statistics), self._expected(linear))
+                score = self._score(linear, statistics)
+                self._mask(linear, self._choose(score), self._expected(linear))
 
-    def _choose(self, linear: LinearWeight, statistics: Statistics) -> Tensor:
-        """Keep-mask of single weights by their scores."""
-        score = self._score(linear, statistics)
-        if self.recipe.pattern:
-            return masks.n_of_m(score, self.recipe.pattern)
-        return masks.unstructured(score, self.recipe.amount, self._group)
+    def _evidence(self, linear: LinearWeight, inputs: Any) -> Evidence:
+        return Evidence(linear.matrix, inputs, self._generator(linear), linear.where)
 
     def _score(self, linear: LinearWeight, statistics: Statistics) -> Tensor:
-        method, weight = self.recipe.method, linear.matrix
-        if method == "wanda":
-            return scores.wanda(weight, statistics[linear.name].norms)
-        if method == "random":
-            return scores.random(weight, self._generator(linear))
-        return scores.magnitude(weight)
+        assert self.method.score is not None
+        return self.method.score(self._evidence(linear, statistics.get(linear.name)))
 
-    @property
-    def _group(self) -> masks.Group:
-        return "row" if self.recipe.method == "wanda" else "layer"
+    def _choose(self, score: Tensor) -> Tensor:
+        """Keep-mask of single weights by their scores."""
+        if self.recipe.pattern:
+            return masks.n_of_m(score, self.recipe.pattern)
+        return masks.unstructured(score, self.recipe.amount, self.method.group)
 
     def _expected(self, linear: LinearWeight) -> int:
         """How many weights must go, from the sizes alone."""
@@ -179,21 +177,20 @@ class _Applier:
         if self.recipe.pattern:
             n, m = masks.parse_pattern(self.recipe.pattern)
             return rows * columns // m * (m - n)
-        if self._group == "row":
+        if self.method.group == "row":
             return rows * masks.removal_count(self.recipe.amount, columns)
         return masks.removal_count(self.recipe.amount, rows * columns)
 
     def _prune_groups(self, linears: tuple[LinearWeight, ...], statistics: Statistics) -> None:
         groups = find_groups(self.decoder, linears, self.recipe.structure)
         output = groups.output.linear
-        if self.recipe.method == "random":
+        if self.method.drawn:
             # one number per group, not a sum of many, which would hardly differ between groups
-            per_group = torch.rand(
-                groups.count, generator=self._generator(output), dtype=torch.float64, device="cpu"
-            )
-            keep = masks.keep_highest(
-                per_group[None], masks.removal_count(self.recipe.amount, groups.count)
-            )[0].to(output.matrix.device)
+            assert self.method.score is not None
+            blank = output.matrix.new_empty((1, groups.count))
+            drawn = self.method.score(Evidence(blank, None, self._generator(output)))
+            count = masks.removal_count(self.recipe.amount, groups.count)
+            keep = masks.keep_highest(drawn, count)[0]
         else:
             score = self._score(output, statistics)
             keep = keep_groups(score.sum(0, dtype=widest(score.device)), groups, self.recipe.amount)
@@ -201,23 +198,6 @@ class _Applier:
         for part in groups.parts:
             size = part.index.shape[1] * part.linear.matrix.shape[1 - part.axis]
             self._mask(part.linear, mask_of(part, keep), removed * size)
-
-    def _prune_sparsegpt(self, linears: tuple[LinearWeight, ...], statistics: Statistics) -> None:
-        factors: dict[int, InverseFactor] = {}
-        for linear in linears:
-            statistic = statistics[linear.name]
-            if id(statistic) not in factors:
-                factors.clear()  # linears that share an input come one after the other
-                factors[id(statistic)] = inverse_factor(
-                    statistic.total, self.recipe.damping, linear.where
-                )
-            weight, keep = sparsegpt(
-                linear.matrix,
-                factors[id(statistic)],
-                self.recipe.ratio or 0.0,
-                self.recipe.pattern,
-            )
-            self._write(linear, weight, keep, self._expected(linear))
 
     def _mask(self, linear: LinearWeight, keep: Tensor, expected: int) -> None:
         self._write(linear, linear.matrix.masked_fill(~keep, 0), keep, expected)

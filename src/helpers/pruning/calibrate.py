@@ -1,6 +1,6 @@
 """The one driver: walk the layers with the calibration text, one layer's activations at a time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from helpers.texts.calibration import Calibration
 TOKEN_BUDGET_CPU, TOKEN_BUDGET_GPU = 1024, 16384
 
 NewStatistic = Callable[[int, torch.device], Statistic]
-PruneLayer = Callable[[int, Mapping[str, Statistic]], None]
+PruneLayer = Callable[[int, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ at the threshold in most rows.
 
 import math
 from fractions import Fraction
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from helpers.errors import InputError
-
-Group = Literal["row", "layer"]
+from helpers.pruning.methods import Group
 
 
 def check_ratio(ratio: float) -> float:

@@ -1,22 +1,19 @@
 """What is to be removed, and how? One validated object."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from helpers.errors import InputError
 from helpers.pruning.masks import check_ratio, parse_pattern
+from helpers.pruning.methods import METHODS
 from helpers.pruning.structured import check_structure
 from helpers.pruning.weights import check_targets
-
-Method = Literal["magnitude", "wanda", "sparsegpt", "random"]
-METHODS = get_args(Method)
-CALIBRATED = ("wanda", "sparsegpt")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """An intra-layer pruning.
 
+    ``method``: a name in :data:`helpers.pruning.methods.METHODS`.
     ``ratio``: the share to remove, in [0, 1); or ``pattern``, such as ``2:4``: keep 2 of every 4
     consecutive inputs. ``structure``: empty for single weights, ``heads`` for key–value groups,
     ``neurons`` for MLP neurons. ``targets``: ``attention``, ``mlp`` or ``all``. ``seed`` is of
@@ -24,7 +21,7 @@ class Recipe:
     What is not allowed raises :class:`InputError`.
     """
 
-    method: Method
+    method: str
     ratio: float | None = None
     pattern: str = ""
     structure: str = ""
@@ -34,7 +31,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise InputError(f"method={self.method!r} is not allowed: it takes {_words(METHODS)}")
+            known = ", ".join(METHODS)
+            raise InputError(f"method={self.method!r} is not allowed: known are {known}")
         if (self.ratio is None) != bool(self.pattern):
             raise InputError(
                 "a recipe takes either a ratio, such as 0.5, or a pattern, such as 2:4"
@@ -53,10 +51,11 @@ class Recipe:
         check_structure(self.structure, self.targets)
         if self.pattern:
             raise InputError(f"structure={self.structure} takes a ratio, not a pattern")
-        if self.method == "sparsegpt":
+        if METHODS[self.method].score is None:
+            scored = ", ".join(name for name, method in METHODS.items() if method.score)
             raise InputError(
-                "sparsegpt removes single weights and has no structured form: "
-                "use magnitude, wanda or random"
+                f"{self.method} removes single weights and has no structured form: use one of "
+                f"{scored}"
             )
 
     @property
@@ -70,12 +69,8 @@ class Recipe:
     @property
     def calibrated(self) -> bool:
         """Whether the method reads calibration text."""
-        return self.method in CALIBRATED
+        return METHODS[self.method].calibrated
 
     def __str__(self) -> str:
         share = self.pattern or f"{self.amount:g}"
         return " ".join((self.method, share, self.structure or f"of {self.targets}"))
-
-
-def _words(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:-1]) + " or " + names[-1]

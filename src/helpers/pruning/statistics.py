@@ -5,6 +5,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from helpers.pruning.sparsegpt import InverseFactor, inverse_factor
+
 HESSIAN_BLOCK = 512
 
 
@@ -55,6 +57,7 @@ class Hessian:
 
     def __init__(self, columns: int, device: torch.device) -> None:
         self._upper = torch.zeros(columns, columns, dtype=widest(device), device=device)
+        self._factor: tuple[float, InverseFactor] | None = None
 
     def add(self, inputs: Tensor) -> None:
         """Add XXᵀ of ``inputs`` (…, columns), only on and above the diagonal blocks: it is
@@ -69,7 +72,19 @@ class Hessian:
         """H, float64 (float32 on Apple's GPU)."""
         return self._upper.triu() + self._upper.triu(1).T
 
+    def factor(self, damping: float, where: str) -> InverseFactor:
+        """:func:`inverse_factor` of the sum, made once for all weights that share the input."""
+        if self._factor is None or self._factor[0] != damping:
+            self._factor = damping, inverse_factor(self.total, damping, where)
+        return self._factor[1]
+
     @property
     def finite(self) -> bool:
         """False once an input was infinite or no number."""
         return bool(self._upper.diagonal().isfinite().all())
+
+
+STATISTICS: dict[str, type[SquaredNorms] | type[Hessian]] = {
+    "norms": SquaredNorms,
+    "hessian": Hessian,
+}
