@@ -82,6 +82,11 @@ def tiny_batch() -> tuple[torch.Tensor, torch.Tensor]:
     return ids, mask
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--keep`` writes anew what the chapters are compared with, instead of comparing."""
+    parser.addoption("--keep", action="store_true", help="write tests/kept anew, compare nothing")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def results_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What tests measure without saying where goes to a folder of its own."""

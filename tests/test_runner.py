@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import net
 import papermill
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from runs.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
+KEPT = Path(__file__).parent / "kept"
 CHAPTER = NOTEBOOKS / "05-hierarchical-effects.md"
 TINY = "the tiny model"  # stands for its folder, where a second model is asked for
 SHORT = {
@@ -181,7 +183,7 @@ def test_every_chapter_has_its_quickest_parameters():
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_whole_chapter_runs(name, tiny_folder, tmp_path):
+def test_whole_chapter_runs(name, tiny_folder, tmp_path, request):
     given = {key: tiny_folder if value == TINY else value for key, value in SHORT[name].items()}
     values = given | {"model": tiny_folder, "device": "cpu", "results": tmp_path / "results"}
     output = tmp_path / "out" / "chapter.ipynb"
@@ -201,6 +203,23 @@ def test_whole_chapter_runs(name, tiny_folder, tmp_path):
     assert "measured at" in prose
     assert not re.search(r"\bnan\b", prose + " ".join(data.get("text/html", "") for data in shown))
     assert {path.name for path in output.parent.iterdir()} == {"chapter.ipynb", "chapter.json"}
+    found = {
+        KEPT / f"{name}.txt": net.outputs(output),
+        KEPT / f"{name}.tables.txt": net.tables(values["results"]) + net.plotted(output),
+    }
+    if request.config.getoption("keep"):
+        KEPT.mkdir(exist_ok=True)
+        for path, text in found.items():
+            path.write_text(text, encoding="utf-8")
+    changes = [net.difference(path.read_text("utf-8"), text) for path, text in found.items()]
+    if any(changes):
+        pytest.fail(
+            "\n".join(["what is shown or measured is not as kept", *changes]), pytrace=False
+        )
+
+
+def test_kept_is_of_a_chapter():
+    assert {path.name.partition(".")[0] for path in KEPT.iterdir()} == set(SHORT)
 
 
 @pytest.mark.parametrize(
