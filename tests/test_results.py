@@ -8,11 +8,15 @@ import pyarrow as pa
 import pytest
 
 from helpers.errors import InputError
+from measurements.deviations import DEVIATIONS
+from measurements.generation import generation
 from measurements.layer_profile import layer_profile
+from measurements.walk import TEXTS
 from runs import store
+from runs.columns import CONSTANTS, check
 from runs.parameters import validate
-from runs.schema import SCHEMAS, check
 
+MAY_VARY = {"method", "target", "amount", "pattern", "seed"}  # within some measurements
 SHORT = {"prompts": "MC2,Gen4", "max_new_tokens": 3, "device": "cpu"}
 
 
@@ -21,11 +25,9 @@ def parameters(tiny_folder, tmp_path):
     return validate(SHORT | {"model": str(tiny_folder), "results": str(tmp_path / "results")})
 
 
-def texts_table(run: str) -> pa.Table:
+def texts_table() -> pa.Table:
     return pa.table(
         {
-            "run": [run],
-            "model": ["m"],
             "prompt": ["MC1"],
             "category": ["c"],
             "prompt_tokens": [3],
@@ -44,7 +46,6 @@ def test_measured_once_then_read_back(parameters):
     assert (again.folder / "manifest.json").stat().st_mtime_ns == stamp
     table = first.table("deviations", metric="kl", lens="normed", quantity="measured")
     assert set(table["space"]) == {"probability"}
-    assert set(table["run"]) == {first.run}
     assert len(table) == first.manifest["facts"]["chains"] * 8
 
 
@@ -87,6 +88,23 @@ def test_manifest_says_what_made_it(parameters):
     assert {"commit", "device", "seconds", "source", "finished"} <= set(manifest)
 
 
+def test_what_is_constant_stands_once_and_is_joined_when_asked(parameters):
+    """In the manifest, and as columns where tables of several runs are read together."""
+    profile = layer_profile(parameters.model_copy(update={"seed": 3}))
+    place = {"run": profile.run, "model": parameters.model, "dtype": "float32"}
+    removed = {"method": "drop", "target": "sublayer", "amount": 1.0, "pattern": ""}
+    for name, seed in (("deviations", []), ("texts", ["seed"])):
+        plain, labelled = profile.table(name), profile.labelled(name)
+        assert [*labelled] == [*place, *removed, *seed, *plain]
+        assert labelled[[*plain]].equals(plain)
+        assert (labelled["seed"] == 3).all()
+        first = labelled.iloc[0]
+        assert {key: first[key] for key in place | removed} == place | removed
+    whole = parameters.model_copy(update={"target": "mlp", "dropped": 2})
+    row = generation(whole).labelled("tokens", writer="pruned").iloc[0]
+    assert [row[name] for name in removed] == ["drop", "mlp", 2.0, ""]
+
+
 def test_exact_copy_as_checkpoint_is_zero_everywhere(parameters, tiny_folder):
     twin = parameters.model_copy(update={"method": "checkpoint", "checkpoint": str(tiny_folder)})
     table = layer_profile(twin).table("deviations")
@@ -114,8 +132,8 @@ def test_unfinished_folder_is_measured_again(parameters):
 
 
 def test_nothing_is_left_of_a_failed_measurement(parameters):
-    @store.measurement("model")
-    def fails(_parameters, _run):
+    @store.measurement("model", tables={})
+    def fails(_parameters):
         raise KeyError("broken")
 
     with pytest.raises(KeyError):
@@ -124,13 +142,13 @@ def test_nothing_is_left_of_a_failed_measurement(parameters):
     assert all(path.suffix == ".lock" for path in left), left
 
 
-@store.measurement("model")
-def counted(parameters, run):
+@store.measurement("model", tables={"texts": TEXTS})
+def counted(parameters):
     """A measurement that notes each time it is taken, slowly enough for two to meet."""
     with (Path(parameters.results) / "count").open("a") as file:
         file.write("x")
     time.sleep(0.5)
-    return store.Measured({"texts": texts_table(run)}, {})
+    return store.Measured({"texts": texts_table()}, {})
 
 
 def _take(parameters):
@@ -176,31 +194,34 @@ class TestSchema:
     """Every table is checked when it is written."""
 
     def test_good_table_gets_the_types_of_the_schema(self):
-        table = check("texts", texts_table("r"))
+        table = check("texts", TEXTS, texts_table())
         assert table.schema.field("steps").type == pa.int32()
 
     def test_missing_and_unknown_columns(self):
-        table = texts_table("r").rename_columns(
-            ["run", "model", "prompt", "category", "prompt_tokens", "steps", "ended", "txt"]
+        table = texts_table().rename_columns(
+            ["prompt", "category", "prompt_tokens", "steps", "ended", "txt"]
         )
         with pytest.raises(ValueError, match="text, txt"):
-            check("texts", table)
+            check("texts", TEXTS, table)
 
     def test_missing_value(self):
-        table = texts_table("r").set_column(0, "run", pa.array([None], pa.string()))
-        with pytest.raises(ValueError, match="column run: 1 missing"):
-            check("texts", table)
+        table = texts_table().set_column(0, "prompt", pa.array([None], pa.string()))
+        with pytest.raises(ValueError, match="column prompt: 1 missing"):
+            check("texts", TEXTS, table)
 
     def test_value_not_allowed(self, parameters):
         table = layer_profile(parameters).table("deviations").head(5)
         table["space"] = "elsewhere"
         with pytest.raises(ValueError, match=r"column space: \['elsewhere'\] not allowed"):
-            check("deviations", pa.Table.from_pandas(table, preserve_index=False))
+            check("deviations", DEVIATIONS, table)
 
     def test_every_column_is_explained(self):
-        for columns in SCHEMAS.values():
-            assert all(len(column.meaning) > 3 for column in columns)
-            assert len({column.name for column in columns}) == len(columns)
+        constant = {column.name for column in CONSTANTS}
+        for stored in store.every_measurement().values():
+            for columns in stored.tables.values():
+                assert all(len(column.meaning) > 3 for column in columns)
+                assert len({column.name for column in columns}) == len(columns)
+                assert not {column.name for column in columns} & (constant - MAY_VARY)
 
 
 def test_numbers_line_up_with_a_recomputation(parameters, tiny_folder):

@@ -15,7 +15,7 @@ import site_builder  # noqa: E402
 
 from runs.parameters import RunParameters, validate  # noqa: E402
 from runs.runner import _declared_parameters  # noqa: E402
-from runs.schema import SCHEMAS  # noqa: E402
+from runs.store import every_measurement  # noqa: E402
 from runs.wanted_tasks import each_task  # noqa: E402
 
 
@@ -83,9 +83,14 @@ def test_front_door_leads_on_and_names_its_icon():
 
 def test_data_dictionary_explains_every_column():
     page = site_builder.data_dictionary()
-    for columns in SCHEMAS.values():
+    described = [pair for one in every_measurement().values() for pair in one.tables.items()]
+    assert len(described) > 20
+    for table, columns in described:
+        _, _, section = page.partition(f"\n## `{table}`\n")
+        section = section.partition("\n## ")[0]
         for column in columns:
-            assert f"| `{column.name}` |" in page
+            assert f"| `{column.name}` |" in section
+            assert column.meaning in section
 
 
 def test_readme_is_no_source_of_the_site():
@@ -140,4 +145,4 @@ def test_no_number_of_a_result_is_typed_into_a_chapter(notebook):
 def test_site_is_made_of_files_that_are_there():
     sources = site_builder.site_sources(ROOT)
     assert all((ROOT / name).is_file() for name in sources)
-    assert any("tables" in name for name in sources)
+    assert {"src/runs/columns.py", "src/measurements/deviations.py"} <= set(sources)

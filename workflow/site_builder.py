@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,8 @@ def site_sources(root: Path) -> list[str]:
     """Files, relative to the root, that the site is made of besides executed notebooks."""
     pages = [path for path in sorted((root / "book").rglob("*")) if path.is_file()]
     settings = [root / "_config.yml", root / "_toc.yml", root / "workflow" / "site_builder.py"]
-    runs = root / "src" / "runs"
-    schema = [runs / "columns.py", runs / "schema.py", *(runs / "tables").glob("*.py")]
-    return [str(path.relative_to(root)) for path in (*settings, *sorted(schema), *pages)]
+    described = [path for path in (root / "src").rglob("*.py") if "Column(" in path.read_text()]
+    return [str(path.relative_to(root)) for path in (*settings, *sorted(described), *pages)]
 
 
 def contents(toc: Any) -> list[str]:
@@ -122,25 +122,45 @@ def to_executed(text: str) -> str:
 
 
 def data_dictionary() -> str:
-    """The page that explains every column of every table, from the schema itself."""
-    from runs.schema import SCHEMAS
+    """The page that explains every column of every table, from the descriptions themselves."""
+    from runs.columns import CONSTANTS
+    from runs.store import every_measurement
 
+    writers: dict[str, list[str]] = {}
+    columns: dict[str, dict[str, Any]] = {}
+    for name, stored in every_measurement().items():
+        for table, described in stored.tables.items():
+            writers.setdefault(table, []).append(f"`{name}`")
+            columns.setdefault(table, {}).update({each.name: each for each in described})
     lines = [
         "# Data dictionary",
         "",
-        "Every measurement is a folder of Parquet tables. This page is made from the schema that "
-        "each table is checked against when it is written.",
+        "Every measurement is a folder of Parquet tables and a manifest. This page comes from the "
+        "descriptions that each table is checked against when it is written.",
+        "",
+        "## Constants of a run",
+        "",
+        "What is the same in all rows stands once, in the manifest under `constants` (`run` beside "
+        "it), and `Measurement.labelled` gives the tables with it. A table that compares several "
+        "methods or seeds has them as columns of its own.",
+        *_columns(CONSTANTS),
     ]
-    for name, columns in SCHEMAS.items():
-        lines += ["", f"## `{name}`", "", "| column | type | meaning |", "|---|---|---|"]
-        for column in columns:
-            kind = str(column.type)
-            kind = "text" if kind.startswith("dictionary") or kind == "string" else kind
-            missing = "; may be missing" if column.nullable else ""
-            values = ", ".join(f"`{value}`" for value in column.allowed)
-            allowed = f" One of {values}." if column.allowed else ""
-            lines.append(f"| `{column.name}` | {kind}{missing} | {column.meaning}.{allowed} |")
+    for table, names in sorted(writers.items()):
+        lines += ["", f"## `{table}`", "", f"Written by {', '.join(names)}."]
+        lines += _columns(columns[table].values())
     return "\n".join(lines) + "\n"
+
+
+def _columns(columns: Iterable[Any]) -> list[str]:
+    lines = ["", "| column | type | meaning |", "|---|---|---|"]
+    for column in columns:
+        kind = str(column.type)
+        kind = "text" if kind.startswith("dictionary") or kind == "string" else kind
+        missing = "; may be missing" if column.nullable else ""
+        values = ", ".join(f"`{value}`" for value in column.allowed)
+        allowed = f" One of {values}." if column.allowed else ""
+        lines.append(f"| `{column.name}` | {kind}{missing} | {column.meaning}.{allowed} |")
+    return lines
 
 
 def front_door(page: str) -> str:

@@ -11,7 +11,70 @@ from helpers import theory
 from helpers.capture import Pair
 from helpers.spaces import Metrics, Space
 from helpers.texts.data import Prompt
+from runs.columns import (
+    CATEGORY,
+    CENTRED,
+    LAYER,
+    LENS,
+    PROMPT,
+    SEED,
+    SPACE,
+    STEP,
+    SUBLAYER,
+    TEMPERATURE,
+    TEXT,
+    VALUE,
+    Column,
+)
 from runs.parameters import RunParameters
+
+DEVIATIONS = (
+    Column(
+        "intervention",
+        TEXT,
+        "in_place: one sublayer is replaced and compared where it stands; "
+        "propagated: the pruned model runs on to its output",
+        ("in_place", "propagated"),
+    ),
+    Column(
+        "decoding",
+        TEXT,
+        "free: each model reads its own text; forced: both read the dense text; "
+        "prefill: one pass over a given text",
+        ("free", "forced", "prefill"),
+    ),
+    PROMPT,
+    CATEGORY,
+    SEED,
+    STEP,
+    LAYER,
+    SUBLAYER,
+    SPACE,
+    LENS,
+    CENTRED,
+    TEMPERATURE,
+    Column(
+        "metric",
+        TEXT,
+        "cosine; angular (1 − cosine); parallel (h·Δ/‖h‖², negative where pruning shortens) and "
+        "orthogonal (‖Δ⊥‖/‖h‖), both relative to dense or, with _from_pruned, to pruned; kl is "
+        "KL(dense‖pruned) in nats, kl_reversed KL(pruned‖dense); variance_p, variance_r and "
+        "variance_uniform are variances of Δz, in squared logits, under p, under r ∝ p² and with "
+        "equal weights; agreement is 1 where the likeliest token is the same and 0 where it is "
+        "not; choice is 1 where the next token is the same, drawn or not; rank is the place of the "
+        "dense choice in the pruned model, from 1; margin is its lead over its runner-up in "
+        "logits, margin_noise what pruning adds to that, margin_pruned its lead over the best "
+        "rival in the pruned model; entropy_dense and entropy_pruned are in nats",
+    ),
+    Column(
+        "quantity",
+        TEXT,
+        "measured here, given by an exact identity, a theorem or a bounded form, or reported "
+        "by the paper",
+        ("measured", "exact", "theorem", "bounded", "reported"),
+    ),
+    VALUE,
+)
 
 Kind = tuple[Space, str, str]  # space, metric, quantity
 OUTPUT = (Pair(-1, "mlp", 0, 1),)  # in place of sublayers: the output of the whole model
@@ -38,7 +101,6 @@ def with_estimates(found: Mapping[Space, Metrics], temperature: float) -> dict[K
 
 def deviation_table(
     parameters: RunParameters,
-    run: str,
     prompts: tuple[Prompt, ...],
     pairs: tuple[Pair, ...],
     rows: list[tuple[int, int]],
@@ -51,7 +113,7 @@ def deviation_table(
     """One row per number of ``values`` (C, K, M), float64: chains × sublayers × kinds.
 
     ``rows`` gives each chain's prompt and step, ``pairs`` each sublayer, ``kinds`` each number's
-    space, metric and quantity. The result has the columns of the ``deviations`` schema. With
+    space, metric and quantity. The result has the columns :data:`DEVIATIONS`. With
     ``pairs=OUTPUT`` the numbers compare the outputs of two whole models.
     """
     whole = pairs == OUTPUT
@@ -80,19 +142,9 @@ def deviation_table(
         list(kinds_of),
         per_pair([2 if whole else kinds_of.index(pair.kind) for pair in pairs]),
     )
-    target, amount = sublayer, parameters.amount
-    if whole:
-        target, amount = constant(parameters.whole_target), parameters.whole_amount
     softmaxed = [space.space == "probability" for space, *_ in kinds]
     return pa.table(
         {
-            "run": constant(run),
-            "model": constant(parameters.model),
-            "dtype": constant(parameters.dtype),
-            "method": constant(parameters.method),
-            "target": target,
-            "amount": np.full(total, amount),
-            "pattern": constant(""),
             "intervention": constant(intervention),
             "decoding": constant(decoding),
             "prompt": dictionary([prompt.id for prompt in prompts], prompt),

@@ -12,15 +12,26 @@ from helpers.decoding import refuse_too_long
 from helpers.models.load import load, model_facts
 from helpers.texts.data import select_prompts, tokenize
 from measurements.deviations import dictionary
+from runs.columns import LAYER, LENS, NUMBER, PROMPT, STRING, SUBLAYER, TOKEN, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
 USES = ("model", "revision", "dtype", "prompts", "chat_template")
-LENS = "normed"  # as the model itself reads a state at its end
+NORMED = "normed"  # as the model itself reads a state at its end
+LOGITS = (
+    PROMPT,
+    LAYER,
+    SUBLAYER,
+    LENS,
+    TOKEN,
+    Column("text", STRING, "text of the token"),
+    Column("z", NUMBER, "the token's logit, dense"),
+    Column("delta", NUMBER, "change of that logit, pruned minus dense"),
+)
 
 
-@measurement(*USES)
-def example_state(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"logits": LOGITS})
+def example_state(parameters: RunParameters) -> Measured:
     """Logits with and without one MLP, in the middle layer and in the last, at the last position
     of the first of the chosen prompts. The state is read through the final norm.
 
@@ -45,14 +56,12 @@ def example_state(parameters: RunParameters, run: str) -> Measured:
         seen = decoder.final_norm(trace.states.tensor[rows, 0, 0])
         z = decoder.head.logits(seen.to(decoder.device)).double().cpu()
     places = [(pair.layer, pair.kind) for pair in chosen]
-    table = _table(parameters, run, prompt[0].id, places, z.unflatten(0, (-1, 2)), loaded.tokenizer)
+    table = _table(prompt[0].id, places, z.unflatten(0, (-1, 2)), loaded.tokenizer)
     facts = {"model": model_facts(loaded), "prompt": prompt[0].id, "tokens": int(mask.sum())}
     return Measured({"logits": table}, facts)
 
 
 def _table(
-    parameters: RunParameters,
-    run: str,
     prompt: str,
     places: list[tuple[int, Any]],
     z: Tensor,
@@ -68,14 +77,12 @@ def _table(
 
     return pa.table(
         {
-            "run": constant(run),
-            "model": constant(parameters.model),
             "prompt": constant(prompt),
             "layer": np.repeat([layer for layer, _ in places], width).astype(np.int32),
             "sublayer": dictionary(
                 [kind for _, kind in places], np.repeat(np.arange(count), width)
             ),
-            "lens": constant(LENS),
+            "lens": constant(NORMED),
             "token": np.tile(np.arange(width), count).astype(np.int32),
             "text": pa.array(texts * count),
             "z": z[:, 0].reshape(-1).numpy(),

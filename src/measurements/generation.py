@@ -27,10 +27,10 @@ from helpers.spaces import Comparison, PairIndex, Space
 from helpers.texts.data import Prompt
 from measurements import pruned_model
 from measurements.decisions import decisions, entropy
-from measurements.deviations import OUTPUT, Kind, deviation_table, with_estimates
+from measurements.deviations import DEVIATIONS, OUTPUT, Kind, deviation_table, with_estimates
 from measurements.prompted import prompted
 from measurements.pruned_model import pruned_counterpart
-from measurements.token_table import Writing, token_table
+from measurements.token_table import TOKENS, Writing, token_table
 from runs.parameters import WRITING, RunParameters
 from runs.store import Measured, measurement
 
@@ -39,8 +39,8 @@ LOGIT, PROBABILITY = Space("logit", "normed"), Space("probability", "normed")
 DECODINGS = ("free", "forced")
 
 
-@measurement(*USES)
-def generation(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"deviations": DEVIATIONS, "tokens": TOKENS})
+def generation(parameters: RunParameters) -> Measured:
     """Let a dense and a pruned model write on together, free-running and teacher-forced.
 
     ``free``: each model reads its own text. ``forced``: the pruned model reads the dense text.
@@ -66,14 +66,14 @@ def generation(parameters: RunParameters, run: str) -> Measured:
     for writer, written in (("dense", pairing.written[0]), ("pruned", pairing.written[1])):
         likelihoods = log_likelihoods(decoder, ids, mask, written)
         writings.append(Writing(writer, written, likelihoods))
-    tokens = token_table(parameters, run, rows, writings, dense.tokenizer)
+    tokens = token_table(rows, writings, dense.tokenizer)
     facts = {
         "model": model_facts(dense),
         "pruned": words,
         "prompts": len(prompts),
         "texts": len(rows),
     }
-    tables = {"deviations": _deviations(parameters, run, rows, pairing), "tokens": tokens}
+    tables = {"deviations": _deviations(parameters, rows, pairing), "tokens": tokens}
     return Measured(tables, facts)
 
 
@@ -208,7 +208,7 @@ def compare_outputs(comparison: Comparison, dense: Held, pruned: Held) -> dict[K
 
 
 def _deviations(
-    parameters: RunParameters, run: str, rows: list[tuple[int, Prompt]], pairing: Pairing
+    parameters: RunParameters, rows: list[tuple[int, Prompt]], pairing: Pairing
 ) -> pa.Table:
     """The long table: for each decoding and seed, comparisons × numbers."""
     tables = []
@@ -227,7 +227,6 @@ def _deviations(
             tables.append(
                 deviation_table(
                     parameters.model_copy(update={"seed": seed}),
-                    run,
                     prompts,
                     OUTPUT,
                     [(prompts.index(rows[row][1]), step) for row, step in chains],

@@ -4,14 +4,17 @@ import numpy as np
 import torch
 
 from helpers.spaces import Comparison
-from measurements.deviations import Kind, deviation_table, with_estimates
-from measurements.walk import IN_PLACE, Walk
+from measurements.deviations import DEVIATIONS, Kind, deviation_table, with_estimates
+from measurements.walk import IN_PLACE, TEXTS, Walk
 from runs.parameters import WRITING, RunParameters
 from runs.store import Measured, measurement
 
 
-@measurement(*WRITING, *IN_PLACE, "max_new_tokens", "temperature")
-def layer_profile(parameters: RunParameters, run: str) -> Measured:
+@measurement(
+    *(*WRITING, *IN_PLACE, "max_new_tokens", "temperature"),
+    tables={"deviations": DEVIATIONS, "texts": TEXTS},
+)
+def layer_profile(parameters: RunParameters) -> Measured:
     """Compare the residual stream with and without each sublayer, in the three spaces.
 
     The dense model writes its greedy continuation of every prompt. At each step and for every
@@ -31,9 +34,10 @@ def layer_profile(parameters: RunParameters, run: str) -> Measured:
         found = with_estimates(compared, parameters.temperature)
         values.append(as_array(found))
     deviations = deviation_table(
-        parameters, run, walk.prompts, visit.pairs, walk.rows, list(found), np.stack(values)
+        parameters, walk.prompts, visit.pairs, walk.rows, list(found), np.stack(values)
     )
-    return Measured({"deviations": deviations, "texts": walk.texts(run)}, walk.facts())
+    tables = {"deviations": deviations, "texts": walk.texts()}
+    return Measured(tables, walk.facts(), parameters.removed_in_place)
 
 
 def as_array(found: dict[Kind, torch.Tensor]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 
 from helpers.models.architecture import Decoder
@@ -11,15 +12,26 @@ from helpers.pruning.recipe import Recipe
 from helpers.pruning.report import Report
 from helpers.pruning.weights import prunable
 from measurements.calibrated import calibration_for
-from measurements.described import described
+from runs.columns import COUNT, LAYER, TEXT, Column
 from runs.parameters import CALIBRATED, CALIBRATION, RunParameters
 from runs.store import Measured, Measurement, measurement
 
 USES = ("model", "revision", "dtype", "seed", "method", "sparsity", "pattern", *CALIBRATION)
+MASKS = (
+    LAYER,
+    Column("weight", TEXT, "name of the weight within its layer, such as mlp.up_proj"),
+    Column("rows", COUNT, "outputs of the weight"),
+    Column("columns", COUNT, "inputs of the weight"),
+    Column(
+        "kept",
+        pa.large_binary(),
+        "one bit for each weight, row by row, 1 where it is kept; the highest bit of a byte first",
+    ),
+)
 
 
-@measurement(*USES)
-def masks(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"masks": MASKS})
+def masks(parameters: RunParameters) -> Measured:
     """Prune all prunable weights at ``sparsity`` or in ``pattern``, layer after layer, each
     calibrated on what the layers before it then give, and keep the masks.
 
@@ -39,7 +51,7 @@ def masks(parameters: RunParameters, run: str) -> Measured:
         for (layer, name), kept in report.masks.items()
     ]
     facts = {"model": model_facts(loaded), "words": in_words(report), "removed": report.removed}
-    return Measured({"masks": described(pd.DataFrame(rows), parameters, run)}, facts)
+    return Measured({"masks": pd.DataFrame(rows)}, facts)
 
 
 def pruned_in_place(

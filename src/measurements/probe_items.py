@@ -7,8 +7,8 @@ from helpers.evaluation.probing import FORMS, asked_as, probe_rows, several_name
 from helpers.models.load import model_facts
 from helpers.texts.probes import families, probes
 from measurements import pruned_model
-from measurements.described import described
 from measurements.evaluated_model import evaluated_model
+from measurements.scoring import ITEMS
 from runs.parameters import RunParameters
 from runs.settings import dense
 from runs.store import Measured, measurement
@@ -21,8 +21,8 @@ LETTER = FORMS[-1]
 SHORT = 6  # probes take the room of one question of another task, which has a text to read
 
 
-@measurement(*USES)
-def probe_items(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"items": ITEMS})
+def probe_items(parameters: RunParameters) -> Measured:
     """Ask one model, dense or pruned, the first ``probes`` questions of each family.
 
     Each question is asked in all forms, see :mod:`helpers.evaluation.probing`, a pruned model by
@@ -60,4 +60,4 @@ def probe_items(parameters: RunParameters, run: str) -> Measured:
         "wording": {form: asked_as(chosen[0], form) for form in forms},
         "several_named": several_named(rows, chosen),
     }
-    return Measured({"items": described(rows, parameters, run)}, facts)
+    return Measured({"items": rows}, facts)

@@ -2,15 +2,15 @@
 
 from measurements.probe_items import probe_items
 from measurements.scores import left
-from measurements.scoring import compared
+from measurements.scoring import SCORES, compared
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
 
-@measurement(*probe_items.uses)
-def probe_scores(parameters: RunParameters, run: str) -> Measured:
+@measurement(*probe_items.uses, tables={"scores": SCORES})
+def probe_scores(parameters: RunParameters) -> Measured:
     """Scores of one model on the probes, in each form, on the same questions as the dense one.
 
     Table ``scores``; facts as from :func:`measurements.scoring.compared`.
     """
-    return compared(parameters, run, probe_items, {"probes": parameters}, lambda: left(parameters))
+    return compared(parameters, probe_items, {"probes": parameters}, lambda: left(parameters))

@@ -1,54 +1,42 @@
 """How much does each sublayer and block turn the residual stream? What is dropped first."""
 
-from typing import Any
-
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from helpers.models.load import load, model_facts
 from helpers.pruning.importance import Importance, importance
 from measurements.calibrated import calibration_for
+from runs.columns import LAYER, NUMBER, SUBLAYER, Column
 from runs.parameters import CALIBRATION, RunParameters
 from runs.store import Measured, Measurement, measurement
 
 PARTS = ("attention", "mlp", "block")
+IMPORTANCE = (LAYER, SUBLAYER, Column("value", NUMBER, "mean 1 − cos of its input and output"))
 
 
-@measurement("model", "revision", "dtype", "seed", *CALIBRATION)
-def ranking(parameters: RunParameters, run: str) -> Measured:
+@measurement(
+    *("model", "revision", "dtype", "seed", *CALIBRATION), tables={"importance": IMPORTANCE}
+)
+def ranking(parameters: RunParameters) -> Measured:
     """Importance of every sublayer and block on calibration text, see
-    :func:`helpers.pruning.importance.importance`. Table ``prunings``, metric ``importance``."""
+    :func:`helpers.pruning.importance.importance`. Table ``importance``."""
     dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     used = calibration_for(parameters, dense.tokenizer)
     measured = importance(dense.decoder, used.ids)
-    rows: list[dict[str, Any]] = [
+    rows = [
         {"layer": layer, "sublayer": part, "value": value}
         for part in PARTS
         for layer, value in enumerate(getattr(measured, part).tolist())
     ]
-    labels = {
-        "run": run,
-        "model": parameters.model,
-        "method": "drop",
-        "target": "all",
-        "amount": 1.0,
-        "pattern": "",
-        "seed": parameters.seed,
-        "calibration": used.description,
-        "weight": "",
-        "metric": "importance",
-    }
-    table = pa.Table.from_pandas(pd.DataFrame(rows).assign(**labels), preserve_index=False)
     facts = {"model": model_facts(dense), "calibration": used.description}
-    return Measured({"prunings": table}, facts)
+    return Measured({"importance": pd.DataFrame(rows)}, facts)
 
 
 def stored_importance(measured: Measurement) -> Importance:
     """What :func:`ranking` stored, without the distances between blocks, which are not a number
     (L + 1, L + 1)."""
-    rows = measured.table("prunings")
+    rows = measured.table("importance")
 
     def values(part: str) -> Tensor:
         found = rows[rows["sublayer"] == part].sort_values("layer")["value"]

@@ -5,19 +5,59 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from helpers.evaluation.comparison import floored, score_rows
-from measurements.described import described
+from runs.columns import FAMILY, FORM, ITEM, NUMBER, STRING, TEXT, Column
 from runs.parameters import RunParameters
 from runs.settings import dense
 from runs.store import Measured, Measurement, Stored
 
+SCORE = (
+    Column("task", TEXT, "name of the task"),
+    Column(
+        "kind",
+        TEXT,
+        "what the task asks for",
+        ("multiple_choice", "generation", "retrieval", "probe"),
+    ),
+    FORM,
+    Column("metric", TEXT, "name of the score"),
+)
+ITEMS = (
+    *SCORE,
+    ITEM,
+    FAMILY,
+    Column("answer", STRING, "what the model chose or wrote, at most 300 letters of it"),
+    Column("chance", NUMBER, "what guessing scores on this question"),
+    Column("value", NUMBER, "what the answer scores, from 0 to 1"),
+)
+SCORES = (
+    *SCORE,
+    Column("calibration", TEXT, "calibration text of the pruning method"),
+    Column(
+        "value",
+        NUMBER,
+        "the score; missing if the dense model is at its floor, and the pruned one was not asked",
+        nullable=True,
+    ),
+    Column("stderr", NUMBER, "its standard error", nullable=True),
+    Column("n", pa.int64(), "number of items"),
+    Column("dense_value", NUMBER, "the dense model's score on the same items", nullable=True),
+    Column("paired_low", NUMBER, "lower end of the paired 95% interval", nullable=True),
+    Column("paired_high", NUMBER, "upper end of the paired 95% interval", nullable=True),
+    Column("flips_lost", pa.int64(), "items right when dense, wrong when pruned", nullable=True),
+    Column("flips_gained", pa.int64(), "items wrong when dense, right when pruned", nullable=True),
+    Column("p_value", NUMBER, "of McNemar's exact test, dense against pruned", nullable=True),
+    Column(
+        "verdict", TEXT, "whether the score allows a conclusion", ("ok", "at_floor", "at_ceiling")
+    ),
+)
 Left = Callable[[], tuple[int, str]]
 
 
 def compared(
     parameters: RunParameters,
-    run: str,
     ask: Stored,
     parts: Mapping[str, RunParameters],
     left: Left,
@@ -57,7 +97,7 @@ def compared(
     else:
         remaining = left()
     return Measured(
-        {"scores": described(rows, parameters, run)},
+        {"scores": rows},
         {
             "model": facts["model"],
             "pruned": remaining[1],

@@ -6,8 +6,8 @@ import torch
 from helpers.evaluation.tasks import source
 from helpers.models.load import model_facts
 from measurements import pruned_model
-from measurements.described import described
 from measurements.evaluated_model import evaluated_model
+from measurements.scoring import ITEMS
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 from runs.wanted_tasks import PINS, wanted_tasks
@@ -19,8 +19,8 @@ USES = (
 )
 
 
-@measurement(*USES, pins=PINS)
-def task_items(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"items": ITEMS}, pins=PINS)
+def task_items(parameters: RunParameters) -> Measured:
     """Ask one model, dense or pruned, the questions of ``tasks`` through lm-eval.
 
     Table ``items``: one row per question, with the answer and what it scores; see
@@ -53,5 +53,4 @@ def task_items(parameters: RunParameters, run: str) -> Measured:
         "source": {task.name: source(task, folder) for task in chosen},
         "example": shown,
     }
-    table = described(pd.concat(rows, ignore_index=True), parameters, run)
-    return Measured({"items": table}, facts)
+    return Measured({"items": pd.concat(rows, ignore_index=True)}, facts)

@@ -4,12 +4,55 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 from torch import Tensor
 
 from helpers.texts.data import Prompt
-from measurements.described import described
-from runs.parameters import RunParameters
+from runs.columns import (
+    CATEGORY,
+    COUNT,
+    FLAG,
+    NUMBER,
+    PROMPT,
+    SEED,
+    STEP,
+    STRING,
+    TEXT,
+    TOKEN,
+    Column,
+)
+
+TOKENS = (
+    PROMPT,
+    CATEGORY,
+    SEED,
+    Column(
+        "writer",
+        TEXT,
+        "whose text it is; control: the pruned model's, with its own second choice now and then; "
+        "forced: what the pruned model would choose at each step of the dense text",
+        ("dense", "pruned", "control", "forced"),
+    ),
+    Column(
+        "every",
+        COUNT,
+        "in the pruned model's text, one token in so many is the dense model's choice, or in the "
+        "control the second choice; 0: none",
+    ),
+    STEP,
+    TOKEN,
+    Column("text", STRING, "text of the token"),
+    Column(
+        "parted",
+        FLAG,
+        "whether this token, or one before it, differs between the dense and the pruned text",
+    ),
+    Column("beyond", FLAG, "whether the other text had ended before this step"),
+    Column(
+        "value",
+        NUMBER,
+        "log-likelihood of the token in nats, as the dense model gives it after this text so far",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -26,12 +69,10 @@ class Writing:
 
 
 def token_table(
-    parameters: RunParameters,
-    run: str,
     rows: list[tuple[int, Prompt]],
     writings: list[Writing],
     tokenizer: Any,
-) -> pa.Table:
+) -> pd.DataFrame:
     """Table ``tokens`` of ``writings``; the first is the dense text that the others part from.
 
     ``rows`` names each text by its seed and prompt.
@@ -63,7 +104,7 @@ def token_table(
                         "value": value,
                     }
                 )
-    return described(pd.DataFrame(records), parameters, run)
+    return pd.DataFrame(records)
 
 
 def pieces(tokenizer: Any, tokens: list[int]) -> list[str]:

@@ -20,9 +20,18 @@ from helpers.pruning.checkpoint import differences
 from helpers.pruning.recipe import Recipe
 from measurements.calibrated import calibration_for
 from measurements.prompted import prompted
+from runs.columns import CATEGORY, COUNT, FLAG, PROMPT, STRING, Column
 from runs.parameters import CALIBRATED, CALIBRATION, WEIGHT_METHODS, RunParameters
 
 IN_PLACE = ("method", "checkpoint", "sparsity", *CALIBRATION)
+TEXTS = (
+    PROMPT,
+    CATEGORY,
+    Column("prompt_tokens", COUNT, "length of the prompt with its template, in tokens"),
+    Column("steps", COUNT, "measured decoding steps"),
+    Column("ended", FLAG, "whether the text ended by itself within those steps"),
+    Column("text", STRING, "what the dense model wrote"),
+)
 
 
 @dataclass(frozen=True)
@@ -84,13 +93,11 @@ class Walk:
             found[self.parameters.method] = self.summary
         return found
 
-    def texts(self, run: str) -> pa.Table:
+    def texts(self) -> pa.Table:
         """Table ``texts``: what the dense model wrote."""
         prompts, written, tokenizer = self.prompts, self.written, self.dense.tokenizer
         return pa.table(
             {
-                "run": [run] * len(prompts),
-                "model": [self.parameters.model] * len(prompts),
                 "prompt": [prompt.id for prompt in prompts],
                 "category": [prompt.category for prompt in prompts],
                 "prompt_tokens": self.lengths.astype(np.int32),

@@ -7,6 +7,7 @@ unfinished and is computed again.
 
 import contextlib
 import hashlib
+import importlib
 import inspect
 import json
 import os
@@ -30,8 +31,8 @@ from helpers.errors import InputError
 from helpers.models.load import fingerprint
 from helpers.texts import data, passages
 from runs import source
+from runs.columns import Columns, check
 from runs.parameters import RunParameters
-from runs.schema import check
 
 MANIFEST = "manifest.json"
 NUMERICAL_PACKAGES = ("torch", "transformers")
@@ -39,10 +40,12 @@ NUMERICAL_PACKAGES = ("torch", "transformers")
 
 @dataclass(frozen=True)
 class Measured:
-    """What a measurement function returns: its tables, and facts for the manifest (JSON)."""
+    """What a measurement function returns: its tables, facts for the manifest (JSON), and what was
+    removed from the model, where that is not what the parameters remove from a whole one."""
 
-    tables: dict[str, pa.Table]
+    tables: dict[str, pa.Table | pd.DataFrame]
     facts: dict[str, Any]
+    removed: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Measurement:
 
     @property
     def run(self) -> str:
-        """Identity of the run, as in the ``run`` column of its tables."""
+        """Identity of the run, which names its folder."""
         return str(self.manifest["run"])
 
     def table(self, name: str, **equal: Any) -> pd.DataFrame:
@@ -62,8 +65,17 @@ class Measurement:
         filters = [(column, "=", value) for column, value in equal.items()] or None
         return pq.read_table(self.folder / f"{name}.parquet", filters=filters).to_pandas()
 
+    def labelled(self, name: str, **equal: Any) -> pd.DataFrame:
+        """As :meth:`table`, with what is constant in the run (:data:`runs.columns.CONSTANTS`) as
+        columns before its own: to read several runs together, or to hand a table on."""
+        rows = self.table(name, **equal)
+        constants = {"run": self.run} | self.manifest["constants"]
+        for place, column in enumerate(each for each in constants if each not in rows):
+            rows.insert(place, column, constants[column])
+        return rows
 
-Function = Callable[[RunParameters, str], Measured]
+
+Function = Callable[[RunParameters], Measured]
 Pins = Mapping[str, Callable[[RunParameters], str]]
 
 
@@ -73,8 +85,14 @@ class Stored:
 
     function: Function
     uses: tuple[str, ...]
+    tables: Mapping[str, Columns]
     by_threads: bool = False
     pins: Pins = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+        return self.function.__name__
 
     def __call__(self, parameters: RunParameters) -> Measurement:
         """The stored measurement of these parameters, taken now if it is not there."""
@@ -82,35 +100,48 @@ class Stored:
 
 
 def measurement(
-    *uses: str, by_threads: bool = False, pins: Pins | None = None
+    *uses: str,
+    tables: Mapping[str, Columns],
+    by_threads: bool = False,
+    pins: Pins | None = None,
 ) -> Callable[[Function], Stored]:
     """Store what a function measures, under an identity made of all that it depends on.
 
-    ``uses`` names the parameters that the function reads. The identity covers them, all but
-    those that mean nothing to the method (``RunParameters.unread``), the device kind, the
-    models' fingerprints, the source of every helper that the function's module reaches, the
-    versions of torch and transformers and, with ``by_threads``, the number of threads. ``pins``
+    ``uses`` names the parameters that the function reads, ``tables`` the columns of each table that
+    it returns. What is the same in all rows of a run stands in its manifest. The identity covers
+    ``uses``, all but those that mean nothing to the method (``RunParameters.unread``), the device
+    kind, the models' fingerprints, the source of every helper that the function's module reaches,
+    the versions of torch and transformers and, with ``by_threads``, the number of threads. ``pins``
     gives for the name of a parameter what stands for it there, such as a hash of the files that it
-    names. The function is called with the parameters and its run's identity, by one process at a
-    time.
+    names. The function is called with the parameters, by one process at a time.
     """
+    return lambda function: Stored(function, uses, tables, by_threads, pins or {})
 
-    return lambda function: Stored(function, uses, by_threads, pins or {})
+
+def every_measurement() -> dict[str, Stored]:
+    """All measurements of this project, by name; imports the modules that hold them."""
+    found: dict[str, Stored] = {}
+    for path in sorted(source.SOURCES.rglob("*.py")):
+        if "\n@measurement(" in path.read_text(encoding="utf-8"):
+            name = ".".join(path.relative_to(source.SOURCES).with_suffix("").parts)
+            values = vars(importlib.import_module(name)).values()
+            held = [each for each in values if isinstance(each, Stored)]
+            found |= {one.name: one for one in held if one.function.__module__ == name}
+    return found
 
 
 def _stored(stored: Stored, parameters: RunParameters) -> Measurement:
-    function, name = stored.function, stored.function.__name__
     depends = _dependencies(stored, parameters)
-    text = json.dumps({"measurement": name, **depends}, sort_keys=True)
+    text = json.dumps({"measurement": stored.name, **depends}, sort_keys=True)
     run = hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder = writable(parameters.results_folder()) / "measurements" / name / run
+    folder = writable(parameters.results_folder()) / "measurements" / stored.name / run
     found = _finished(folder)
     if found:
         return found
     writable(folder.parent)
     with FileLock(folder.parent / f".{run}.lock"):
         found = _finished(folder)
-        return found or _compute(function, parameters, run, folder, depends)
+        return found or _compute(stored, parameters, run, folder, depends)
 
 
 def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
@@ -138,7 +169,7 @@ def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
 
 
 def _compute(
-    function: Function,
+    stored: Stored,
     parameters: RunParameters,
     run: str,
     folder: Path,
@@ -152,14 +183,16 @@ def _compute(
             machine.use_threads(threads)
             machine.reset_peak_memory()
             begin = time.perf_counter()
-            measured = function(parameters, run)
+            measured = stored.function(parameters)
             seconds = time.perf_counter() - begin
         for name, table in measured.tables.items():
-            pq.write_table(check(name, table), folder / f"{name}.parquet", compression="zstd")
+            checked = check(name, stored.tables[name], table)
+            pq.write_table(checked, folder / f"{name}.parquet", compression="zstd")
         manifest = {
             "run": run,
-            "measurement": function.__name__,
+            "measurement": stored.name,
             **depends,
+            "constants": _constants(stored, parameters, measured),
             "facts": measured.facts,
             "versions": machine.versions(),
             "commit": machine.git_commit(source.SOURCES),
@@ -174,6 +207,15 @@ def _compute(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return Measurement(folder, manifest)
+
+
+def _constants(stored: Stored, parameters: RunParameters, measured: Measured) -> dict[str, Any]:
+    """What is the same in every row: model, number format, seed, and what was removed."""
+    known = {name: getattr(parameters, name) for name in ("model", "dtype") if name in stored.uses}
+    removed = measured.removed
+    if removed is None:
+        removed = parameters.removed if "method" in stored.uses else {}
+    return known | removed | ({"seed": parameters.seed} if "seed" in stored.uses else {})
 
 
 def _finished(folder: Path) -> Measurement | None:

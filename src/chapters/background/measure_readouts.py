@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -29,6 +28,7 @@ from helpers.pruning.drop import Place, dropped
 from helpers.pruning.importance import importance
 from helpers.pruning.selection import DropTarget, one_shot
 from helpers.texts.calibration import calibration_text
+from runs.columns import AMOUNT, COUNT, METHOD, TARGET, TEXT, VALUE, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
@@ -45,13 +45,51 @@ USES = (
 )
 DROPS: dict[DropTarget, int] = {"attention": 4, "mlp": 2}
 TOP = 5
+TABLE = (
+    METHOD,
+    TARGET,
+    AMOUNT,
+    Column(
+        "stage",
+        TEXT,
+        "where on the way of one sentence through the model the number is read; comparison: "
+        "dense and pruned side by side",
+        (
+            *("token", "state", "lens", "output", "comparison"),
+            *("retrieval", "multiple_choice", "generation"),
+        ),
+    ),
+    Column(
+        "layer",
+        COUNT,
+        "layers that the state has passed, 0 for the token embedding; -1 "
+        "where the number is of no single layer",
+    ),
+    Column(
+        "form",
+        TEXT,
+        "how it is read: raw or normed (lens); last or mean (pooling of a text's states); letters "
+        "or words after a list of options, or words after the sentence; empty if there is one way",
+    ),
+    Column("position", COUNT, "place in a text, or rank by probability, from 0; -1 for none"),
+    Column("item", TEXT, "token, document, option, space or text that the number belongs to"),
+    Column(
+        "metric",
+        TEXT,
+        "id of a token; norm of a state; cosine_to_previous layer's state; probability, "
+        "log_probability (natural logarithm); entropy in nats; probability_of_next: of the token "
+        "that the model gives out; cosine; mass: probability of all options together; length in "
+        "tokens",
+    ),
+    VALUE,
+)
 
 Row = dict[str, Any]
 Spaces = dict[str, Tensor]  # the vector that each space holds at the last token
 
 
-@measurement(*USES)
-def readouts(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"readouts": TABLE})
+def readouts(parameters: RunParameters) -> Measured:
     """Follow ``SENTENCE`` through the model, then read the three spaces as tasks do.
 
     Table ``readouts``: tokens, the last token's state after every layer and what the two lenses
@@ -92,7 +130,7 @@ def readouts(parameters: RunParameters, run: str) -> Measured:
         "dropped": places,
         "calibration": used.description,
     }
-    return Measured({"readouts": _table(rows, parameters, run)}, facts)
+    return Measured({"readouts": _table(rows)}, facts)
 
 
 def _without(dense: "_Reader", chosen: tuple[Place, ...], target: str) -> Iterator[Row]:
@@ -229,10 +267,8 @@ class _Reader:
         return {"stage": stage, "metric": metric, "value": float(value)} | place
 
 
-def _table(rows: list[Row], parameters: RunParameters, run: str) -> pa.Table:
+def _table(rows: list[Row]) -> pd.DataFrame:
     defaults = {
-        "run": run,
-        "model": parameters.model,
         "method": "dense",
         "target": "all",
         "amount": 0.0,
@@ -241,6 +277,4 @@ def _table(rows: list[Row], parameters: RunParameters, run: str) -> pa.Table:
         "position": -1,
         "item": "",
     }
-    frame = pd.DataFrame([defaults | row for row in rows])
-    frame = frame.astype({"layer": "int32", "position": "int32"})
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    return pd.DataFrame([defaults | row for row in rows])

@@ -20,13 +20,57 @@ from helpers.models.architecture import Decoder
 from helpers.models.load import model_facts
 from helpers.spaces import Comparison
 from measurements import pruned_model
-from measurements.described import described
 from measurements.prompted import prompted
 from measurements.pruned_model import pruned_counterpart
+from runs.columns import (
+    CATEGORY,
+    CENTRED,
+    FLAG,
+    PROMPT,
+    SPACE,
+    STEP,
+    TEMPERATURE,
+    TEXT,
+    VALUE,
+    Column,
+)
 from runs.parameters import WRITING, RunParameters
 from runs.store import Measured, measurement
 
 USES = (*WRITING, *pruned_model.USES, "sweep_steps", "temperature")
+TABLE = (
+    PROMPT,
+    CATEGORY,
+    STEP,
+    Column("parted", FLAG, "whether the texts read so far differ"),
+    Column(
+        "order",
+        TEXT,
+        "what is exchanged first: the parameters (parameters, history, tokens) or the text "
+        "(tokens, history, parameters)",
+        ("parameters_first", "tokens_first"),
+    ),
+    Column(
+        "term",
+        TEXT,
+        "parameters: the pruned weights at the current token; history: the states of earlier "
+        "positions, of the same tokens; tokens: the other text; whole: all of it",
+        ("parameters", "history", "tokens", "whole"),
+    ),
+    SPACE,
+    CENTRED,
+    TEMPERATURE,
+    Column(
+        "metric",
+        TEXT,
+        "share: projection of the term on the whole difference Δ over ‖Δ‖², shares add up to 1; "
+        "size: ‖term‖/‖Δ‖; relative: ‖term‖/‖dense‖; angular and kl: by how much the term raises "
+        "1 − cos from dense and KL(dense‖·), in nats; residual: ‖Σ terms − Δ‖/‖dense‖, Δ from two "
+        "other passes without cache",
+        ("share", "size", "relative", "angular", "kl", "residual"),
+    ),
+    VALUE,
+)
 ORDERS = {
     "parameters_first": ("dense", "dense_history", "forced", "free"),
     "tokens_first": ("dense", "dense_on_free", "free_history", "free"),
@@ -37,8 +81,8 @@ TERMS = {
 }
 
 
-@measurement(*USES)
-def decomposition(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"terms": TABLE})
+def decomposition(parameters: RunParameters) -> Measured:
     """Split the difference of two models' outputs while both write freely, step by step.
 
     Parameters first: the pruned weights read the current token on the dense model's history;
@@ -58,9 +102,8 @@ def decomposition(parameters: RunParameters, run: str) -> Measured:
     frame = pd.DataFrame(rows)
     frame["prompt"] = [prompts[row].id for row in frame["row"]]
     frame["category"] = [prompts[row].category for row in frame["row"]]
-    table = described(frame.drop(columns="row"), parameters, run)
     facts = {"model": model_facts(begin.dense), "pruned": words, "prompts": len(prompts)}
-    return Measured({"terms": table}, facts)
+    return Measured({"terms": frame.drop(columns="row")}, facts)
 
 
 def refuse_single_tokens(attention_mask: Tensor) -> None:

@@ -16,21 +16,55 @@ from helpers.models.architecture import Decoder, Sublayer
 from helpers.models.load import model_facts
 from helpers.texts.data import Prompt
 from measurements import pruned_model
-from measurements.described import described
 from measurements.prompted import prompted
 from measurements.pruned_model import pruned_counterpart
+from runs.columns import CATEGORY, LAYER, NUMBER, PROMPT, STEP, TEXT, VALUE, Column
 from runs.parameters import WRITING, RunParameters
 from runs.store import Measured, measurement
 
 USES = (*WRITING, *pruned_model.USES, "sweep_steps", "layer")
+TABLE = (
+    PROMPT,
+    CATEGORY,
+    STEP,
+    LAYER,
+    Column(
+        "cause",
+        TEXT,
+        "what changes the output o of one attention: inputs (its dense parameters read what the "
+        "pruned model holds there), parameters (then its pruned parameters read the same), both",
+        ("inputs", "parameters", "both"),
+    ),
+    Column(
+        "scale",
+        NUMBER,
+        "share of the change of the inputs that is applied; 1 for all of it",
+    ),
+    Column(
+        "term",
+        TEXT,
+        "value: Σ α Δv; weight: Σ Δα v; remainder: Σ Δα Δv; change: their sum Δo",
+        ("value", "weight", "remainder", "change"),
+    ),
+    Column(
+        "metric",
+        TEXT,
+        "share: projection of the term on Δo over ‖Δo‖², which add up to 1; size: length of the "
+        "term over that of o, dense; part: projection of this cause's Δo on the Δo of both causes, "
+        "over its squared length; first: share of that part of the value path which the first "
+        "token of the text makes",
+        ("share", "size", "part", "first"),
+    ),
+    VALUE,
+)
 SCALES = tuple(2.0**-power for power in range(9))
 NEGLIGIBLE = 1e-6  # a smaller change, relative to o, is rounding: its shares would be noise
 Chain = tuple[int, int]  # prompt, step
 Numbers = dict[tuple[str, str], Tensor]  # term and metric → (B, P)
 
 
-@measurement(*USES)
-def attention_paths(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"paths": TABLE})
+def attention_paths(parameters: RunParameters) -> Measured:
     """Split what changes at the output of every attention, Σ α v before its projection, between
     values and weights.
 
@@ -73,8 +107,7 @@ def attention_paths(parameters: RunParameters, run: str) -> Measured:
         "layers": comparison.layers,
         "first_norms": comparison.first_norms(),
     }
-    rows = pd.concat(frames, ignore_index=True)
-    return Measured({"paths": described(rows, parameters, run)}, facts)
+    return Measured({"paths": pd.concat(frames, ignore_index=True)}, facts)
 
 
 def looked_at(steps: int) -> list[int]:

@@ -13,7 +13,7 @@ from helpers.models.load import model_facts
 from measurements import pruned_model
 from measurements.prompted import prompted
 from measurements.pruned_model import pruned_counterpart
-from measurements.token_table import Writing, token_table
+from measurements.token_table import TOKENS, Writing, token_table
 from runs.parameters import WRITING, RunParameters
 from runs.store import Measured, measurement
 
@@ -22,8 +22,8 @@ EVERY = (2, 4, 8)  # one token in so many is the dense model's
 CONTROL = 4  # as often the control takes the pruned model's own second choice instead
 
 
-@measurement(*USES)
-def rescue(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"tokens": TOKENS})
+def rescue(parameters: RunParameters) -> Measured:
     """Let a pruned model write ``sweep_steps`` tokens greedily while the dense model reads along
     and chooses one token in k: the k-th, the 2k-th, and so on. All texts are written at once.
 
@@ -38,7 +38,7 @@ def rescue(parameters: RunParameters, run: str) -> Measured:
     helped = Helped(begin.decoder, pruned, *given)
     writings = helped.run(parameters.sweep_steps)
     rows = [(parameters.seed, prompt) for prompt in prompts]
-    tokens = token_table(parameters, run, rows, writings, dense.tokenizer)
+    tokens = token_table(rows, writings, dense.tokenizer)
     facts = {"model": model_facts(dense), "pruned": words, "prompts": len(prompts)}
     return Measured({"tokens": tokens}, facts)
 

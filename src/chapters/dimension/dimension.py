@@ -25,11 +25,58 @@ from helpers.spaces import PairIndex, vector_products
 from helpers.texts.data import Prompt
 from measurements.deviations import dictionary
 from measurements.walk import Walk
+from runs.columns import COUNT, FLAG, LAYER, PROMPT, STEP, TEMPERATURE, TEXT, VALUE, Column
 from runs.parameters import WRITING, RunParameters
 from runs.store import Measured, measurement
 
 USES = (*WRITING, "max_new_tokens", "temperature", "repeats")
 LENSES = ("raw", "normed")
+TABLE = (
+    PROMPT,
+    STEP,
+    LAYER,
+    Column(
+        "sublayer", TEXT, "the sublayer that is removed, in place", ("attention", "mlp", "block")
+    ),
+    Column(
+        "lens",
+        TEXT,
+        "raw: the residual stream as it is; normed: after the final norm",
+        ("raw", "normed"),
+    ),
+    Column(
+        "family",
+        TEXT,
+        "what reads the state: rows of the head (vocabulary), or random Gaussian rows of the "
+        "same mean squared length (projection)",
+        ("vocabulary", "projection"),
+    ),
+    Column("width", COUNT, "number of outputs; 0 for the limit of infinitely many"),
+    Column("draw", COUNT, "which repetition of the random choice, from 0"),
+    Column(
+        "readout",
+        TEXT,
+        "linear: the outputs as they are; softmax: at the run's temperature; unit: softmax of the "
+        "outputs divided by their own standard deviation",
+        ("linear", "softmax", "unit"),
+    ),
+    Column("centred", FLAG, "whether the mean output was subtracted first"),
+    TEMPERATURE,
+    Column(
+        "metric",
+        TEXT,
+        "angular (1 − cosine); kl (nats); agreement (1 where the largest output is the same, else "
+        "0); spread (standard deviation of the dense outputs); effective (1/Σp², dense)",
+        ("angular", "kl", "agreement", "spread", "effective"),
+    ),
+    Column(
+        "quantity",
+        TEXT,
+        "measured, or the closed form that random rows lead to",
+        ("measured", "limit"),
+    ),
+    VALUE,
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +97,8 @@ class Readout:
     draw: int
 
 
-@measurement(*USES)
-def dimension(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"dimensions": TABLE})
+def dimension(parameters: RunParameters) -> Measured:
     """Compare states with and without each sublayer, in place, through readouts of many widths.
 
     Two families: ``projection``, random Gaussian rows as long as the head's, and ``vocabulary``,
@@ -77,11 +124,11 @@ def dimension(parameters: RunParameters, run: str) -> Measured:
             bar = f"Reading {family} {repeat + 1} of {parameters.repeats}, position"
             blocks.append(_read(pool, chains, orders, wanted, parameters.temperature, bar))
             readouts += [Readout(family, width, repeat) for width in wanted]
-    measured = _table(parameters, run, prompts, chains, readouts, KINDS, torch.cat(blocks, dim=2))
-    entry = entry_size(head)
-    limit = _limits(chains, entry, parameters.temperature)
+    temperature, entry = parameters.temperature, entry_size(head)
+    measured = _table(temperature, prompts, chains, readouts, KINDS, torch.cat(blocks, dim=2))
+    limit = _limits(chains, entry, temperature)
     endless = [Readout("projection", 0, 0)]
-    beside = _table(parameters, run, prompts, chains, endless, LIMITS, limit)
+    beside = _table(temperature, prompts, chains, endless, LIMITS, limit)
     facts = {
         "model": model_facts(loaded),
         "prompts": len(prompts),
@@ -141,8 +188,7 @@ def _limits(chains: Chains, entry: float, temperature: float) -> Tensor:
 
 
 def _table(
-    parameters: RunParameters,
-    run: str,
+    temperature: float,
     prompts: tuple[Prompt, ...],
     chains: Chains,
     readouts: list[Readout],
@@ -160,14 +206,9 @@ def _table(
         unique = list(dict.fromkeys(per))
         return dictionary(unique, codes(axis, [unique.index(word) for word in per]))
 
-    def constant(value: str) -> pa.Array:
-        return dictionary([value], np.zeros(values.numel()))
-
     softmaxed = codes(4, [readout == "softmax" for readout, *_ in kinds]).astype(bool)
     return pa.table(
         {
-            "run": constant(run),
-            "model": constant(parameters.model),
             "prompt": words(0, [prompts[row].id for row, _ in chains.rows]),
             "step": codes(0, [step for _, step in chains.rows]),
             "layer": codes(3, [pair.layer for pair in chains.pairs]),
@@ -178,9 +219,7 @@ def _table(
             "draw": codes(2, [readout.draw for readout in readouts]),
             "readout": words(4, [readout for readout, *_ in kinds]),
             "centred": codes(4, [centred for _, centred, _ in kinds]).astype(bool),
-            "temperature": pa.array(
-                np.full(values.numel(), parameters.temperature), mask=~softmaxed
-            ),
+            "temperature": pa.array(np.full(values.numel(), temperature), mask=~softmaxed),
             "metric": words(4, [metric for *_, metric in kinds]),
             "quantity": words(2, ["measured" if each.width else "limit" for each in readouts]),
             "value": values.numpy().reshape(-1),

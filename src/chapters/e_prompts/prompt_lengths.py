@@ -8,15 +8,28 @@ import pyarrow as pa
 from helpers.decoding import refuse_too_long
 from helpers.models.load import model_facts, outline
 from helpers.texts.data import Prompt, select_prompts, wrapped
+from runs.columns import CATEGORY, COUNT, PROMPT, STRING, TEXT, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
 USES = ("model", "revision", "prompts")
 PARTS = ("before", "prompt", "after")
+TABLE = (
+    PROMPT,
+    CATEGORY,
+    Column(
+        "form",
+        TEXT,
+        "plain: the text alone; template: wrapped in the model's chat template",
+        ("plain", "template"),
+    ),
+    Column("text", STRING, "what the tokenizer is given"),
+    Column("tokens", COUNT, "its length in tokens, those that the tokenizer adds included"),
+)
 
 
-@measurement(*USES)
-def prompt_lengths(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"prompts": TABLE})
+def prompt_lengths(parameters: RunParameters) -> Measured:
     """Tokens of each chosen prompt, alone and in the chat template, where there is one.
 
     No weights are read. Table ``prompts``. The facts hold how many tokens the model can read,
@@ -44,7 +57,7 @@ def prompt_lengths(parameters: RunParameters, run: str) -> Measured:
         if "template" in texts
         else {},
     }
-    return Measured({"prompts": _table(parameters, run, prompts, texts, lengths)}, facts)
+    return Measured({"prompts": _table(prompts, texts, lengths)}, facts)
 
 
 def template_parts(tokenizer: Any, whole: str, prompt: str) -> dict[str, list[str]]:
@@ -68,16 +81,12 @@ def template_parts(tokenizer: Any, whole: str, prompt: str) -> dict[str, list[st
 
 
 def _table(
-    parameters: RunParameters,
-    run: str,
     prompts: Sequence[Prompt],
     texts: dict[str, list[str]],
     lengths: dict[str, list[int]],
 ) -> pa.Table:
     rows = [
         {
-            "run": run,
-            "model": parameters.model,
             "prompt": prompt.id,
             "category": prompt.category,
             "form": form,

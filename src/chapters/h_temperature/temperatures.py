@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from helpers.spaces import Comparison, PairIndex, Space, probability_metrics
-from measurements.deviations import Kind, deviation_table, with_estimates
+from measurements.deviations import DEVIATIONS, Kind, deviation_table, with_estimates
 from measurements.layer_profile import as_array
 from measurements.walk import IN_PLACE, Walk
 from runs.parameters import WRITING, RunParameters
@@ -13,8 +13,8 @@ from runs.store import Measured, measurement
 TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-@measurement(*WRITING, *IN_PLACE, "sweep_steps")
-def temperatures(parameters: RunParameters, run: str) -> Measured:
+@measurement(*WRITING, *IN_PLACE, "sweep_steps", tables={"deviations": DEVIATIONS})
+def temperatures(parameters: RunParameters) -> Measured:
     """The probability space of every sublayer at each of ``TEMPERATURES``, on the same states.
 
     As :func:`measurements.layer_profile.layer_profile`, with the states read once for
@@ -40,7 +40,6 @@ def temperatures(parameters: RunParameters, run: str) -> Measured:
     tables = [
         deviation_table(
             parameters.model_copy(update={"temperature": one}),
-            run,
             walk.prompts,
             visit.pairs,
             walk.rows,
@@ -50,4 +49,5 @@ def temperatures(parameters: RunParameters, run: str) -> Measured:
         for one, found in values.items()
     ]
     facts = walk.facts() | {"temperatures": list(TEMPERATURES)}
-    return Measured({"deviations": pa.concat_tables(tables)}, facts)
+    table = pa.concat_tables(tables)
+    return Measured({"deviations": table}, facts, parameters.removed_in_place)

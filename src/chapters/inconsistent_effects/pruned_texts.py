@@ -1,6 +1,6 @@
 """What do a dense model and several pruned ones write? (Section 4, Table 2)"""
 
-import pyarrow as pa
+import pandas as pd
 
 from helpers.decoding import log_likelihoods, write
 from helpers.models.architecture import Decoder
@@ -11,7 +11,8 @@ from measurements import pruned_model
 from measurements.generation import choice_of, text_rows
 from measurements.prompted import prompted
 from measurements.pruned_model import pruned_counterpart
-from measurements.token_table import Writing, token_table
+from measurements.token_table import TOKENS, Writing, token_table
+from runs.columns import REMOVED
 from runs.parameters import WRITING, RunParameters
 from runs.settings import setting_name, settings
 from runs.store import Measured, measurement
@@ -20,8 +21,8 @@ USES = (*WRITING, *pruned_model.USES, "max_new_tokens", "temperature", "sampling
 DIVISORS = (2, 1)  # the paper's Table 2 drops half as many sublayers, and all of them
 
 
-@measurement(*USES)
-def pruned_texts(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"tokens": (*REMOVED, *TOKENS)})
+def pruned_texts(parameters: RunParameters) -> Measured:
     """Texts after the prompts and the question of Table 2, by the dense model and by pruned ones.
 
     With ``method=drop`` these are four: attention sublayers or MLPs, half of ``dropped`` or all of
@@ -49,10 +50,11 @@ def pruned_texts(parameters: RunParameters, run: str) -> Measured:
     for name, one in pruned_models(parameters).items():
         pruned, done[name] = pruned_counterpart(one, dense)
         writings = [own, writing("pruned", pruned, name)]
-        tables.append(token_table(one, run, rows, writings, dense.tokenizer))
+        table = token_table(rows, writings, dense.tokenizer)
+        tables.append(table.assign(**one.removed))
         del pruned
     facts = {"model": model_facts(dense), "pruned": done, "texts": len(rows)}
-    return Measured({"tokens": pa.concat_tables(tables)}, facts)
+    return Measured({"tokens": pd.concat(tables, ignore_index=True)}, facts)
 
 
 def pruned_models(parameters: RunParameters) -> dict[str, RunParameters]:

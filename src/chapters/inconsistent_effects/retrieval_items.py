@@ -5,7 +5,7 @@ import torch
 from chapters.inconsistent_effects.evaluated_encoder import evaluated_encoder
 from helpers.evaluation import search_sets
 from measurements import pruned_model
-from measurements.described import described
+from measurements.scoring import ITEMS
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
@@ -20,8 +20,8 @@ def _contents(parameters: RunParameters) -> str:
     return search_sets.identities(parameters.collections, parameters.task_folder)
 
 
-@measurement(*USES, pins={"collections": _contents})
-def retrieval_items(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"items": ITEMS}, pins={"collections": _contents})
+def retrieval_items(parameters: RunParameters) -> Measured:
     """Search one retrieval set (``collections``) with one encoder (``model``), dense or pruned.
 
     Table ``items``: one row per query; see :func:`helpers.evaluation.retrieval.search`. Facts:
@@ -47,7 +47,7 @@ def retrieval_items(parameters: RunParameters, run: str) -> Measured:
         "documents": len(searched.documents),
         "example": next(iter(searched.queries.values())),
     }
-    return Measured({"items": described(rows, parameters, run)}, facts)
+    return Measured({"items": rows}, facts)
 
 
 def left(parameters: RunParameters) -> tuple[int, str]:

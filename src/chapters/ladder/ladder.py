@@ -16,8 +16,8 @@ from helpers.models.load import model_facts
 from helpers.texts.probes import Probe, probes
 from measurements import pruned_model
 from measurements.asked_dense import asked_dense
-from measurements.described import described
 from measurements.pruned_model import pruned_counterpart
+from runs.columns import COUNT, FAMILY, FORM, ITEM, NUMBER, TEXT, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
@@ -26,12 +26,28 @@ USES = (
     *pruned_model.USES,
 )
 FORMS = ("generation, prefix", "generation, plain")
+TABLE = (
+    ITEM,
+    FAMILY,
+    FORM,
+    Column(
+        "candidates",
+        TEXT,
+        "which tokens stand beside the right one: random; matched, next to it in the dense "
+        "model's rank, one above and one below by turns; kind, answers of the same family, drawn "
+        "at random; vocabulary, all tokens",
+        ("random", "matched", "kind", "vocabulary"),
+    ),
+    Column("size", COUNT, "number of candidates, the right one among them"),
+    Column("rank", COUNT, "place of the right one among all tokens, by logit, from 1"),
+    Column("value", NUMBER, "share of draws in which the right one has the largest logit"),
+)
 
 Row = dict[str, Any]
 
 
-@measurement(*USES)
-def ladder(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"ladder": TABLE})
+def ladder(parameters: RunParameters) -> Measured:
     """Compare the first token of each probe's answer with ever more candidates, in the output of
     one model; the dense one where nothing is removed.
 
@@ -68,7 +84,7 @@ def ladder(parameters: RunParameters, run: str) -> Measured:
         },
         "instead": instead,
     }
-    return Measured({"ladder": described(pd.DataFrame(rows), parameters, run)}, facts)
+    return Measured({"ladder": pd.DataFrame(rows)}, facts)
 
 
 @dataclass(frozen=True)

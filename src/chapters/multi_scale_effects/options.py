@@ -16,17 +16,32 @@ from helpers.models.load import load, model_facts
 from helpers.texts.data import Prompt, appendix_e
 from helpers.texts.probes import CHOOSE, LETTER_PREFIX, LETTERS
 from measurements import pruned_model
-from measurements.described import described
 from measurements.pruned_model import pruned_counterpart
+from runs.columns import FLAG, NUMBER, PROMPT, STRING, TEXT, TOKEN, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
 USES = ("model", "revision", "dtype", "seed", *pruned_model.USES)
 TOP = 6
+TABLE = (
+    PROMPT,
+    Column("template", FLAG, "whether the question stands in the model's chat template"),
+    Column("prefix", FLAG, "whether the answer begins with a prefix that is given"),
+    Column("output", TEXT, "whose output it is", ("dense", "pruned")),
+    Column(
+        "role",
+        TEXT,
+        "option: the letter of an option; top: one of the likeliest tokens of either model",
+        ("option", "top"),
+    ),
+    TOKEN,
+    Column("text", STRING, "letter of the option, or text of the token"),
+    Column("value", NUMBER, "log-likelihood of the token in nats, at T = 1"),
+)
 
 
-@measurement(*USES)
-def options(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"choices": TABLE})
+def options(parameters: RunParameters) -> Measured:
     """Ask a dense and a pruned model the multiple-choice questions of Appendix E, by letter.
 
     Each is asked in the chat template, where there is one, and as plain text, with an answer
@@ -64,9 +79,8 @@ def options(parameters: RunParameters, run: str) -> Measured:
             labels = {"prompt": prompt.id, "template": template, "prefix": bool(prefix)}
             both = outputs[0][prefix], outputs[1][prefix]
             rows += [labels | row for row in _rows(form, both, dense.tokenizer)]
-    table = described(pd.DataFrame(rows), parameters, run)
     facts = {"model": model_facts(dense), "pruned": words, "prompts": len(prompts), "top": TOP}
-    return Measured({"choices": table}, facts)
+    return Measured({"choices": pd.DataFrame(rows)}, facts)
 
 
 def multiple_choice_prompts() -> tuple[Prompt, ...]:

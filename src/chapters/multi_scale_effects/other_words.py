@@ -14,18 +14,18 @@ from helpers.decoding import Held, Reader, Together, likeliest, lockstep, two_li
 from helpers.models.architecture import Decoder
 from helpers.models.load import model_facts
 from helpers.spaces import Comparison
-from measurements.deviations import OUTPUT, Kind, deviation_table
+from measurements.deviations import DEVIATIONS, OUTPUT, Kind, deviation_table
 from measurements.generation import compare_outputs
 from measurements.prompted import prompted
 from runs.parameters import WRITING, RunParameters
+from runs.settings import dense
 from runs.store import Measured, measurement
 
 Row = tuple[int, int]  # text and step
-NOTHING = {"method": "drop", "checkpoint": "", "target": "attention", "dropped": 0}
 
 
-@measurement(*WRITING, "max_new_tokens", "temperature")
-def other_words(parameters: RunParameters, run: str) -> Measured:
+@measurement(*WRITING, "max_new_tokens", "temperature", tables={"deviations": DEVIATIONS})
+def other_words(parameters: RunParameters) -> Measured:
     """Compare the dense model's greedy text with the one it writes after its second choice.
 
     The first token of that other text is the runner-up; from there on it is greedy too. No weight
@@ -39,12 +39,11 @@ def other_words(parameters: RunParameters, run: str) -> Measured:
     rows, kinds, values = compared(
         decoder, comparison, *given, parameters.max_new_tokens, begin.ends
     )
-    unpruned = parameters.model_copy(update=NOTHING)
     table = deviation_table(
-        unpruned, run, prompts, OUTPUT, rows, kinds, values[:, None], intervention="propagated"
+        parameters, prompts, OUTPUT, rows, kinds, values[:, None], intervention="propagated"
     )
     facts = {"model": model_facts(begin.dense), "prompts": len(prompts)}
-    return Measured({"deviations": table}, facts)
+    return Measured({"deviations": table}, facts, dense(parameters).removed)
 
 
 def compared(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import cache
 
 import pandas as pd
-import pyarrow as pa
 import torch
 from tqdm import tqdm
 
@@ -17,6 +16,7 @@ from helpers.errors import InputError
 from helpers.machine import threads
 from helpers.models.load import LoadedModel, load, model_facts
 from helpers.texts.data import Prompt, select_prompts, tokenize
+from runs.columns import COUNT, LENS, PROMPT, SPACE, STEP, TEXT, VALUE, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
@@ -31,12 +31,48 @@ USES = (
 )
 REFERENCE = "reference"
 EFFECTS = (REFERENCE, "bfloat16", "float16", "projection", "float64")  # other formats
+TABLE = (
+    Column(
+        "condition",
+        TEXT,
+        "how the same model read the same tokens: reference (float32, one text at a time, one "
+        "pass), again, batch (all texts, padded on the left), cached (token by token), "
+        "one_thread, bfloat16, float16, projection (the reference's states, projected in "
+        "float64), float64 (throughout)",
+    ),
+    Column(
+        "quantity",
+        TEXT,
+        "noise: a state against the reference's; effect: the state with a sublayer against the "
+        "state without it, in place, both as the condition holds them",
+        ("noise", "effect"),
+    ),
+    PROMPT,
+    STEP,
+    Column("layer", COUNT, "layer, from 0; -1 for the model's output"),
+    Column(
+        "sublayer",
+        TEXT,
+        "the sublayer behind which the state stands",
+        ("attention", "mlp", "model"),
+    ),
+    SPACE,
+    LENS,
+    Column(
+        "metric",
+        TEXT,
+        "angular (1 − cosine), orthogonal (‖Δ⊥‖/‖h‖), kl (nats), top1 (1 where the likeliest "
+        "token differs, else 0)",
+        ("angular", "orthogonal", "kl", "top1"),
+    ),
+    VALUE,
+)
 
 Way = Callable[[], tuple[View, list[Reading]]]
 
 
-@measurement(*USES, by_threads=True)
-def noise_floor(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, by_threads=True, tables={"noise": TABLE})
+def noise_floor(parameters: RunParameters) -> Measured:
     """Compare a dense model with itself, read in other ways and in other number formats.
 
     The float32 model writes up to ``max_new_tokens`` tokens after each prompt. From then on the
@@ -68,7 +104,7 @@ def noise_floor(parameters: RunParameters, run: str) -> Measured:
         "positions": sum(text.steps for text in texts),
         "left_out": left_out,
     }
-    return Measured({"noise": _table(frames, parameters, run)}, facts)
+    return Measured({"noise": _table(frames)}, facts)
 
 
 def _written(loaded: LoadedModel, prompt: Prompt, parameters: RunParameters) -> Text:
@@ -148,8 +184,6 @@ def _without_threads(loaded: LoadedModel) -> dict[str, str]:
     return {}
 
 
-def _table(frames: list[pd.DataFrame], parameters: RunParameters, run: str) -> pa.Table:
+def _table(frames: list[pd.DataFrame]) -> pd.DataFrame:
     table = pd.concat(frames, ignore_index=True)
-    table = table[table["quantity"].eq("effect") | table["condition"].ne(REFERENCE)]
-    table = table.assign(run=run, model=parameters.model)
-    return pa.Table.from_pandas(table, preserve_index=False)
+    return table[table["quantity"].eq("effect") | table["condition"].ne(REFERENCE)]

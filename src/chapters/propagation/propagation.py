@@ -12,7 +12,7 @@ from helpers.models.architecture import Decoder
 from helpers.models.load import model_facts
 from helpers.resume import states_between, without_each
 from helpers.spaces import Comparison, Space
-from measurements.deviations import Kind, deviation_table
+from measurements.deviations import DEVIATIONS, Kind, deviation_table
 from measurements.prompted import prompted
 from runs.parameters import WRITING, RunParameters
 from runs.store import Measured, measurement
@@ -21,8 +21,8 @@ USES = (*WRITING, "max_new_tokens", "temperature")
 METRICS = ("cosine", "angular", "kl")
 
 
-@measurement(*USES)
-def propagation(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"deviations": DEVIATIONS})
+def propagation(parameters: RunParameters) -> Measured:
     """Compare each sublayer's removal where it stands with what is left of it at the output.
 
     The dense model writes its greedy continuation of every prompt; then every model reads that
@@ -51,7 +51,6 @@ def propagation(parameters: RunParameters, run: str) -> Measured:
         tables.append(
             deviation_table(
                 parameters,
-                run,
                 prompts,
                 held.pairs,
                 chains,
@@ -62,7 +61,8 @@ def propagation(parameters: RunParameters, run: str) -> Measured:
             )
         )
     facts = {"model": model_facts(begin.dense), "prompts": len(prompts), "chains": len(chains)}
-    return Measured({"deviations": pa.concat_tables(tables)}, facts)
+    table = pa.concat_tables(tables)
+    return Measured({"deviations": table}, facts, parameters.removed_in_place)
 
 
 def both_interventions(

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -20,6 +19,7 @@ from helpers.pruning.selection import DropTarget, one_shot
 from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
 from helpers.pruning.statistics import Hessian
 from helpers.texts.calibration import Calibration, calibration_text, held_out_text, perplexity
+from runs.columns import COUNT, REMOVED, SEED, SUBLAYER, TEXT, VALUE, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
@@ -38,12 +38,27 @@ USES = (
 PATTERNS = ("4:8", "2:4")
 DROPS = (1, 2, 4, 8)
 HELD_OUT_LENGTH = 256  # tokens of a window
+TABLE = (
+    *REMOVED,
+    SEED,
+    Column("calibration", TEXT, "calibration text of the pruning method; none without"),
+    Column("layer", COUNT, "layer, from 0; -1 for the whole model"),
+    SUBLAYER,
+    Column("weight", TEXT, "kind of weight, such as up_proj; empty for a whole part"),
+    Column(
+        "metric",
+        TEXT,
+        "perplexity of held-out text; layer_error (‖WX − ŴX‖/‖WX‖ on calibration text); "
+        "importance (mean 1 − cos of a sublayer's input and output)",
+    ),
+    VALUE,
+)
 
 Row = dict[str, Any]
 
 
-@measurement(*USES)
-def pruning_quality(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"prunings": TABLE})
+def pruning_quality(parameters: RunParameters) -> Measured:
     """Prune the model with every method, and take it back each time.
 
     Table ``prunings``: perplexity of held-out text (windows that no calibration sees) for dense,
@@ -68,7 +83,7 @@ def pruning_quality(parameters: RunParameters, run: str) -> Measured:
             for row in _one_seed(loaded, parameters, used, text, bar):
                 rows.append(described | row)
     facts = {"model": model_facts(loaded), "held_out": f"{windows} × {HELD_OUT_LENGTH} tokens"}
-    return Measured({"prunings": _table(rows, parameters, run)}, facts)
+    return Measured({"prunings": _table(rows, parameters.seed)}, facts)
 
 
 def _settings(parameters: RunParameters, seed: int) -> Iterator[Recipe]:
@@ -163,20 +178,16 @@ def _layer_errors(loaded: LoadedModel, sparsity: float, used: Calibration) -> It
     yield from rows
 
 
-def _table(rows: list[Row], parameters: RunParameters, run: str) -> pa.Table:
+def _table(rows: list[Row], seed: int) -> pd.DataFrame:
     defaults = {
-        "run": run,
-        "model": parameters.model,
         "target": "all",
         "amount": 0.0,
         "pattern": "",
-        "seed": parameters.seed,
+        "seed": seed,
         "calibration": "none",
         "layer": -1,
         "sublayer": "model",
         "weight": "",
         "metric": "perplexity",
     }
-    return pa.Table.from_pandas(
-        pd.DataFrame([defaults | row for row in rows]), preserve_index=False
-    )
+    return pd.DataFrame([defaults | row for row in rows])

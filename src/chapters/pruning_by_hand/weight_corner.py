@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from helpers.errors import InputError
 from helpers.models.load import load, model_facts
@@ -12,6 +11,7 @@ from helpers.pruning import prunable
 from helpers.pruning.calibrate import walk
 from helpers.pruning.statistics import Hessian
 from helpers.texts.calibration import calibration_text
+from runs.columns import COUNT, LAYER, TEXT, VALUE, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
@@ -25,10 +25,23 @@ USES = (
     "seed",
 )
 ROWS, COLUMNS = 6, 8
+TABLE = (
+    LAYER,
+    Column("weight", TEXT, "kind of weight, such as up_proj"),
+    Column(
+        "quantity",
+        TEXT,
+        "weight: an entry of W; product: an entry of XXᵀ of its inputs over calibration text",
+        ("weight", "product"),
+    ),
+    Column("row", COUNT, "row within the corner, from 0"),
+    Column("column", COUNT, "column within the corner, from 0"),
+    VALUE,
+)
 
 
-@measurement(*USES)
-def weight_corner(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"weights": TABLE})
+def weight_corner(parameters: RunParameters) -> Measured:
     """The first outputs of an MLP's first linear in the middle of the model, and a few inputs:
     the one with the largest norm, and those that are most correlated with it.
 
@@ -76,8 +89,6 @@ def weight_corner(parameters: RunParameters, run: str) -> Measured:
         )
         for name, values in held.items()
     ]
-    table = pd.concat(frames).assign(
-        run=run, model=parameters.model, layer=middle, weight=linear.role
-    )
+    table = pd.concat(frames).assign(layer=middle, weight=linear.role)
     facts = {"model": model_facts(loaded), "calibration": used.description, "corner": place}
-    return Measured({"weights": pa.Table.from_pandas(table, preserve_index=False)}, facts)
+    return Measured({"weights": table}, facts)

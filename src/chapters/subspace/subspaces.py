@@ -16,8 +16,8 @@ from helpers.models.load import model_facts
 from helpers.texts.probes import LETTER_PREFIX, LETTERS, Probe, multiple_choice
 from measurements import pruned_model
 from measurements.asked_dense import asked_dense
-from measurements.described import described
 from measurements.pruned_model import pruned_counterpart
+from runs.columns import COUNT, FAMILY, ITEM, TEXT, VALUE, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
@@ -28,10 +28,46 @@ USES = (
 
 Row = dict[str, Any]
 OPTIONS: Row = {"set": "options", "band": "", "size": 4}
+TABLE = (
+    ITEM,
+    FAMILY,
+    Column(
+        "form",
+        TEXT,
+        "what the answer prefix asks for: the word of an option, or its letter",
+        ("word", "letter"),
+    ),
+    Column(
+        "set",
+        TEXT,
+        "which tokens: the options; the answers of the whole family; matched, those next to the "
+        "options in dense rank; same_gaps, others whose logits lie as far apart; random; top, the "
+        "likeliest, as many as options; vocabulary; band, those of some dense ranks",
+        ("options", "answers", "matched", "same_gaps", "random", "top", "vocabulary", "band"),
+    ),
+    Column("band", TEXT, "first and last dense rank of a band, from 1; empty for other sets"),
+    Column("draw", COUNT, "which of several such sets, from 0"),
+    Column("size", COUNT, "number of tokens"),
+    Column(
+        "metric",
+        TEXT,
+        "gap, the lead of the dense best over the second, and gap_change, what pruning adds to "
+        "it, in logits; noise: standard deviation of Δz over the set, in logits; survived: 1 where "
+        "the best token stays the best, else 0; mass, mass_pruned: probability of the set; moved: "
+        "mean |Δp|; rank: median dense rank from 1, the lower of two; right, right_pruned: 1 where "
+        "the best option is the right one, else 0; change: Δz of one option, whose place draw "
+        "gives, minus the mean of all options",
+        (
+            *("gap", "gap_change", "noise", "survived", "mass", "mass_pruned", "moved", "rank"),
+            *("right", "right_pruned", "change"),
+        ),
+    ),
+    VALUE,
+)
 
 
-@measurement(*USES)
-def subspaces(parameters: RunParameters, run: str) -> Measured:
+@measurement(*USES, tables={"subsets": TABLE})
+def subspaces(parameters: RunParameters) -> Measured:
     """Ask a dense and a pruned model the probes as multiple choice, by word and by letter.
 
     Options are listed with letters. Candidates are the first tokens that tell the options apart
@@ -52,7 +88,6 @@ def subspaces(parameters: RunParameters, run: str) -> Measured:
         rows += question.rows(old, new, parameters)
     if not rows:
         raise InputError("this tokenizer tells the options of no probe apart by one token")
-    table = described(pd.DataFrame(rows), parameters, run)
     facts = {
         "model": model_facts(dense.loaded),
         "pruned": words,
@@ -64,7 +99,7 @@ def subspaces(parameters: RunParameters, run: str) -> Measured:
             for form in ("word", "letter")
         },
     }
-    return Measured({"subsets": table}, facts)
+    return Measured({"subsets": pd.DataFrame(rows)}, facts)
 
 
 @dataclass(frozen=True)

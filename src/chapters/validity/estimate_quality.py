@@ -6,7 +6,7 @@ from torch import Tensor
 
 from helpers import theory
 from helpers.spaces import Comparison, PairIndex, Space, probability_metrics
-from measurements.deviations import Kind, deviation_table
+from measurements.deviations import DEVIATIONS, Kind, deviation_table
 from measurements.layer_profile import as_array
 from measurements.walk import IN_PLACE, Walk
 from runs.parameters import WRITING, RunParameters
@@ -16,8 +16,10 @@ STEPS = 2  # at most: whole vocabularies in float64, once for each formula
 AT_ONCE = 8  # pairs whose logits are held in float64 at a time
 
 
-@measurement(*WRITING, *IN_PLACE, "sweep_steps", "temperature")
-def estimate_quality(parameters: RunParameters, run: str) -> Measured:
+@measurement(
+    *(*WRITING, *IN_PLACE, "sweep_steps", "temperature"), tables={"deviations": DEVIATIONS}
+)
+def estimate_quality(parameters: RunParameters) -> Measured:
     """The probability space of every sublayer at the first steps of each text.
 
     ``measured`` is the definition (:func:`helpers.spaces.probability_metrics`); ``exact``,
@@ -46,9 +48,9 @@ def estimate_quality(parameters: RunParameters, run: str) -> Measured:
                 found[space, metric, quantity] = joined
         values.append(as_array(found))
     table = deviation_table(
-        parameters, run, walk.prompts, visit.pairs, walk.rows, list(found), np.stack(values)
+        parameters, walk.prompts, visit.pairs, walk.rows, list(found), np.stack(values)
     )
-    return Measured({"deviations": table}, walk.facts())
+    return Measured({"deviations": table}, walk.facts(), parameters.removed_in_place)
 
 
 def estimates(z: Tensor, other: Tensor, temperature: float) -> dict[tuple[str, str], Tensor]:

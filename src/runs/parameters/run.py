@@ -206,6 +206,21 @@ class RunParameters(EvaluationParameters):
         return self.pattern if self.method in WEIGHT_METHODS else ""
 
     @property
+    def removed(self) -> dict[str, Any]:
+        """What is removed from a whole model, as columns of a table."""
+        return {
+            "method": self.method,
+            "target": self.whole_target,
+            "amount": self.whole_amount,
+            "pattern": self.whole_pattern,
+        }
+
+    @property
+    def removed_in_place(self) -> dict[str, Any]:
+        """What is removed where each sublayer is looked at by itself, as columns of a table."""
+        return {"method": self.method, "target": "sublayer", "amount": self.amount, "pattern": ""}
+
+    @property
     def dense(self) -> bool:
         """Whether nothing is removed from a whole model: ``method=drop`` of no sublayer."""
         return self.method == "drop" and not self.dropped
