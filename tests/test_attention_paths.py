@@ -7,14 +7,22 @@ from hypothesis import strategies as st
 
 from chapters.d_error_propagation.measure_attention_paths import attention_paths, looked_at
 from helpers import theory
-from helpers.attention import Call, calls, eager, look
-from helpers.attention_paths import Attention, attended, change, shares, sizes, split, value_path_of
+from helpers.capture.attention import Call, calls, eager, look
 from helpers.errors import InputError
 from helpers.models import Decoder, load
 from helpers.pruning.drop import dropped
 from helpers.pruning.structured import find_groups
 from helpers.pruning.weights import prunable
 from helpers.texts.data import select_prompts, tokenize
+from helpers.theory.attention_paths import (
+    Attention,
+    attended,
+    change,
+    shares,
+    sizes,
+    split,
+    value_path_of,
+)
 from measurements.pruned_model import pruned_counterpart
 from runs.parameters import validate
 

@@ -7,10 +7,10 @@ import torch
 from conftest import ARCHITECTURES, LAYERS, VOCABULARY, tiny_batch, tiny_model
 
 from chapters.propagation.propagation import METRICS, both_interventions, propagation
+from helpers.capture.resume import last_state, resumed, states_between, without_each
 from helpers.decoding import continued, greedy
 from helpers.models import Decoder
 from helpers.pruning.drop import dropped, dropped_in
-from helpers.resume import last_state, resumed, states_between, without_each
 from helpers.spaces import Comparison, Space
 from runs.parameters import validate
 

@@ -71,10 +71,18 @@ def test_notebook_cells_are_read(package, tmp_path):
     ]
 
 
+def test_names_that_a_package_gives_lazily_are_followed(package):
+    (package / "__init__.pyi").write_text("from helpers.inner.bottom import value as value\n")
+    (package / "asks.py").write_text("from helpers import value\n")
+    reached = names(source.files_behind("helpers.asks"), package)
+    assert "inner/bottom.py" in reached
+    assert "top.py" not in reached
+
+
 def test_real_chapter_reaches_its_helpers_and_no_figures_in_its_measurement():
     chapter = source.files_behind_notebook(ROOT / "notebooks" / "05-hierarchical-effects.md")
     reached = names(chapter, source.SOURCES)
-    wanted = {"spaces.py", "capture.py", "texts/prompts.json"}
+    wanted = {"spaces.py", "capture/states.py", "texts/prompts.json"}
     assert {f"helpers/{name}" for name in wanted} | {"reporting/figures/layers.py"} <= set(reached)
     measured = names(source.files_behind("measurements.layer_profile"), source.SOURCES)
     assert "helpers/spaces.py" in measured

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from helpers.lazy import homes
+
 SOURCES = Path(__file__).parents[1]
 # Each imports only from those before it.
 PACKAGES = ("helpers", "runs", "measurements", "reporting", "chapters")
@@ -23,6 +25,8 @@ def files_behind(*modules: str) -> list[Path]:
     while waiting:
         name = waiting.pop()
         path = _file_of(name)
+        if path is None:
+            waiting += _given_lazily(name)
         if name in reached or path is None:
             continue
         reached[name] = path
@@ -67,6 +71,13 @@ def _imports(tree: ast.Module) -> list[str]:
             names += [node.module]
             names += [f"{node.module}.{alias.name}" for alias in node.names]
     return [name for name in names if name.split(".")[0] in PACKAGES]
+
+
+def _given_lazily(name: str) -> list[str]:
+    """The module that a package takes ``name`` from when it is asked for it."""
+    package, _, wanted = name.rpartition(".")
+    stub = SOURCES.joinpath(*package.split("."), "__init__.pyi")
+    return [homes(stub)[wanted]] if stub.is_file() and wanted in homes(stub) else []
 
 
 def _file_of(name: str) -> Path | None:

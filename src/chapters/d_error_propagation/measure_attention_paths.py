@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers import attention_paths as paths
-from helpers.attention import Call, calls, eager, look
+from helpers.capture.attention import Call, calls, eager, look
 from helpers.decoding import continued, write
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder, Sublayer
 from helpers.models.load import model_facts
 from helpers.texts.data import Prompt
+from helpers.theory import attention_paths as paths
 from measurements import pruned_model
 from measurements.prompted import prompted
 from measurements.pruned_model import pruned_counterpart
@@ -118,7 +118,7 @@ def looked_at(steps: int) -> list[int]:
 
 class AttentionPair:
     """Attention sublayers of a dense and a pruned model that read ids and mask (B, T), compared at
-    ``positions``. Use it inside :func:`helpers.attention.eager` of both."""
+    ``positions``. Use it inside :func:`helpers.capture.attention.eager` of both."""
 
     def __init__(
         self, dense: Decoder, pruned: Decoder, ids: Tensor, mask: Tensor, positions: slice

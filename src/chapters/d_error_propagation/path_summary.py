@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from helpers import theory
-from helpers.attention_paths import PATHS
+from helpers.theory.attention_paths import PATHS
 from reporting.reach import Estimate
 from reporting.resampling import counted, resampled
 

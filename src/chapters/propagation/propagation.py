@@ -7,10 +7,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers.capture import Pair, States, capture
+from helpers.capture.resume import states_between, without_each
 from helpers.decoding import continued, write
 from helpers.models.architecture import Decoder
 from helpers.models.load import model_facts
-from helpers.resume import states_between, without_each
 from helpers.spaces import Comparison, Space
 from measurements.deviations import DEVIATIONS, Kind, deviation_table
 from measurements.prompted import prompted

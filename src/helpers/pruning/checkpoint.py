@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,19 +61,13 @@ def _dtype(model: Any) -> torch.dtype:
     return next(model.parameters()).dtype
 
 
-def load_pruned(folder: str, dtype: str = "float32", device: str = "auto") -> LoadedModel:
-    """A model that :func:`save` wrote, its dropped sublayers dropped again; or any other folder."""
-    loaded = load(folder, "main", dtype, device)
+def load_pruned(
+    folder: str, revision: str = "main", dtype: str = "float32", device: str = "auto"
+) -> LoadedModel:
+    """A model that :func:`save` wrote, its dropped sublayers dropped again; or any other model."""
+    loaded = load(folder, revision, dtype, device)
     places = tuple((int(layer), kind) for layer, kind in read_recipe(folder).get("dropped", ()))
-    if not places:
-        return loaded
-    return LoadedModel(
-        loaded.name,
-        loaded.model,
-        loaded.tokenizer,
-        drop(loaded.decoder, places),
-        loaded.fingerprint,
-    )
+    return replace(loaded, decoder=drop(loaded.decoder, places)) if places else loaded
 
 
 def read_recipe(folder: str) -> dict[str, Any]:

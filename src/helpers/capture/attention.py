@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache
 
-from helpers.attention_paths import Attention
 from helpers.capture import on_entry
 from helpers.decoding.reader import read_states
 from helpers.models.architecture import Decoder, Sublayer
 from helpers.pruning.drop import dropped_in
+from helpers.theory.attention_paths import Attention
 
 
 @dataclass(frozen=True)

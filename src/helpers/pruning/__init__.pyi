@@ -1,0 +1,10 @@
+from helpers.pruning.apply import prune as prune
+from helpers.pruning.apply import pruned as pruned
+from helpers.pruning.methods import METHODS as METHODS
+from helpers.pruning.methods import Method as Method
+from helpers.pruning.recipe import Recipe as Recipe
+from helpers.pruning.report import Report as Report
+from helpers.pruning.weights import TARGETS as TARGETS
+from helpers.pruning.weights import LinearWeight as LinearWeight
+from helpers.pruning.weights import prunable as prunable
+from helpers.texts.calibration import Calibration as Calibration

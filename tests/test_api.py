@@ -1,0 +1,158 @@
+"""The public names, as a stranger uses them, against transformers and plain loops."""
+
+import copy
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import helpers
+from helpers import InputError
+
+torch.set_num_threads(1)
+
+TEXTS = ["The sky is blue", "One and one is"]
+
+
+@pytest.fixture
+def model(tiny_folder):
+    return helpers.load(str(tiny_folder), device="cpu")
+
+
+def small_text(model):
+    return helpers.calibration(model, samples=2, length=32)
+
+
+def logits(model, ids):
+    return model.model(input_ids=ids).logits
+
+
+def test_import_is_quick_and_loads_nothing_heavy():
+    check = "import sys, helpers; print([n for n in ('torch', 'transformers') if n in sys.modules])"
+    begin = time.perf_counter()
+    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    bare = time.perf_counter()
+    subprocess.run([sys.executable, "-c", ""], check=True)
+    assert found.stdout.strip() == "[]"
+    assert (bare - begin) - (time.perf_counter() - bare) < 0.5
+
+
+def test_every_public_name_is_there_and_says_what_it_does():
+    for name in helpers.__all__:
+        assert getattr(helpers, name).__doc__
+    with pytest.raises(ImportError):
+        from helpers import nothing_of_that_name  # noqa: F401
+
+
+def test_hidden_states_are_those_of_transformers(model):
+    """Each text alone, without padding; transformers norms its last state."""
+    found = helpers.hidden_states(model, TEXTS)
+    for place, text in enumerate(TEXTS):
+        ids = model.tokenizer(text, return_tensors="pt")["input_ids"]
+        output = model.model(input_ids=ids, output_hidden_states=True)
+        expected = torch.stack([state[0, -1] for state in output.hidden_states])
+        torch.testing.assert_close(found[:-1, place], expected[:-1], rtol=1e-4, atol=1e-5)
+        last = model.decoder.final_norm(found[-1, place])
+        torch.testing.assert_close(last, expected[-1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("lens", ["normed", "raw"])
+def test_compare_equals_the_definitions(model, lens):
+    dense = helpers.hidden_states(model, TEXTS)
+    with helpers.pruned(model, "magnitude", 0.5):
+        changed = helpers.hidden_states(model, TEXTS)
+    table = helpers.compare(dense, changed, model, temperature=2.0, lens=lens)
+    assert len(table) == dense.shape[0] * dense.shape[1] * 3
+    table = table.set_index(["state", "text", "space"]).sort_index()
+    head = model.model.get_output_embeddings().weight.double()
+    for state in range(len(dense)):
+        for text in range(len(TEXTS)):
+            h, g = dense[state, text], changed[state, text]
+            if lens == "normed":
+                h, g = model.decoder.final_norm(h), model.decoder.final_norm(g)
+            h, g = h.double(), g.double()
+            z, w = head @ h, head @ g
+            p, q = (z / 2).softmax(0), (w / 2).softmax(0)
+            for space, (x, y) in {
+                "embedding": (h, g),
+                "logit": (z, w),
+                "probability": (p, q),
+            }.items():
+                cosine = float(torch.cosine_similarity(x, y, dim=0))
+                assert table.loc[(state, text, space), "cosine"] == pytest.approx(cosine, abs=1e-5)
+            kl = float((p * (p / q).log()).sum())
+            found = table.loc[(state, text, "probability"), "kl"]
+            assert found == pytest.approx(kl, rel=1e-3, abs=1e-7)
+    assert (table.loc[0, "angular"] == 0).all()  # no layer has run
+
+
+def test_states_of_other_shapes_are_refused(model):
+    states = helpers.hidden_states(model, TEXTS)
+    with pytest.raises(InputError, match="cannot be compared"):
+        helpers.compare(states, states[:, :1], model)
+    with pytest.raises(InputError, match="takes a list"):
+        helpers.hidden_states(model, TEXTS[0])
+
+
+def test_pruned_and_dropped_restore_the_model(model):
+    before = copy.deepcopy(model.model.state_dict())
+    ids = torch.tensor([[5, 6, 7]])
+    dense = logits(model, ids)
+    places = helpers.least_important(model, "mlp", 2, small_text(model))
+    assert [kind for _, kind in places] == ["mlp", "mlp"]
+    with helpers.pruned(model, "wanda", "2:4", text=small_text(model)) as report:
+        assert report.sparsity == 0.5
+        assert not torch.equal(logits(model, ids), dense)
+    with helpers.dropped(model, places) as rest:
+        assert len(helpers.hidden_states(rest, TEXTS)) == len(model.decoder.layers) + 1
+        assert not torch.equal(logits(model, ids), dense)
+    after = model.model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_greedy_text_is_that_of_transformers(model):
+    found = helpers.generate(model, TEXTS, tokens=5, chat=False)
+    for text, written in zip(TEXTS, found, strict=True):
+        given = model.tokenizer(text, return_tensors="pt")
+        out = model.model.generate(**given, max_new_tokens=5, do_sample=False)
+        new = out[0, given["input_ids"].shape[1] :]
+        assert written == model.tokenizer.decode(new, skip_special_tokens=True)
+
+
+def test_sampled_text_follows_its_seed_and_not_its_neighbours(model):
+    draw = {"tokens": 6, "temperature": 1.0, "chat": True}
+    both = helpers.generate(model, TEXTS, seed=1, **draw)
+    assert both == helpers.generate(model, TEXTS, seed=1, **draw)
+    assert both[1:] == helpers.generate(model, TEXTS[1:], seed=1, **draw)
+    assert both != helpers.generate(model, TEXTS, seed=2, **draw)
+
+
+def test_score_is_the_share_that_is_right(model):
+    found = helpers.score(model, "piqa", items=4)
+    assert (found.n, found.chance, found.metric) == (4, 0.5, "acc_norm")
+    assert found.value == found.items["value"].mean()
+    with pytest.raises(InputError, match="unknown task 'chess': known are boolq"):
+        helpers.score(model, "chess")
+
+
+def test_what_is_saved_is_what_is_loaded_by_us_and_by_transformers(model, tmp_path):
+    ids = torch.tensor([[5, 6, 7, 8]])
+    helpers.prune(model, "random", 0.3, seed=4)
+    rest = helpers.drop(model, [(1, "mlp"), (2, "attention")])
+    expected = logits(rest, ids)
+    helpers.save(rest, tmp_path / "ours", method="random", amount=0.3)
+    rest.model.save_pretrained(tmp_path / "theirs")
+    rest.tokenizer.save_pretrained(tmp_path / "theirs")
+    again = helpers.load(str(tmp_path / "ours"), device="cpu")
+    assert torch.equal(logits(again, ids), expected)
+    assert again.decoder.parameter_count == rest.decoder.parameter_count
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
+    torch.testing.assert_close(plain(input_ids=ids).logits, expected)
+    filled = helpers.load(str(tmp_path / "theirs"), device="cpu")
+    torch.testing.assert_close(logits(filled, ids), expected)
+    with pytest.raises(InputError, match="there already"):
+        helpers.save(rest, tmp_path / "ours")
