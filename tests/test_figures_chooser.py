@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from reporting.figures import chooser, step_series
-from reporting.figures.compact import compact, pooled, rounded, unpooled
 from reporting.figures.interactive import plot
 from reporting.figures.labels import key
 
@@ -88,25 +87,20 @@ def test_the_page_gets_one_figure_with_labelled_controls_and_one_picture():
 
 def test_every_choice_is_whole_again():
     stored = content(block(default="layer 2"))
-    choices = unpooled(stored["chooser"])
+    choices = stored["choices"]
     assert stored["default"] == 2
     assert [choice["choice"] for choice in choices] == ["layer 0", "layer 1", "layer 2"]
     assert [choice["title"] for choice in choices] == ["Finding <0>", "Finding <1>", "Finding <2>"]
     for index, choice in enumerate(choices):
         figure = made(index).figure
         assert choice["alt"] == figure.alt
-        for panel, whole in zip(choice["panels"], figure.panels, strict=True):
-            for line in panel["lines"]:
-                (source,) = (each for each in whole.lines if each.label == line["name"])
-                values = [math.nan if value is None else value for value in line["y"]]
-                np.testing.assert_allclose(values, source.mean, rtol=1e-4)
-                assert line["where"] == list(source.points)
+        assert choice["plot"]["data"] == plot(figure)["data"]
 
 
 def test_one_y_range_for_all_choices_unless_told_otherwise():
     def ranges(output):
-        choices = unpooled(content(output)["chooser"])
-        return [choice["layout"]["yaxis"]["range"] for choice in choices]
+        choices = content(output)["choices"]
+        return [choice["plot"]["layout"]["yaxis"]["range"] for choice in choices]
 
     shared, own = ranges(block()), ranges(block(shared_y=False))
     assert len({tuple(limits) for limits in shared}) == 1
@@ -114,25 +108,9 @@ def test_one_y_range_for_all_choices_unless_told_otherwise():
     assert shared[0][1] == pytest.approx(max(high for _, high in own))
 
 
-def test_pool_is_lossless_and_stores_equal_parts_once():
-    names = [f"a long enough name {index}" for index in range(5)]
-    parts = [{"names": list(names), "same": [list(names), {"b": index}]} for index in range(4)]
-    packed = pooled(parts)
-    assert unpooled(packed) == parts
-    assert json.dumps(packed).count(names[0]) == 1
-    figure = made(0).figure
-    assert unpooled(pooled(compact(figure))) == compact(figure)
-    assert rounded([0.123456789, math.nan, 2.0, 1234567.0]) == [0.12346, None, 2, 1234600]
-
-
-@pytest.mark.slow
 def test_sixty_layers_stay_below_three_megabytes():
-    assert len(block(60, 64).html.encode()) < 3_000_000
-
-
-def test_a_dozen_layers_stay_small_beyond_the_first():
     few, more = (len(block(count, 64).html.encode()) for count in (2, 6))
-    assert (more - few) / 4 * 60 < 2_700_000
+    assert few + (more - few) / 4 * 58 < 3_000_000
 
 
 def test_download_without_scripts_holds_the_default_choice():
@@ -145,7 +123,7 @@ def test_download_without_scripts_holds_the_default_choice():
     assert len(back) == 4 * 3 * 5
     expected = made(1).figure.data
     np.testing.assert_allclose(
-        np.sort(back["y"].dropna()), np.sort(expected["mean"].dropna()), rtol=1e-4
+        np.sort(back["y"].dropna()), np.sort(expected["mean"].dropna()), rtol=1e-5
     )
 
 
@@ -266,7 +244,7 @@ def test_keyboard_and_buttons_change_all_the_words(page):
     assert set(back["choice"]) == {"layer 2"}
     assert set(back["series"]) == {"measured", "a <&> b", 'the "c", d'}
     np.testing.assert_allclose(
-        np.sort(back["y"].dropna()), np.sort(figure.data["mean"].dropna()), rtol=1e-4
+        np.sort(back["y"].dropna()), np.sort(figure.data["mean"].dropna()), rtol=1e-5
     )
     assert shown.complaints == []
 

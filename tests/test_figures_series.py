@@ -183,11 +183,11 @@ def test_validity_map_draws_points_names_and_the_neutral_line():
     points = [trace for trace in content["data"] if trace["mode"] == "markers"]
     assert [trace["x"] for trace in points[:2]] == [[1e-6, 1e-3], [0.01, None]]
     assert points[0]["marker"]["opacity"][1] > points[0]["marker"]["opacity"][0]
-    assert "attention, layer 0" in points[0]["customdata"][0]
-    assert "&lt;29&gt;" in points[1]["customdata"][0]
+    assert "attention, layer 0" in points[0]["text"][0]
+    assert "&lt;29&gt;" in points[1]["text"][0]
     neutral = [trace for trace in content["data"] if trace["name"] == "estimate = truth"]
     assert [trace["y"] for trace in neutral] == [[1.0, 1.0]] * 2
-    texts = [note["text"] for note in content["layout"]["annotations"] if note["showarrow"]]
+    texts = [note["text"] for note in content["layout"]["annotations"] if note.get("showarrow")]
     assert texts == ["first MLP", "mlp, layer &lt;29&gt;"] * 2
     assert ">first MLP</text>" in svg(made)
     assert "never drawn" not in svg(made)

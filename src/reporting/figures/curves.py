@@ -12,9 +12,8 @@ import pandas as pd
 
 from reporting.figures.html import FigureOutput
 from reporting.figures.scales import Range
-from reporting.figures.series import series_styles
 from reporting.figures.specification import Line, Panel, Reference
-from reporting.figures.style import QUANTITIES, STYLES, Style
+from reporting.figures.style import QUANTITIES, STYLES, Style, series_styles
 
 COLUMNS = ("panel", "series", "space", "quantity", "x", "point", "mean", "low", "high", "n")
 DIAGONAL = Reference(x=(0.0, 1.0), y=(0.0, 1.0), label="predicted = measured")

@@ -9,9 +9,8 @@ import pandas as pd
 
 from reporting.figures.html import FigureOutput
 from reporting.figures.scales import Range, Tick
-from reporting.figures.series import series_styles
 from reporting.figures.specification import Line, Panel, Reference
-from reporting.figures.style import QUANTITIES, STYLES, Style
+from reporting.figures.style import QUANTITIES, STYLES, Style, series_styles
 
 NEEDED = ("panel", "series", "x", "mean")
 OPTIONAL = {"low": None, "high": None, "n": None, "point": "", "call": ""}

@@ -1,4 +1,4 @@
-"""Linear and logarithmic axes: ticks and numbers as words, the same for both renderers.
+"""Linear and logarithmic axes: ranges, ticks and numbers as words, the same for both renderers.
 
 Values and ranges are in data units throughout; `placed` gives the position along an axis.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 Range = tuple[float, float]
@@ -16,7 +17,6 @@ Tick = tuple[float, str]
 SCALES = ("linear", "log")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PLAIN = (1e-3, 1e4)  # log axes within these decades show 0.001, and others 10⁻³
-_USUAL = (0.05, 1e4)  # linear axes of at least this span, up to this size, need no care
 
 
 def placed(value: float, scale: str) -> float:
@@ -41,38 +41,26 @@ def extent(given: Sequence[Range | None], values: Sequence[float], scale: str = 
     limits = [pair for pair in given if pair is not None]
     if limits:
         return (min(low for low, _ in limits), max(high for _, high in limits))
-    if scale == "log":
-        places = [math.log10(value) for value in values if value > 0]
-        low, high = (min(places), max(places)) if places else (-1.0, 0.0)
-        margin = max(0.04 * (high - low), 0.03) if high > low else 0.5
-        return (10 ** (low - margin), 10 ** (high + margin))
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    kept = [placed(value, scale) for value in values if scale != "log" or value > 0]
+    low, high = (min(kept), max(kept)) if kept else (0.0, 1.0)
     margin = 0.04 * (high - low) or 0.5
-    return (low - margin, high + margin)
+    return (unplaced(low - margin, scale), unplaced(high + margin, scale))
 
 
 def ticks(limits: Range, scale: str = "linear", whole: bool = False, most: int = 5) -> list[Tick]:
-    """At most about `most` ticks with their texts; none where the renderer's own serve.
+    """At most about `most` ticks with their texts.
 
     `whole` asks for whole numbers, such as decoding steps.
     """
-    low, high = limits
-    size = max(abs(low), abs(high))
-    if scale == "log":
-        values = _decades(low, high, most)
-    elif whole or high - low < _USUAL[0] or size >= _USUAL[1]:
-        values = _even(low, high, most, whole)
-    else:
-        return []
-    shown = [abs(value) for value in values if value]
-    small, large = min(shown, default=1.0), max(shown, default=1.0)
-    if scale == "log":
-        powers = small < _PLAIN[0] * 0.999 or large > _PLAIN[1] * 1.001
-        return [(value, _power_text(value) if powers else _plain_text(value)) for value in values]
-    if 1e-3 <= size < 1e6:
-        return [(value, _plain_text(value)) for value in values]
-    exponent = math.floor(math.log10(large) + 1e-9)
-    return [(value, _power_text(value, exponent)) for value in values]
+    values = _decades(limits, most) if scale == "log" else _even(limits, most, whole)
+    sizes = [abs(value) for value in values if value]
+    small, large = min(sizes, default=1.0), max(sizes, default=1.0)
+    lowest, highest = _PLAIN if scale == "log" else (1e-3, 1e6)
+    if scale == "log" and not lowest * 0.999 <= small <= large <= highest * 1.001:
+        return [(value, _power_text(value, _exponent(value))) for value in values]
+    if scale == "linear" and not lowest <= large < highest:
+        return [(value, _power_text(value, _exponent(large))) for value in values]
+    return [(value, f"{value:.10g}".replace("-", "−")) for value in values]
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -90,56 +78,46 @@ def short(value: float, digits: int = 3) -> str:
     return f"{mantissa}×10{_raised(int(exponent))}"
 
 
-def _even(low: float, high: float, most: int, whole: bool) -> list[float]:
+def _even(limits: Range, most: int, whole: bool = False) -> list[float]:
     """Evenly spaced round numbers within the range."""
-    found = MaxNLocator(most, integer=whole, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]).tick_values(
-        low, high
-    )
-    room = 1e-9 * (high - low)
-    inside = [float(value) for value in found if low - room <= value <= high + room]
-    return [round(value) for value in inside if value == round(value)] if whole else inside
+    found = MaxNLocator(most, integer=whole, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10])
+    values = _within(limits, found.tick_values(*limits))
+    return [round(value) for value in values if value == round(value)] if whole else values
 
 
-def _decades(low: float, high: float, most: int) -> list[float]:
+def _decades(limits: Range, most: int) -> list[float]:
     """Powers of ten; with 2, 3 and 5 times these where the range holds few of them."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    exponents = range(first, last + 1)
-
-    def inside(factors: Sequence[int], step: int = 1) -> list[float]:
-        every = [
-            factor * 10.0**exponent
-            for exponent in exponents
-            if exponent % step == 0
-            for factor in factors
-        ]
-        return [value for value in every if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
-
-    step = 1
-    while len(inside((1,), step)) > most:
-        step += 1
-    found = inside((1,), step)
-    if len(found) > 2:
-        return found
+    first, last = (math.floor(math.log10(limit)) for limit in limits)
+    exponents = np.arange(first, last + 2)
+    powers = _within(limits, 10.0**exponents)
+    step = math.ceil(len(powers) / most)
+    if len(powers) > 2:
+        return powers if step == 1 else _within(limits, 10.0 ** exponents[exponents % step == 0])
     for factors in ((1, 2, 5), (1, 3)):
-        if 2 <= len(inside(factors)) <= most:
-            return inside(factors)
-    return found if len(found) == 2 else _even(low, high, most, whole=False)
+        values = _within(limits, np.outer(10.0**exponents, factors).ravel())
+        if 2 <= len(values) <= most:
+            return values
+    return powers if len(powers) == 2 else _even(limits, most)
 
 
-def _plain_text(value: float) -> str:
-    return f"{value:.10g}".replace("-", "−")
+def _within(limits: Range, values: Sequence[float] | np.ndarray) -> list[float]:
+    """The values inside the limits, or on them but for rounding."""
+    low, high = limits
+    edge = [np.isclose(values, limit, rtol=1e-9, atol=0) for limit in limits]
+    inside = (np.asarray(values) >= low) & (np.asarray(values) <= high)
+    return [float(value) for value in np.asarray(values)[inside | edge[0] | edge[1]]]
 
 
-def _power_text(value: float, exponent: int | None = None) -> str:
-    """`10⁻³`, `2×10⁻⁵`, and 1 and 0 as they are; `exponent` may be given for a whole axis."""
-    if value == 0:
-        return "0"
-    if exponent is None:
-        exponent = math.floor(math.log10(abs(value)) + 1e-9)
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value)) + 1e-9)
+
+
+def _power_text(value: float, exponent: int) -> str:
+    """`10⁻³`, `2×10⁻⁵`, and 0 as it is."""
     mantissa = f"{value / 10.0**exponent:.4g}".replace("-", "−")
-    if exponent == 0:
+    if value == 0 or exponent == 0:
         return mantissa
-    power = f"10{_raised(exponent)}" if exponent != 1 else "10"
+    power = "10" if exponent == 1 else f"10{_raised(exponent)}"
     return power if mantissa == "1" else f"{mantissa}×{power}"
 
 

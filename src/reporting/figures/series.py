@@ -15,7 +15,7 @@ import pandas as pd
 from reporting.figures.html import FigureOutput
 from reporting.figures.scales import SCALES, Range
 from reporting.figures.specification import Line, Panel, Reference
-from reporting.figures.style import QUANTITIES, STYLES, Style, quantity_style, ramp
+from reporting.figures.style import QUANTITIES, STYLES, Style, series_styles
 
 COLUMNS = ("panel", "series", "step", "mean")
 STEP = "decoding step"
@@ -83,28 +83,6 @@ def step_series(
     return FigureOutput.of(
         drawn, data, alt=alt or "", name=name, title=title, caption=caption, provenance=provenance
     )
-
-
-def series_styles(data: pd.DataFrame) -> dict[tuple[str, str, str], Style]:
-    """The style of each (series, space, quantity), the same in every panel.
-
-    Series that would look the same within a panel get shades and dashes of their space instead,
-    without markers; their bands, which would hide each other, are told but not drawn.
-    """
-    styles: dict[tuple[str, str, str], Style] = {}
-    for (space, quantity), rows in data.groupby(["space", "quantity"], sort=False):
-        names = list(dict.fromkeys(rows["series"]))
-        base = quantity_style(space, quantity)
-        alike = rows.groupby("panel")["series"].nunique().max() > 1
-        looks = [base] * len(names)
-        if alike:
-            plain = quantity == "measured"
-            looks = [
-                Style(look.colour, look.marker, look.dash, stroke=0.0 if plain else base.width)
-                for look in ramp(space, len(names))
-            ]
-        styles |= {(each, space, quantity): look for each, look in zip(names, looks, strict=True)}
-    return styles
 
 
 def _prepared(frame: pd.DataFrame) -> pd.DataFrame:

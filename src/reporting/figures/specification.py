@@ -8,18 +8,17 @@ Missing values are NaN, and break the line. On a logarithmic axis, what is not p
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
-from numbers import Integral
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reporting.figures.identity import refuse_name
 from reporting.figures.scales import SCALES, Range, Tick, extent, placed, unplaced
-from reporting.figures.style import Style, reported, style_of
+from reporting.figures.style import NEUTRAL, Style, style_of
 
 EVERY_MARKER = 40  # a line of more points carries markers at a few of them only
 SPARSE_MARKERS = 9
@@ -75,23 +74,23 @@ class Line:
     edges: str = "single values"
 
     def __post_init__(self) -> None:
+        name, count = f"line {self.label!r}", len(self.x)
         if self.mode not in ("lines", "points"):
-            raise ValueError(f"line {self.label!r}: mode {self.mode!r} is not lines or points")
-        count = len(self.x)
+            raise ValueError(f"{name}: mode {self.mode!r} is not lines or points")
         if count == 0:
-            raise ValueError(f"line {self.label!r} has no points")
-        if isinstance(self.n, Integral):
+            raise ValueError(f"{name} has no points")
+        if isinstance(self.n, int | np.integer):
             object.__setattr__(self, "n", (int(self.n),) * count)
-        for name in ("mean", "low", "high", "n", "points", "calls", "says"):
-            values = getattr(self, name)
+        for column in ("mean", "low", "high", "n", "points", "calls", "says"):
+            values = getattr(self, column)
             if values is not None and len(values) != count:
-                raise ValueError(f"line {self.label!r}: {name} has {len(values)} values, x {count}")
+                raise ValueError(f"{name}: {column} has {len(values)} values, x {count}")
         if (self.low is None) != (self.high is None):
-            raise ValueError(f"line {self.label!r}: give low and high together, or neither")
-        for name in ("x", "mean", "low", "high"):
-            values = getattr(self, name)
+            raise ValueError(f"{name}: give low and high together, or neither")
+        for column in ("x", "mean", "low", "high"):
+            values = getattr(self, column)
             if values is not None:
-                object.__setattr__(self, name, tuple(float(value) for value in values))
+                object.__setattr__(self, column, tuple(float(value) for value in values))
         if isinstance(self.style, str):
             style_of(self.style)
 
@@ -99,13 +98,12 @@ class Line:
     def look(self) -> Style:
         """The style to draw with: that of the space, thin and hollow if reported."""
         style = style_of(self.style) if isinstance(self.style, str) else self.style
-        return reported(style) if self.reported else style
+        return replace(style, thin=True) if self.reported else style
 
     @property
     def banded(self) -> bool:
         """Whether a band is drawn behind the line."""
-        drawn = self.band and self.mode == "lines" and not self.reported
-        return drawn and self.low is not None
+        return self.band and self.mode == "lines" and not self.reported and self.low is not None
 
     @property
     def markers(self) -> int:
@@ -113,14 +111,19 @@ class Line:
         if self.look.marker == "none":
             return 0
         most = 12 if self.look.size else EVERY_MARKER  # large markers would touch each other
-        few = self.mode == "points" or len(self.x) <= most
-        return -1 if few else SPARSE_MARKERS
+        return -1 if self.mode == "points" or len(self.x) <= most else SPARSE_MARKERS
 
     @property
-    def end(self) -> tuple[float, float] | None:
-        """The last point with a value, where the direct label goes."""
-        drawn = [(x, y) for x, y in zip(self.x, self.mean, strict=True) if math.isfinite(y)]
-        return drawn[-1] if drawn else None
+    def frame(self) -> pd.DataFrame:
+        """The points as a table: `x`, `point`, `y`, `low`, `high` and `n`."""
+        columns = (self.x, self.points, self.mean, self.low, self.high, self.n)
+        names = ("x", "point", "y", "low", "high", "n")
+        return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(self.x)))
+
+    @property
+    def end(self) -> float | None:
+        """The height of the last point with a value, where the direct label goes."""
+        return next((y for y in reversed(self.mean) if math.isfinite(y)), None)
 
     @property
     def end_text(self) -> str:
@@ -132,27 +135,18 @@ class Line:
 
     def positive(self, x: bool, y: bool) -> Line:
         """The line with missing values where x, or where y, is not above zero."""
-
-        def above(values: Sequence[float] | None, wanted: bool) -> Sequence[float] | None:
-            if values is None or not wanted:
-                return values
-            return tuple(value if value > 0 else math.nan for value in values)
-
-        places = above(self.x, x) or ()
-        values: dict[str, Any] = {}
-        for name in ("mean", "low", "high"):
-            kept = above(getattr(self, name), y)
-            if kept is not None:
-                pairs = zip(places, kept, strict=True)
-                kept = tuple(value if math.isfinite(at) else math.nan for at, value in pairs)
-            values[name] = kept
-        return replace(self, x=places, **values)
+        frame = self.frame[["x", "y", "low", "high"]].astype(float)
+        if y:
+            frame[["y", "low", "high"]] = frame[["y", "low", "high"]].where(lambda at: at > 0)
+        if x:
+            frame = frame.where(frame["x"] > 0)
+        banded = {} if self.low is None else {"low": frame["low"], "high": frame["high"]}
+        return replace(self, x=frame["x"], mean=frame["y"], **banded)
 
     def values(self) -> list[float]:
         """Every finite y value that is drawn, band included."""
         edges = [*(self.low or ()), *(self.high or ())] if self.banded else []
-        every = [*self.mean, *edges]
-        return [value for value in every if math.isfinite(value)]
+        return [value for value in [*self.mean, *edges] if math.isfinite(value)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,30 +195,33 @@ class Panel:
     references: Sequence[Reference] = ()
 
     def __post_init__(self) -> None:
+        name = f"panel {self.title!r}"
         if not self.lines:
-            raise ValueError(f"panel {self.title!r} has no lines")
-        axes = (("x", self.x_scale, self.x_range), ("y", self.y_scale, self.y_range))
-        for axis, scale, limits in axes:
+            raise ValueError(f"{name} has no lines")
+        for axis in ("x", "y"):
+            scale, limits = getattr(self, f"{axis}_scale"), getattr(self, f"{axis}_range")
             if scale not in SCALES:
-                raise ValueError(
-                    f"panel {self.title!r}: {axis} scale {scale!r} is not linear or log"
-                )
+                raise ValueError(f"{name}: {axis} scale {scale!r} is not linear or log")
             if limits is not None and not limits[0] < limits[1]:
-                raise ValueError(f"panel {self.title!r}: {axis} range {limits} is empty")
+                raise ValueError(f"{name}: {axis} range {limits} is empty")
             if limits is not None and scale == "log" and limits[0] <= 0:
-                raise ValueError(f"panel {self.title!r}: {axis} range {limits} on a log axis")
-        if "log" in (self.x_scale, self.y_scale):
-            logs = (self.x_scale == "log", self.y_scale == "log")
-            object.__setattr__(self, "lines", tuple(line.positive(*logs) for line in self.lines))
-        for guide in self.references:
-            for scale, values in ((self.x_scale, guide.x), (self.y_scale, guide.y)):
-                if scale == "log" and min(values) <= 0:
+                raise ValueError(f"{name}: {axis} range {limits} on a log axis")
+            for guide in self.references:
+                if scale == "log" and min(getattr(guide, axis)) <= 0:
                     raise ValueError(f"reference {guide.label!r}: not above zero on a log axis")
+        logs = (self.x_scale == "log", self.y_scale == "log")
+        if any(logs):
+            object.__setattr__(self, "lines", tuple(line.positive(*logs) for line in self.lines))
+
+    @property
+    def ordered(self) -> list[Line]:
+        """The lines in the order of drawing: what was reported lies behind."""
+        return sorted(self.lines, key=lambda line: not line.reported)
 
     def guides(self) -> list[tuple[Reference, Style]]:
         """The references with the styles that tell them apart."""
         return [
-            (guide, Style("#767676", "none", guide.dash or usual, stroke=1.2))
+            (guide, Style(NEUTRAL, "none", guide.dash or usual, stroke=1.2))
             for guide, usual in zip(self.references, cycle(_GUIDE_DASHES), strict=False)
         ]
 
@@ -232,15 +229,9 @@ class Panel:
         """The height of a reference, in data units, at the right edge; None if it ends before."""
         if not guide.x[0] <= right <= guide.x[-1]:
             return None
-        at = bisect_left(guide.x, right)
-        if guide.x[at] == right:
-            return guide.y[at]
-        (left, before), (right_x, after) = (
-            (placed(guide.x[i], self.x_scale), placed(guide.y[i], self.y_scale))
-            for i in (at - 1, at)
-        )
-        share = (placed(right, self.x_scale) - left) / (right_x - left)
-        return unplaced(before + share * (after - before), self.y_scale)
+        x = [placed(value, self.x_scale) for value in guide.x]
+        y = [placed(value, self.y_scale) for value in guide.y]
+        return unplaced(float(np.interp(placed(right, self.x_scale), x, y)), self.y_scale)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,10 @@ glyph beside them carries the hue.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Style:
 
     @property
     def hollow(self) -> bool:
-        """Whether the markers are outlines; thin lines always have hollow markers."""
+        """Whether the markers are outlines."""
         return self.thin
 
     @property
@@ -54,44 +58,36 @@ class Style:
 
     def faint(self, opacity: float) -> str:
         """The colour as CSS `rgba(...)` with this opacity."""
-        red, green, blue = (int(self.colour[i : i + 2], 16) for i in (1, 3, 5))
-        return f"rgba({red},{green},{blue},{opacity})"
+        return f"rgba({','.join(map(str, _channels(self.colour)))},{opacity})"
 
 
-GLYPHS: dict[str, tuple[str, str]] = {
-    "circle": ("●", "○"),
-    "square": ("■", "□"),
-    "diamond": ("◆", "◇"),
-    "triangle": ("▲", "△"),
-    "cross": ("✕", "✕"),
-    "none": ("━", "─"),
+GLYPHS = {
+    "circle": "●○",
+    "square": "■□",
+    "diamond": "◆◇",
+    "triangle": "▲△",
+    "cross": "✕✕",
+    "none": "━─",
 }
-
 SPACES: tuple[str, ...] = ("embedding", "logit", "probability")
-
+NEUTRAL = "#767676"
 STYLES: dict[str, Style] = {
     "embedding": Style("#0072B2", "circle"),
     "logit": Style("#009E73", "square", "7px,3px"),
     "probability": Style("#D55E00", "diamond", "2px,3px"),
-    "dense": Style("#767676", "none"),
+    "dense": Style(NEUTRAL, "none"),
     "choosing": Style("#8358B0", "circle"),
     "generating": Style("#A06A00", "triangle", "7px,3px"),
     "searching": Style("#4E7D94", "square", "2px,3px"),
 }
 
-BAND_OPACITY = 0.17
-CLOUD_OPACITY = 0.55
-GRID_COLOUR = "rgba(128,128,128,0.28)"
-
 # marker (that of the space, if empty), dash and marker size of what is not measured
-_ESTIMATES: dict[str, tuple[str, str, float]] = {
+_ESTIMATES = {
     "theorem": ("", "10px,3px,2px,3px", 10.0),
     "bounded": ("triangle", "5px,2px,1px,2px", 9.0),
     "exact": ("cross", "", 9.0),
 }
 QUANTITIES = ("measured", *_ESTIMATES, "reported")
-
-_NEUTRAL = "#767676"
 _RAMP_DASHES = ("", "9px,3px", "2px,3px", "9px,3px,2px,3px", "5px,2px", "14px,4px")
 
 
@@ -106,25 +102,19 @@ def style_of(name: str) -> Style:
     return STYLES[name]
 
 
-def reported(style: Style) -> Style:
-    """The same hue and dash, thin with hollow markers: what the paper printed."""
-    return replace(style, thin=True)
-
-
 def quantity_style(space: str, quantity: str) -> Style:
     """How a kind of number is drawn in a space; truth and estimate differ without colour too.
 
-    `measured` is the space's own full style. An estimate keeps the hue, on a thinner line with
-    another dash and another marker, large enough to be seen around the measured one.
+    `measured` is the space's own full style, and `reported` the same, thin with hollow markers.
+    An estimate keeps the hue, on a thinner line with another dash and another marker, large
+    enough to be seen around the measured one.
 
     >>> quantity_style("logit", "theorem").width < quantity_style("logit", "measured").width
     True
     """
     base = style_of(space)
-    if quantity == "measured":
-        return base
-    if quantity == "reported":
-        return reported(base)
+    if quantity in ("measured", "reported"):
+        return replace(base, thin=quantity == "reported")
     if quantity not in _ESTIMATES:
         raise ValueError(f"unknown quantity {quantity!r}: use one of {', '.join(QUANTITIES)}")
     marker, dash, size = _ESTIMATES[quantity]
@@ -138,16 +128,34 @@ def ramp(space: str, count: int) -> list[Style]:
     The last one is the hue itself. Dashes differ too, so that the lines can be told apart
     without colour; there are no markers, which would hide the dashes.
     """
-    base = style_of(space)
-    styles = []
-    for index in range(count):
-        share = 1.0 if count == 1 else index / (count - 1)
-        dash = _RAMP_DASHES[index % len(_RAMP_DASHES)]
-        styles.append(Style(_mix(_NEUTRAL, base.colour, share), "none", dash))
+    grey, hue = np.array(_channels(NEUTRAL)), np.array(_channels(style_of(space).colour))
+    shares = [1.0] if count == 1 else np.linspace(0, 1, count)
+    colours = [np.round(grey + (hue - grey) * share).astype(int) for share in shares]
+    return [
+        Style("#" + "".join(f"{part:02X}" for part in colour), "none", dash)
+        for colour, dash in zip(colours, cycle(_RAMP_DASHES), strict=False)
+    ]
+
+
+def series_styles(data: pd.DataFrame) -> dict[tuple[str, str, str], Style]:
+    """The style of each (series, space, quantity), the same in every panel.
+
+    Series that would look the same within a panel get shades and dashes of their space instead,
+    without markers; their bands, which would hide each other, are told but not drawn.
+    """
+    styles: dict[tuple[str, str, str], Style] = {}
+    for (space, quantity), rows in data.groupby(["space", "quantity"], sort=False):
+        names = list(dict.fromkeys(rows["series"]))
+        base = quantity_style(space, quantity)
+        looks = [base] * len(names)
+        if rows.groupby("panel", observed=True)["series"].nunique().max() > 1:
+            stroke = 0.0 if quantity == "measured" else base.width
+            looks = [replace(look, stroke=stroke) for look in ramp(space, len(names))]
+        styles |= {(each, space, quantity): look for each, look in zip(names, looks, strict=True)}
     return styles
 
 
-def _mix(first: str, second: str, share: float) -> str:
-    """A colour `share` of the way from `first` to `second`, both `#rrggbb`."""
-    pairs = ((int(first[i : i + 2], 16), int(second[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(a + (b - a) * share):02X}" for a, b in pairs)
+def _channels(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue of `#rrggbb`, each from 0 to 255."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
