@@ -1,212 +1,229 @@
-"""Figures: both renderers from one specification, strict, repeatable, escaped and citable."""
-
-from __future__ import annotations
+"""Figures: both pictures draw the numbers of the frame, repeatable, escaped, citable, for all."""
 
 import base64
 import io
 import json
 import math
 import re
-from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
-from reporting.figures import (
-    FigureOutput,
-    Line,
-    Panel,
-    badge,
-    category_profile,
-    cosine_range,
-    layer_profile,
-    ramp,
-    style_of,
-    table,
-)
-from reporting.figures.interactive import payload, plot
-from reporting.figures.labels import end_labels, key
-from reporting.figures.static import svg
+from reporting.figures import Figure, Line, Panel, badge, cosine_range, lines, table
+from reporting.figures.interactive import plot, script_text
+from reporting.figures.layout import HEADER, PANEL_HEIGHT, key, laid_out
+from reporting.figures.static import WIDTH, svg
 
 RUN = {"run": "a1b2c3", "model": "tiny <model>", "versions": {"torch": "2.13.0"}}
+COLOURS = {"embedding": "#0072b2", "logit": "#009e73", "probability": "#d55e00"}
 
 
-def frame(layers: int = 6, seed: int = 0) -> pd.DataFrame:
-    """Made-up cosines of every sublayer and space, one of them missing."""
-    numbers = np.random.default_rng(seed)
-    rows = [
-        {"sublayer": sublayer, "layer": layer, "layers": layers, "space": space, "n": 12}
-        for sublayer in ("attention", "mlp")
-        for space in ("embedding", "logit", "probability")
-        for layer in range(layers)
-    ]
-    means = numbers.uniform(0.3, 0.9, len(rows))
-    means[1] = math.nan
-    return pd.DataFrame(rows).assign(mean=means, low=means - 0.2, high=means + 0.1)
+def frame(layers=6):
+    """Made-up cosines of every sublayer and space, some of them missing, and reported ones."""
+    numbers = np.random.default_rng(0)
+    data = pd.DataFrame(
+        [
+            {"panel": panel, "series": space, "space": space, "x": layer, "n": 12}
+            for panel in ("Attention", "MLP")
+            for space in COLOURS
+            for layer in range(layers)
+        ]
+    ).assign(quantity="measured", point=lambda each: [f"layer <{layer}>" for layer in each["x"]])
+    data["mean"] = numbers.uniform(0.3, 0.9, len(data))
+    data.loc[2, "mean"] = math.nan
+    data["low"], data["high"] = data["mean"] - 0.2, data["mean"] + 0.1
+    data.loc[3, "low"] = math.nan
+    printed = data.assign(series="reported (Other-7B)", quantity="reported", low=None, high=None)
+    printed["mean"] += 0.05
+    return pd.concat([data, printed.assign(n=None)], ignore_index=True)
 
 
-def profile(name: str = "hierarchy", **changes: Any) -> FigureOutput:
-    options: dict[str, Any] = {
-        "title": "The probability space moves most",
-        "caption": "One sublayer dropped at a time.",
-        "provenance": RUN,
-        "reported_model": "Other-7B",
-    }
-    reported = changes.pop("reported", frame(4, 1))
-    return layer_profile(frame(), reported, name=name, **options | changes)
+def made(name="hierarchy", data=None, **changes):
+    words = {"title": "The probability space moves most", "caption": "One sublayer at a time."}
+    words |= {"provenance": RUN, "x_label": "layer", "y_label": "cosine"} | changes
+    return lines(frame() if data is None else data, name=name, **words)
 
 
-def page(output: FigureOutput) -> str:
+def page(output):
     return str(output._repr_mimebundle_()["text/html"])
 
 
-def test_payload_is_strict_json_and_valid_for_plotly() -> None:
-    text = payload(profile().figure)
+def part(data, panel, line):
+    """The rows of the frame behind a line."""
+    kind = "reported" if line["reported"] else "measured"
+    rows = data[(data["panel"] == panel) & (data["quantity"] == kind)]
+    return rows[rows["space"] == line["space"]] if "space" in line else rows
 
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is not JSON")
 
-    content = json.loads(text, parse_constant=refuse)
-    means = [trace["y"] for trace in content["data"] if trace["mode"] == "lines+markers"]
-    assert any(None in values for values in means)
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_plotly_draws_the_numbers_of_the_frame(scale):
+    data = frame()
+    drawn = plot(made(y_scale=scale).figure)
+    traces = [trace for trace in drawn["data"] if "meta" in trace]
+    assert len(traces) == 12
+    for trace in traces:
+        space = next(key for key, hue in COLOURS.items() if trace["line"]["color"].lower() == hue)
+        rows = part(data, trace["meta"]["panel"], trace["meta"] | {"space": space})
+        assert trace["x"] == rows["x"].tolist()
+        values = np.array([math.nan if y is None else y for y in trace["y"]])
+        np.testing.assert_allclose(values, rows["mean"], rtol=1e-5)
+        for told, row in zip(trace.get("customdata", []), rows.itertuples(), strict=False):
+            known = math.isfinite(row.low + row.high)
+            assert told == pytest.approx([12, row.low, row.high] if known else [12], rel=1e-5)
+    bands = [trace for trace in drawn["data"] if trace.get("fill") == "toself"]
+    assert len(bands) == 6
+    outline = pd.DataFrame({"x": bands[0]["x"], "y": bands[0]["y"]})
+    assert outline["x"].dropna().tolist() == [0, 1, 1, 0, 4, 5, 5, 4]  # 2 and 3 lack a value
+    low, high = data["low"], data["high"]
+    expected = [low[0], low[1], high[1], high[0], low[4], low[5], high[5], high[4]]
+    np.testing.assert_allclose(outline["y"].dropna(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_the_static_picture_draws_the_numbers_of_the_frame(scale):
+    data, figure = frame(), made(y_scale=scale).figure
+    layout = laid_out(figure)
+    wide = WIDTH - layout.left - layout.right
+    paths = re.findall(
+        r'<path d="([^"]+)" [^>]*style="fill: none; [^"]*?stroke: (#\w+);', svg(figure)
+    )
+    paths = [(d, hue) for d, hue in paths if hue in COLOURS.values()]
+    for number, (panel, axes) in enumerate(zip(figure.panels, layout.axes, strict=True)):
+        top = HEADER + number * (PANEL_HEIGHT + layout.gap)
+        (left, right), (low, high) = axes.x_range, axes.y_range
+        if scale == "log":
+            low, high = math.log10(low), math.log10(high)
+        for space, hue in COLOURS.items():
+            points = np.array(
+                [
+                    [float(value) for value in pair]
+                    for d, colour in paths
+                    if colour == hue
+                    for pair in re.findall(r"([\d.]+) ([\d.]+)", d)
+                    if top <= float(pair[1]) <= top + PANEL_HEIGHT
+                ]
+            )
+            x = left + (points[:, 0] - layout.left) / wide * (right - left)
+            y = high - (points[:, 1] - top) / PANEL_HEIGHT * (high - low)
+            rows = pd.concat(
+                part(data, panel.title, {"reported": told, "space": space})
+                for told in (True, False)
+            ).dropna(subset="mean")
+            np.testing.assert_allclose(x, rows["x"], atol=1e-4)
+            means = np.log10(rows["mean"]) if scale == "log" else rows["mean"]
+            np.testing.assert_allclose(y, means, atol=1e-5)
+
+
+def test_the_plot_is_strict_json_that_plotly_knows():
+    text = script_text(plot(made(y_scale="log").figure))
+    content = json.loads(text, parse_constant=lambda word: pytest.fail(word))
     assert "<" not in text
-    graph_objects = pytest.importorskip("plotly.graph_objects")
-    graph_objects.Figure(content)
+    go.Figure(content)
 
 
-def test_two_renders_are_equal_byte_for_byte() -> None:
-    assert page(profile()) == page(profile())
-    assert not re.search(r"<dc:date>|matplotlib\.org|<style|\bDate\b", page(profile()))
-
-
-def test_global_matplotlib_state_is_left_alone() -> None:
-    import matplotlib
-
+def test_two_renders_are_equal_byte_for_byte_and_leave_matplotlib_alone():
     before = dict(matplotlib.rcParams)
-    svg(profile().figure)
+    assert page(made()) == page(made())
     assert dict(matplotlib.rcParams) == before
+    assert not re.search(r"<dc:date>|matplotlib\.org|<style|\bDate\b", page(made()))
 
 
-def test_ids_differ_between_two_figures_and_references_resolve() -> None:
-    first, second = page(profile("first")), page(profile("second"))
+def test_ids_differ_between_two_figures_and_references_resolve():
+    first, second = page(made("first")), page(made("second"))
     ids = [set(re.findall(r'\sid="([^"]+)"', text)) for text in (first, second)]
     assert not ids[0] & ids[1]
     for text, known in zip((first, second), ids, strict=True):
         assert len(re.findall(r'\sid="', text)) == len(known)
-        assert set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', text)) <= {
-            pair for name in known for pair in ((name, ""), ("", name))
-        }
+        assert {*re.findall(r"url\(#([^)]+)\)", text), *re.findall(r'href="#(.+?)"', text)} <= known
 
 
-def test_everything_from_outside_is_escaped() -> None:
+def test_everything_from_outside_is_escaped():
     evil = '</script><script>alert("x")</script>&$\\frac$'
-    output = profile(
-        title=evil, caption=evil, alt=evil, reported_model=evil, provenance={"a": evil}
-    )
-    text = page(output)
+    data = frame().assign(series=evil)
+    text = page(made(data=data, title=evil, caption=evil, alt=evil, provenance={"a": evil}))
     assert "<script>alert" not in text
     assert text.count("</script>") == 1
-    assert "javascript:" not in page(profile(provenance={"notebook": "javascript:alert(1)"}))
-    assert 'href="../chapter.html#fig"' in page(
-        profile(provenance={"notebook": "../chapter.html#fig"})
+    assert "javascript:" not in page(made(provenance={"notebook": "javascript:alert(1)"}))
+    assert 'href="../a.html#b"' in page(made(provenance={"notebook": "../a.html#b"}))
+
+
+def test_alternative_text_is_on_both_pictures_and_tells_the_numbers():
+    text = page(made())
+    assert len(re.findall(r'role="(?:img|group)" aria-label="2 panels', text)) == 2
+    lowest = frame().query("series == 'probability' and panel == 'MLP'")["mean"].min()
+    assert f"probability lies between {lowest:.2f}" in made().figure.alt
+
+
+def test_download_carries_the_run_and_gives_the_frame_back():
+    text = page(made())
+    name, content = re.findall(r'download="([^"]+)" href="data:text/csv;base64,([^"]+)"', text)[0]
+    assert name == "hierarchy-a1b2c3.csv"
+    csv = base64.b64decode(content).decode()
+    assert "# run: a1b2c3\n" in csv
+    assert "# versions: torch 2.13.0\n" in csv
+    back = pd.read_csv(io.StringIO(csv), comment="#")
+    pd.testing.assert_frame_equal(
+        back[["x", "mean", "low"]], frame()[["x", "mean", "low"]].astype({"low": float}), rtol=1e-14
     )
 
 
-def test_alternative_text_is_on_both_pictures_and_tells_the_numbers() -> None:
-    figure = profile().figure
-    assert "probability lies between" in figure.alt
-    assert "reported (Other-7B, 4 layers)" in figure.alt
-    assert len(re.findall(r'role="(?:img|group)" aria-label="2 panels', page(profile()))) == 2
-
-
-def test_download_carries_the_run_and_gives_the_frame_back() -> None:
-    text = page(profile())
-    name, content = re.findall(r'download="([^"]+)" href="data:text/csv;base64,([^"]+)"', text)[0]
-    assert name == "hierarchy-a1b2c3.csv"
-    lines = base64.b64decode(content).decode()
-    assert "# run: a1b2c3\n" in lines
-    assert "# versions: torch 2.13.0\n" in lines
-    back = pd.read_csv(io.StringIO(lines), comment="#")
-    assert len(back) == len(frame()) + len(frame(4))
-    pd.testing.assert_frame_equal(back, profile().figure.data, check_dtype=False, rtol=1e-14)
-
-
-def test_what_was_reported_is_thin_hollow_unbanded_and_said_to_be() -> None:
-    figure = profile().figure
-    traces = [trace for trace in plot(figure)["data"] if trace.get("meta")]
+def test_what_was_reported_is_thin_hollow_and_in_the_key():
+    traces = [trace for trace in plot(made().figure)["data"] if "meta" in trace]
     reported = [trace for trace in traces if trace["meta"]["reported"]]
     measured = [trace for trace in traces if not trace["meta"]["reported"]]
-    assert len(reported) == len(measured) == 6
     assert max(t["line"]["width"] for t in reported) < min(t["line"]["width"] for t in measured) / 2
     assert all(trace["marker"]["color"] == "rgba(0,0,0,0)" for trace in reported)
-    assert all(trace["name"] == "reported (Other-7B, 4 layers)" for trace in reported)
-    assert sum("fill" in trace for trace in plot(figure)["data"]) == len(measured)
-    assert [entry.text for entry in key(figure) if not entry.direct] == [reported[0]["name"]]
+    entries = [entry.text for entry in key(made().figure)]
+    assert entries == [*COLOURS, "reported (Other-7B)"]
 
 
-def test_depth_is_relative_and_one_layer_is_allowed() -> None:
-    depths = profile().figure.panels[0].lines[0].x
-    assert (depths[0], depths[-1]) == (0.0, 1.0)
-    alone = layer_profile(frame(1), name="one", title="t", caption="c", provenance={})
-    assert alone.figure.panels[0].lines[0].x == (0.0,)
+def test_panels_with_one_label_share_their_axis():
+    first, second = laid_out(made().figure).axes
+    assert first.y_range == second.y_range
+    assert (first.x_title, second.x_title) == ("", "layer")
+    own = laid_out(made(y_label={"Attention": "a", "MLP": "b"}).figure).axes
+    assert own[0].y_range != own[1].y_range
 
 
-def test_panels_share_their_axes_and_labels_do_not_overlap() -> None:
-    figure = profile().figure
-    attention, mlp = figure.panels
-    assert figure.y_range(attention) == figure.y_range(mlp)
-    heights = sorted(label.at for label in end_labels(figure, attention))
-    assert min(np.diff(heights)) > 0.07
-
-
-def test_cosines_run_from_minus_a_tenth_to_one_unless_a_point_lies_beyond() -> None:
+def test_cosines_run_from_minus_a_tenth_to_one_unless_a_point_lies_beyond():
     assert cosine_range([0.1, 1.0, math.nan]) == (-0.1, 1.03)
     assert cosine_range([-0.4, 0.5])[0] < -0.4
 
 
-def test_text_takes_the_colour_of_the_page() -> None:
-    picture = svg(profile().figure)
+def test_text_takes_the_colour_of_the_page():
+    picture = svg(made().figure)
     assert "fill: currentColor" in picture
-    assert not re.search(r"(fill|stroke): (#000000|black)", picture)
-    layout = plot(profile().figure)["layout"]
-    assert not {"color"} & {*layout.get("font", {}), *layout["template"]["layout"]["font"]}
-
-
-def test_variants_are_told_apart_by_dash_and_end_in_the_hue_of_the_space() -> None:
-    styles = ramp("probability", 5)
-    assert styles[-1].colour == style_of("probability").colour
-    assert len({style.dash for style in styles}) == 5
-    words: dict[str, Any] = {"title": "t", "caption": "c", "provenance": RUN}
-    parts = [frame(seed=i).assign(category=name) for i, name in enumerate(("code", "maths"))]
-    by_category = category_profile(pd.concat(parts), name="categories", **words).figure
-    assert [line.label for line in by_category.panels[0].lines] == ["code", "maths"]
+    assert not re.search(r"(fill|stroke): (#000000|#262626|black)", picture)
+    layout = plot(made().figure)["layout"]
+    assert "color" not in {*layout.get("font", {}), *layout["template"]["layout"]["font"]}
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("build", "words"),
     [
         (lambda: Line(x=[0, 1], mean=[1], style="logit", label="a"), "mean has 1 values, x 2"),
         (lambda: Line(x=[0], mean=[1], low=[0], style="logit", label="a"), "low and high together"),
         (lambda: Line(x=[0], mean=[1], style="latent", label="a"), "unknown style 'latent'"),
         (lambda: Line(x=[], mean=[], style="logit", label="a"), "no points"),
         (lambda: Panel(title="a", lines=[], x_label="x", y_label="y"), "no lines"),
-        (lambda: profile("Bad name"), "figure name 'Bad name'"),
-        (lambda: profile(title=" "), "empty title"),
-        (lambda: profile(reported=frame().drop(columns="n")), "lacks the columns n"),
-        (lambda: profile(reported=pd.concat([frame(), frame()])), "more than one row"),
+        (lambda: made("Bad name"), "figure name 'Bad name'"),
+        (lambda: made(title=" "), "empty title"),
+        (lambda: Figure(name="a", title="t", caption="c", alt="a", panels=[], data=0), "no panels"),
         (lambda: badge("latent"), "unknown space"),
         (lambda: table(frame(), "a", {"nothing": ".1f"}), "nothing"),
     ],
 )
-def test_errors_are_one_line(make: Any, words: str) -> None:
+def test_errors_are_one_line(build, words):
     with pytest.raises(ValueError) as caught:
-        make()
+        build()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_table_is_accessible_and_escaped() -> None:
+def test_table_is_accessible_and_escaped():
     data = pd.DataFrame({"task": ["<b>"], "space": ["logit"], "score": [0.12345], "gone": [None]})
     html = table(data, "Scores & more", {"score": ".2f"})._repr_html_()
     assert "Scores &amp; more</p>" in html
@@ -218,8 +235,7 @@ def test_table_is_accessible_and_escaped() -> None:
     assert 'tabindex="0"' in html
 
 
-def test_text_form_is_title_and_caption() -> None:
-    bundle = profile()._repr_mimebundle_()
-    assert bundle["text/plain"] == (
-        "The probability space moves most\nOne sublayer dropped at a time."
+def test_text_form_is_title_and_caption():
+    assert made()._repr_mimebundle_()["text/plain"] == (
+        "The probability space moves most\nOne sublayer at a time."
     )

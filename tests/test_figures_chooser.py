@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reporting.figures import chooser, step_series
+from reporting.figures import chooser, lines
 from reporting.figures.interactive import plot
-from reporting.figures.labels import key
+from reporting.figures.layout import key
 
 ROOT = Path(__file__).parents[1]
 WORDS = {"provenance": {"run": "a1 b2", "model": "tiny <model>"}}
@@ -30,7 +30,7 @@ def made(layer, steps=5, **options):
         {
             "panel": f"Panel {space}",
             "series": series,
-            "step": step,
+            "x": step,
             "mean": math.nan if step == 2 else float(numbers.integers(1, 999)) * 1e-6,
             "low": 1e-6 * (1 + step) if quantity == "measured" and step != 3 else math.nan,
             "high": 2e-3 * (1 + layer) if quantity == "measured" else math.nan,
@@ -46,12 +46,13 @@ def made(layer, steps=5, **options):
         )
         for step in range(steps)
     ]
-    return step_series(
+    return lines(
         pd.DataFrame(rows),
         name=f"layer-{layer}",
         title=f"Finding <{layer}>",
         caption=f"Layer {layer} & no other.",
-        y_labels="1 − cos",
+        x_label="decoding step",
+        y_label="1 − cos",
         **(WORDS | {"y_scale": "log"} | options),
     )
 

@@ -9,8 +9,8 @@ import pytest
 
 from chapters.validity.figure_tracking import estimate_scatter
 from reporting.figures import QUANTITIES, SPACES, quantity_style, step_series
-from reporting.figures.interactive import payload, plot
-from reporting.figures.labels import end_labels, key
+from reporting.figures.interactive import plot, script_text
+from reporting.figures.layout import end_labels, key
 from reporting.figures.static import svg
 
 WORDS = {"title": "t", "caption": "c", "provenance": {"run": "a1"}}
@@ -123,7 +123,7 @@ def test_any_number_of_steps_without_nan(steps, scale):
     data = pd.concat([data.assign(step=data["step"] + 5 * part) for part in range(-(-steps // 5))])
     data.loc[data["step"] == 0, "mean"] = math.nan
     made = series(data[data["step"] < steps], y_scale=scale)
-    text = payload(made)
+    text = script_text(plot(made))
     json.loads(text, parse_constant=lambda word: pytest.fail(word))
     assert not re.search(r"\bnan\b", text + svg(made) + made.alt, re.IGNORECASE)
     values = plot(made)["layout"]["xaxis"]["tickvals"]

@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from reporting.figures import Reference, lines
+from reporting.figures import QUANTITIES, SPACES, Reference, lines, quantity_style, ramp, style_of
+from reporting.figures.layout import key
 
 WORDS = {
     "name": "f",
@@ -58,6 +59,38 @@ def test_only_needed_columns(frame):
     line = drawn.panels[0].lines[0]
     assert (line.mode, line.low, line.points) == ("points", None, None)
     assert list(drawn.data) == ["panel", "series", "x", "mean", "space", "quantity", "point"]
+
+
+def test_every_kind_of_number_looks_different_without_colour():
+    for space in (*SPACES, "dense"):
+        looks = [quantity_style(space, quantity) for quantity in QUANTITIES]
+        assert len({(look.marker, look.dash, look.size, look.thin) for look in looks}) == len(looks)
+        assert len({look.colour for look in looks}) == 1
+        measured, *others = looks
+        assert not measured.hollow
+        assert all(look.hollow and look.width < measured.width / 1.5 for look in others)
+        # an estimate that falls on the measured line shows around its markers
+        assert all(look.marker_size > measured.marker_size for look in others[:-1])
+    with pytest.raises(ValueError, match="unknown quantity 'guess'"):
+        quantity_style("logit", "guess")
+
+
+def test_series_of_one_space_differ_in_dashes_and_end_in_its_hue(frame):
+    styles = ramp("probability", 5)
+    assert styles[-1].colour == style_of("probability").colour
+    assert len({style.dash for style in styles}) == 5
+    same = frame.assign(space="logit", quantity="measured")
+    one, two = lines(same, **WORDS).figure.panels[0].lines
+    assert one.look.dash != two.look.dash
+    assert not one.banded
+    assert [entry.direct for entry in key(lines(same, **WORDS).figure)] == [False, False]
+
+
+def test_long_names_and_those_of_several_hues_stand_in_the_key(frame):
+    long = frame.assign(series="a name that is far too long for the line's end")
+    (entry,) = key(lines(long.drop(columns="quantity"), **WORDS).figure)
+    assert not entry.direct
+    assert entry.style.colour == "#767676"  # its lines have two hues
 
 
 @pytest.mark.parametrize(

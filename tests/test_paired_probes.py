@@ -9,8 +9,8 @@ from chapters.probes import figure_paired_probes as paired_probes
 from chapters.probes.figure_paired_probes import COLUMNS, FORMS, X_LABEL
 from chapters.probes.probe_levels import PANELS, levels
 from helpers.evaluation.paired import score_interval
-from reporting.figures.interactive import payload, plot
-from reporting.figures.labels import key
+from reporting.figures.interactive import plot, script_text
+from reporting.figures.layout import key
 from reporting.figures.score_curves import KINDS
 
 WORDS = {"name": "f", "title": "t", "caption": "c", "provenance": {"run": "a1"}}
@@ -82,7 +82,7 @@ def test_both_pictures_name_the_rows_and_tell_the_numbers():
     assert layout["yaxis"]["ticktext"] == layout["yaxis2"]["ticktext"] == list(MODELS)
     picture = output._repr_html_().partition('<div class="figure-static">')[2]
     assert all(picture.count(f">{model}</text>") == 2 for model in MODELS)
-    text = payload(output.figure)
+    text = script_text(plot(output.figure))
     assert "0.50 [0.05 to 0.95], n = 61" in text
     assert "nan" not in text.lower()
 

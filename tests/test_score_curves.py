@@ -7,7 +7,7 @@ import pytest
 
 from reporting.figures import score_curves
 from reporting.figures.interactive import plot
-from reporting.figures.labels import key
+from reporting.figures.layout import key
 from reporting.figures.score_curves import COLUMNS, KINDS
 from reporting.figures.style import STYLES
 

@@ -45,7 +45,7 @@
     };
     const rows = plot.data.filter((trace) => trace.meta).flatMap((trace) =>
       trace.x.map((x, at) => {
-        const [low, high, n] = trace.customdata?.[at] ?? [];
+        const [n, low, high] = trace.customdata?.[at] ?? [];
         return [choice, trace.meta.panel, trace.name, x, plain(trace.text?.[at]), trace.y[at], low, high, n];
       }),
     );

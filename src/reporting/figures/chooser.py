@@ -8,17 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import pandas as pd
 
 from reporting.figures.html import FigureOutput, block, key_list
 from reporting.figures.identity import download, entries
-from reporting.figures.interactive import numbers, plot
-from reporting.figures.labels import key
+from reporting.figures.interactive import plot
+from reporting.figures.layout import key
 from reporting.figures.specification import Figure
 from reporting.figures.tables import HtmlOutput
+
+COLUMNS = ["choice", "panel", "series", "x", "point", "y", "low", "high", "n"]
 
 
 def chooser(
@@ -54,7 +56,8 @@ def chooser(
         "head": "".join(f"# {fact}: {value}\n" for fact, value in entries(shown.provenance)),
         "run": str(shown.provenance.get("run", "")),
     }
-    link = download(_drawn(first, shown), f"{name}-{_slug(first)}", shown.title, shown.provenance)
+    drawn = _drawn(content["choices"][content["default"]])
+    link = download(drawn, f"{name}-{_slug(first)}", shown.title, shown.provenance)
     html = block(shown, content, link, _controls(list(figures), name, label, first))
     return HtmlOutput(html, f"{shown.title}\n{shown.caption}\n({label}: {', '.join(figures)})")
 
@@ -117,19 +120,24 @@ def _controls(texts: list[str], name: str, label: str, first: str) -> str:
     )
 
 
-def _drawn(text: str, figure: Figure) -> pd.DataFrame:
+def _drawn(choice: Mapping[str, Any]) -> pd.DataFrame:
     """What is drawn of one choice, one row a point; `figures.js` writes the same columns."""
-    parts = []
-    for panel in figure.panels:
-        for line in panel.ordered:
-            part = line.frame.astype({"x": object, "y": object, "low": object, "high": object})
-            for column in ("x", "y", "low", "high"):
-                part[column] = numbers(line.frame[column].astype(float))
-            part.insert(0, "series", line.label)
-            part.insert(0, "panel", panel.title)
-            part.insert(0, "choice", text)
-            parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+    rows = []
+    for trace in choice["plot"]["data"]:
+        if "meta" not in trace:
+            continue
+        nothing = [None] * len(trace["x"])
+        for x, point, y, told in zip(
+            trace["x"],
+            trace.get("text") or nothing,
+            trace["y"],
+            trace.get("customdata") or [[]] * len(nothing),
+            strict=True,
+        ):
+            n, low, high = [*told, None, None, None][:3]
+            named = (choice["choice"], trace["meta"]["panel"], trace["name"])
+            rows.append((*named, x, point and unescape(point), y, low, high, n))
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 
 
 def _slug(text: str) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 from reporting.figures.alternative import describe
 from reporting.figures.identity import download, line
 from reporting.figures.interactive import plot, script_text
-from reporting.figures.labels import KeyEntry, key
+from reporting.figures.layout import KeyEntry, key
 from reporting.figures.specification import Figure, Panel
 from reporting.figures.static import svg
 from reporting.figures.style import Style

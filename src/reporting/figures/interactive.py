@@ -14,27 +14,11 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from reporting.figures.labels import callouts, end_labels, margins, ticks_of, titled_axes
+from reporting.figures.layout import AXIS_TITLE, HEADER, TICKS, Axes, laid_out
 from reporting.figures.scales import placed
-from reporting.figures.specification import Figure, Line, Panel
+from reporting.figures.specification import Figure, Line
 from reporting.figures.style import Style
-from reporting.figures.template import (
-    AXIS_TITLE,
-    BAND_OPACITY,
-    CLEAR,
-    CLOUD_OPACITY,
-    HEADER,
-    PANEL_HEIGHT,
-    SYMBOLS,
-    TEMPLATE,
-    TEXT,
-    TICKS,
-)
-
-
-def payload(figure: Figure) -> str:
-    """`{"data": [...], "layout": {...}}` as strict JSON that is safe inside a script element."""
-    return script_text(plot(figure))
+from reporting.figures.template import BAND_OPACITY, CLEAR, CLOUD_OPACITY, SYMBOLS, TEMPLATE, TEXT
 
 
 def script_text(content: Any) -> str:
@@ -45,137 +29,119 @@ def script_text(content: Any) -> str:
 
 def plot(figure: Figure) -> dict[str, Any]:
     """The traces and the layout that Plotly draws, as plain lists and dictionaries."""
-    count, titled = len(figure.panels), titled_axes(figure)
-    gap = HEADER + TICKS + AXIS_TITLE * any(titled[:-1])
-    inner = count * PANEL_HEIGHT + (count - 1) * gap
-    made = make_subplots(rows=count, cols=1, vertical_spacing=gap / inner if count > 1 else 0)
-    left, right = margins(figure)
-    margin = {"l": round(left), "r": round(right), "t": HEADER, "b": TICKS + AXIS_TITLE}
-    made.update_layout(
-        template=TEMPLATE, margin=margin, height=round(inner + HEADER + TICKS + AXIS_TITLE)
-    )
-    for row, (panel, title) in enumerate(zip(figure.panels, titled, strict=True), 1):
-        _axes(made, figure, panel, row, title)
+    layout = laid_out(figure)
+    rows = len(layout.axes)
+    between = layout.gap / layout.inner if rows > 1 else 0
+    made = make_subplots(rows=rows, cols=1, vertical_spacing=between)
+    margin = {"l": layout.left, "r": layout.right, "t": HEADER, "b": TICKS + AXIS_TITLE}
+    made.update_layout(template=TEMPLATE, margin=margin, height=layout.height)
+    for row, axes in enumerate(layout.axes, 1):
+        panel = axes.panel
         traces = [_guide(guide.x, guide.y, guide.label, look) for guide, look in panel.guides()]
         traces += [_band(line) for line in panel.ordered if line.banded]
         traces += [_line(line, panel.title) for line in panel.ordered]
-        for trace in traces:
-            made.add_trace(trace, row=row, col=1)
-        _words(made, figure, panel, row, left)
+        made.add_traces(traces, rows=row, cols=1)
+        made.update_xaxes(
+            _axis(axes.x_range, panel.x_scale, axes.x_ticks, axes.x_title), row=row, col=1
+        )
+        made.update_yaxes(_axis(axes.y_range, panel.y_scale, axes.y_ticks), row=row, col=1)
+        for note in _notes(axes, "" if row == 1 else str(row), layout.left):
+            made.add_annotation(note)
     return made.to_plotly_json()
 
 
-def _axes(made: go.Figure, figure: Figure, panel: Panel, row: int, titled: bool) -> None:
-    marks = dict(zip("xy", ticks_of(figure, panel), strict=True))
-    limits = {"x": figure.x_range(panel), "y": figure.y_range(panel)}
-    scales = {"x": panel.x_scale, "y": panel.y_scale}
-    for axis, update in (("x", made.update_xaxes), ("y", made.update_yaxes)):
-        update(
-            type=scales[axis],
-            range=numbers((placed(limit, scales[axis]) for limit in limits[axis]), digits=10),
-            tickvals=[value for value, _ in marks[axis]],
-            ticktext=[text for _, text in marks[axis]],
-            row=row,
-            col=1,
-        )
-    if titled:
-        made.update_xaxes(title_text=escape(panel.x_label), row=row, col=1)
+def _axis(limits: Iterable[float], scale: str, marks: Any, title: str = "") -> dict[str, Any]:
+    values, texts = zip(*marks, strict=True) if marks else ((), ())
+    named = {"title": {"text": escape(title)}} if title else {}
+    span = numbers((placed(limit, scale) for limit in limits), digits=10)
+    return {"type": scale, "range": span, "tickvals": values, "ticktext": texts} | named
 
 
-def _words(made: go.Figure, figure: Figure, panel: Panel, row: int, left: float) -> None:
+def _notes(axes: Axes, suffix: str, left: float) -> Iterable[dict[str, Any]]:
     """The heading, the labels at the lines' ends and the texts beside points."""
-    suffix = "" if row == 1 else str(row)
-    axes = {"xref": f"x{suffix}", "yref": f"y{suffix}"}
-    made.add_annotation(
-        text=f"<b>{escape(panel.title)}</b><br>{escape(panel.y_label)}",
-        **{"x": 0, "xref": f"x{suffix} domain", "xshift": -round(left)},
+    panel = axes.panel
+    yield {
+        "text": f"<b>{escape(panel.title)}</b><br>{escape(panel.y_label)}",
+        **{"x": 0, "xref": f"x{suffix} domain", "xshift": -left},
         **{"y": 1, "yref": f"y{suffix} domain", "yanchor": "bottom", "yshift": 4},
-    )
-    for label in end_labels(figure, panel):
-        text = f'<span style="color:{label.style.colour}">{label.style.glyph}</span> '
-        # exactly the end of the axis: beyond it, Plotly would hide the label
-        x = getattr(made.layout, f"xaxis{suffix}").range[1]
-        (y,) = numbers([placed(label.at, panel.y_scale)], digits=10)
-        made.add_annotation(
-            text=text + escape(label.text), name="end-label", x=x, y=y, xshift=4, **axes
-        )
-    x_range = [placed(limit, panel.x_scale) for limit in figure.x_range(panel)]
-    y_range = [placed(limit, panel.y_scale) for limit in figure.y_range(panel)]
-    for call in callouts(figure, panel):
-        x, y = placed(call.x, panel.x_scale), placed(call.y, panel.y_scale)
-        rise = (placed(call.at, panel.y_scale) - y) / (y_range[1] - y_range[0]) * PANEL_HEIGHT
-        early = x < sum(x_range) / 2
-        made.add_annotation(
-            text=escape(call.text),
-            **axes | {"x": x, "y": y, "ax": 22 if early else -22, "ay": -round(rise, 1)},
-            **{"xanchor": "left" if early else "right", "showarrow": True, "arrowhead": 0},
-            **{"arrowwidth": 1, "arrowcolor": call.style.colour, "standoff": 5, "borderpad": 1},
-            font={"size": TEXT - 1},
-        )
+    }
+    for label in [*axes.end_labels, *axes.callouts]:
+        x, y = numbers([placed(label.x, panel.x_scale), placed(label.y, panel.y_scale)], digits=10)
+        colour, text = label.style.colour, escape(label.text)
+        note = {"x": x, "y": y, "xref": f"x{suffix}", "yref": f"y{suffix}"}
+        if label.across:
+            yield note | {
+                "text": text,
+                **{"ax": label.across, "ay": -label.up, "showarrow": True, "arrowhead": 0},
+                **{"arrowwidth": 1, "arrowcolor": colour, "standoff": 5, "borderpad": 1},
+                **{"xanchor": "left" if label.across > 0 else "right", "font": {"size": TEXT - 1}},
+            }
+        else:
+            glyph = f'<span style="color:{colour}">{label.style.glyph}</span>'
+            shift = {"xshift": 4, "yshift": label.up}
+            yield note | {"name": "end-label", "text": f"{glyph} {text}"} | shift
 
 
 def _guide(x: Iterable[float], y: Iterable[float], label: str, look: Style) -> go.Scatter:
     return go.Scatter(
-        mode="lines",
-        name=label,
-        x=numbers(x),
-        y=numbers(y),
-        line={"color": look.colour, "width": look.width, "dash": look.dash or "solid"},
-        hoverinfo="skip",
+        mode="lines", name=label, x=numbers(x), y=numbers(y), line=_stroke(look), hoverinfo="skip"
     )
 
 
+def _stroke(look: Style) -> dict[str, Any]:
+    return {"color": look.colour, "width": look.width, "dash": look.dash or "solid"}
+
+
 def _line(line: Line, panel: str) -> go.Scatter:
-    look = line.look
-    marker: dict[str, Any] = {
+    look, cloud = line.look, line.mode == "points"
+    marker = {
         "symbol": SYMBOLS.get(look.marker, look.marker),
         "size": look.marker_size,
         "color": CLEAR if look.hollow else look.colour,
         "line": {"color": look.colour, "width": 1.4 if look.size else 1},
     }
-    if line.mode == "points":
-        called = line.calls if line.calls and any(line.calls) else None
-        marker["opacity"] = (
-            [1.0 if text else CLOUD_OPACITY for text in called] if called else CLOUD_OPACITY
-        )
+    if cloud:
+        opacity = [1.0 if text else CLOUD_OPACITY for text in line.calls or ()]
+        marker["opacity"] = opacity or CLOUD_OPACITY
     elif line.markers > 0:
         marker["maxdisplayed"] = line.markers
-    trace = go.Scatter(
-        mode="markers" if line.mode == "points" else "lines+markers" if line.markers else "lines",
+    told = line.says or line.points
+    counts = line.n or [math.nan] * len(line.x)
+    edges = list(zip(line.low or counts, line.high or counts, strict=True))
+    known = [line.low is not None and math.isfinite(low + high) for low, high in edges]
+    return go.Scatter(
+        mode="markers" if cloud else "lines+markers" if line.markers else "lines",
         name=line.label,
         meta={"panel": panel, "reported": line.reported},
         x=numbers(line.x),
         y=numbers(line.mean),
-        line={"color": look.colour, "width": look.width, "dash": look.dash or "solid"},
+        line=_stroke(look),
         marker=marker,
-        hovertemplate=_hover(line),
+        text=[escape(text, quote=False) for text in told] if told else None,
+        # what a point lacks is left out, and shown as a dash
+        customdata=[
+            numbers([count, *edge] if both else [count])
+            for count, edge, both in zip(counts, edges, known, strict=True)
+        ]
+        if line.n or any(known)
+        else None,
+        hovertemplate=_hover(line, any(known)),
+        hovertemplatefallback="–",
     )
-    told = line.says or line.points
-    if told:
-        trace.text = [escape(text, quote=False) for text in told]
-    if line.low or line.n:
-        columns = line.frame[["low", "high", "n"]].astype(float)
-        trace.customdata = [numbers(row) for row in columns.itertuples(index=False)]
-    return trace
 
 
-def _hover(line: Line) -> str:
+def _hover(line: Line, edges: bool) -> str:
     """What is shown about one point: where it is, mean, low, high and n."""
     plain = line.label.startswith("reported") or not line.reported
     rows = [f"<b>{escape(line.label if plain else f'{line.label} (reported)')}</b>"]
-    if line.says or line.points:
-        rows.append("%{text}")
-    if not line.says:
-        x = "x = %{x:.3~g}"
-        value = f"{escape(line.value)} %{{y:.3~g}}"
-        if line.mode == "points":
-            rows.append(f"{x}, y = %{{y:.3~g}}")
-        else:
-            rows += [value] if line.points else [x, value]
-        if line.low:
-            rows.append("low %{customdata[0]:.3~g}, high %{customdata[1]:.3~g}")
-        if line.n:
-            rows.append("n = %{customdata[2]}")
+    if line.says:
+        rows += ["%{text}"]
+    else:
+        rows += ["%{text}"] if line.points else []
+        rows += ["x = %{x:.3~g}"] if line.mode == "points" or not line.points else []
+        rows += [f"{'y =' if line.mode == 'points' else escape(line.value)} %{{y:.3~g}}"]
+        rows += ["low %{customdata[1]:.3~g}, high %{customdata[2]:.3~g}"] if edges else []
+        rows += ["n = %{customdata[0]}"] if line.n else []
     return "<br>".join(rows) + "<extra></extra>"
 
 

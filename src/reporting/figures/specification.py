@@ -133,6 +133,11 @@ class Line:
         fits = self.mode == "lines" and len(self.label) <= LONGEST_END_LABEL
         return self.label if fits else ""
 
+    @property
+    def called(self) -> Sequence[str]:
+        """For each point, the text written beside it, or an empty one."""
+        return self.calls or ("",) * len(self.x)
+
     def positive(self, x: bool, y: bool) -> Line:
         """The line with missing values where x, or where y, is not above zero."""
         frame = self.frame[["x", "y", "low", "high"]].astype(float)

@@ -18,19 +18,14 @@ import seaborn as sns
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
-from reporting.figures.labels import callouts, end_labels, margins, ticks_of, titled_axes
-from reporting.figures.scales import placed
-from reporting.figures.specification import Figure, Line, Panel
+from reporting.figures.layout import AXIS_TITLE, HEADER, PANEL_HEIGHT, TICKS, Axes, laid_out
+from reporting.figures.specification import Figure, Line
 from reporting.figures.template import (
-    AXIS_TITLE,
     BAND_OPACITY,
     CLOUD_OPACITY,
-    HEADER,
     INK,
     MARKERS,
-    PANEL_HEIGHT,
     TEXT,
-    TICKS,
     seaborn_style,
 )
 
@@ -48,56 +43,49 @@ def svg(figure: Figure) -> str:
 
 
 def _draw(figure: Figure) -> Canvas:
-    count, titled = len(figure.panels), titled_axes(figure)
-    gap = HEADER + TICKS + AXIS_TITLE * any(titled[:-1])
-    bottom = TICKS + AXIS_TITLE
-    height = count * PANEL_HEIGHT + (count - 1) * gap + HEADER + bottom
-    left, right = margins(figure)
+    layout, bottom = laid_out(figure), TICKS + AXIS_TITLE
+    left, height = layout.left, layout.height
     canvas = Canvas(figsize=(WIDTH / 72, height / 72), dpi=72)
     canvas.subplots_adjust(
-        left / WIDTH,
-        bottom / height,
-        1 - right / WIDTH,
-        1 - HEADER / height,
-        hspace=gap / PANEL_HEIGHT,
+        left=left / WIDTH,
+        right=1 - layout.right / WIDTH,
+        bottom=bottom / height,
+        top=1 - HEADER / height,
+        hspace=layout.gap / PANEL_HEIGHT,
     )
-    grid = canvas.subplots(count, 1, squeeze=False)[:, 0]
-    for axes, panel, title in zip(grid, figure.panels, titled, strict=True):
-        _panel(axes, figure, panel, left)
-        axes.set(xlabel=panel.x_label if title else "", ylabel="")
+    drawn = canvas.subplots(len(layout.axes), 1, squeeze=False)[:, 0]
+    for axes, each in zip(drawn, layout.axes, strict=True):
+        axes.set(xscale=each.panel.x_scale, yscale=each.panel.y_scale)
+        for guide, look in each.panel.guides():
+            axes.plot(guide.x, guide.y, color=look.colour, lw=look.width, ls=_dashes(look))
+        for line in each.panel.ordered:
+            (_cloud if line.mode == "points" else _line)(axes, line)
+        for axis, marks in ((axes.xaxis, each.x_ticks), (axes.yaxis, each.y_ticks)):
+            axis.set_ticks([], minor=True)
+            axis.set_ticks([value for value, _ in marks], [text for _, text in marks])
+        axes.set(xlim=each.x_range, ylim=each.y_range, xlabel=each.x_title, ylabel="")
+        _words(axes, each, left)
     return canvas
 
 
-def _panel(axes: Any, figure: Figure, panel: Panel, left: float) -> None:
-    axes.set(xscale=panel.x_scale, yscale=panel.y_scale)
-    for guide, look in panel.guides():
-        axes.plot(guide.x, guide.y, color=look.colour, lw=look.width, ls=_dashes(look))
-    for line in panel.ordered:
-        (_cloud if line.mode == "points" else _line)(axes, line)
-    for axis, marks in zip((axes.xaxis, axes.yaxis), ticks_of(figure, panel), strict=True):
-        axis.set_ticks([], minor=True)
-        axis.set_ticks([value for value, _ in marks], [text for _, text in marks])
-    axes.set(xlim=figure.x_range(panel), ylim=figure.y_range(panel))
+def _words(axes: Any, each: Axes, left: float) -> None:
+    """The heading, the labels at the lines' ends and the texts beside points."""
     beside: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
     heading = beside | {"xycoords": "axes fraction"}
-    axes.annotate(panel.title, (0, 1), (-left, 24), fontweight="bold", **heading)
-    axes.annotate(panel.y_label, (0, 1), (-left, 8), **heading)
-    for label in end_labels(figure, panel):
-        place = (label.x, label.at)
-        colour = label.style.colour
-        axes.annotate(label.style.glyph, place, (5, 0), color=colour, va="center", **beside)
-        axes.annotate(label.text, place, (20, 0), va="center", **beside)
-    x_range = [placed(limit, panel.x_scale) for limit in figure.x_range(panel)]
-    for call in callouts(figure, panel):
-        early = placed(call.x, panel.x_scale) < sum(x_range) / 2
-        rise = axes.transData.transform([(call.x, call.at), (call.x, call.y)])[:, 1]
+    axes.annotate(each.panel.title, (0, 1), (-left, 24), fontweight="bold", **heading)
+    axes.annotate(each.panel.y_label, (0, 1), (-left, 8), **heading)
+    beside |= {"va": "center"}
+    for label in each.end_labels:
+        place, style = (label.x, label.y), label.style
+        axes.annotate(style.glyph, place, (5, label.up), color=style.colour, **beside)
+        axes.annotate(label.text, place, (20, label.up), **beside)
+    for call in each.callouts:
         axes.annotate(
             call.text,
             (call.x, call.y),
-            (22 if early else -22, rise[0] - rise[1]),
+            (call.across, call.up),
             fontsize=TEXT - 1,
-            ha="left" if early else "right",
-            va="center",
+            ha="left" if call.across > 0 else "right",
             arrowprops={"arrowstyle": "-", "color": call.style.colour, "linewidth": 0.9},
             **beside,
         )
@@ -135,7 +123,7 @@ def _line(axes: Any, line: Line) -> None:
 def _cloud(axes: Any, line: Line) -> None:
     """Markers without a line; those that are called out stand out."""
     look = line.look
-    strong = [1.0 if text else CLOUD_OPACITY for text in line.calls or [""] * len(line.x)]
+    strong = [1.0 if text else CLOUD_OPACITY for text in line.called]
     points = line.frame.assign(opacity=strong).dropna(subset=["x", "y"])
     filled = {"edgecolor": look.colour, "facecolor": "none" if look.hollow else look.colour}
     sns.scatterplot(

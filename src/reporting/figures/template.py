@@ -7,30 +7,19 @@ from typing import Any
 import plotly.graph_objects as go
 import seaborn as sns
 
-PANEL_HEIGHT = 230.0  # pixels of the axes, and of what stands above and below them
-HEADER, TICKS, AXIS_TITLE = 46.0, 30.0, 26.0
-LABEL_HEIGHT = 17.0
-TEXT = 13
-
-BAND_OPACITY = 0.17
-CLOUD_OPACITY = 0.55
+TEXT = 13  # pixels
+BAND_OPACITY, CLOUD_OPACITY = 0.17, 0.55
 CLEAR = "rgba(0,0,0,0)"
-GRID = "rgba(128,128,128,0.28)"
+GRID = 0.28  # opacity of the grid's grey
 INK = "#010203"  # stands for the colour of the page's text while matplotlib draws
 SYMBOLS = {"none": "circle", "triangle": "triangle-up", "cross": "x-thin"}
-MARKERS = {
-    "circle": "o",
-    "square": "s",
-    "diamond": "D",
-    "triangle": "^",
-    "cross": "x",
-    "none": "",
-}
+MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^", "cross": "x", "none": ""}
 
+_GRID = f"rgba(128,128,128,{GRID})"
 _AXIS = {
     "fixedrange": True,
-    "gridcolor": GRID,
-    "linecolor": GRID,
+    "gridcolor": _GRID,
+    "linecolor": _GRID,
     "showline": True,
     "zeroline": False,
     "tickangle": 0,
@@ -54,17 +43,14 @@ TEMPLATE = go.layout.Template(
 
 def seaborn_style(salt: str) -> dict[str, Any]:
     """The settings of matplotlib for a picture without a ground, the same bytes at every run."""
-    grey = (0.5, 0.5, 0.5, 0.28)
     return sns.axes_style("whitegrid") | {
-        "axes.edgecolor": grey,
-        "axes.facecolor": "none",
+        "axes.edgecolor": (0.5, 0.5, 0.5, GRID),
         "axes.labelcolor": INK,
         "axes.spines.right": False,
         "axes.spines.top": False,
-        "figure.facecolor": "none",
         "font.family": ["sans-serif"],
         "font.size": TEXT,
-        "grid.color": grey,
+        "grid.color": (0.5, 0.5, 0.5, GRID),
         "path.simplify": False,
         "svg.fonttype": "none",
         "svg.hashsalt": salt,
