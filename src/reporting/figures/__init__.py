@@ -28,6 +28,7 @@ from reporting.figures.style import (
     Style,
     quantity_style,
     ramp,
+    setting_styles,
     style_of,
 )
 from reporting.figures.tables import HtmlOutput, badge, table
@@ -61,6 +62,7 @@ __all__ = [
     "quantity_style",
     "ramp",
     "score_curves",
+    "setting_styles",
     "step_series",
     "style_of",
     "table",

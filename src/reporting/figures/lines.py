@@ -15,6 +15,7 @@ from reporting.figures.style import QUANTITIES, STYLES, Style, series_styles
 NEEDED = ("panel", "series", "x", "mean")
 OPTIONAL = {"low": None, "high": None, "n": None, "point": "", "call": ""}
 USUAL = {"space": "dense", "quantity": "measured"}
+LINE = ["series", "space", "quantity"]
 T = TypeVar("T")
 
 
@@ -39,6 +40,7 @@ def lines(
     edges: str = "95% interval",
     value: str = "mean",
     direct: bool = True,
+    styles: Mapping[str, Style] | None = None,
     alt: str = "",
 ) -> FigureOutput:
     """One panel for each value of the column ``panel``, in order of appearance, and in it one line
@@ -53,26 +55,25 @@ def lines(
     Labels carry the unit. Labels, scales (``linear`` or ``log``), ranges and ``references`` are one
     for all panels or a mapping by panel; panels whose label is the same share that axis. With
     ``cloud`` there are markers and no lines. ``edges`` and ``value`` say in words what the band and
-    the height are. Without ``direct``, only the key names the lines.
+    the height are. Without ``direct``, only the key names the lines. ``styles`` gives series that
+    are of no space a look of their own, by name.
 
     Raises ValueError for a table without the needed columns, without rows, with an unknown space
     or quantity, or with two rows for one point of a line.
     """
     data = _prepared(frame, name)
-    styles = series_styles(data)
+    looks = series_styles(data, cloud)
+    looks |= {key: styles[key[0]] for key in looks if styles and key[0] in styles}
+    words = {"value": value, "edges": edges, "mode": "points" if cloud else "lines"}
+    words |= {} if direct else {"end_label": ""}
     panels = []
     for panel, rows in data.groupby("panel", sort=False, observed=True):
-        drawn = [
-            _line(part, styles[key], cloud, bands, edges, value, direct)
-            for key, part in rows.groupby(
-                ["series", "space", "quantity"], sort=False, observed=True
-            )
-        ]
+        parts = rows.groupby(LINE, sort=False, observed=True)
         key = str(panel)
         panels.append(
             Panel(
                 title=key,
-                lines=drawn,
+                lines=[_line(part, looks[each], bands, words) for each, part in parts],
                 x_label=_one(x_label, key, ""),
                 y_label=_one(y_label, key, ""),
                 x_scale=_one(x_scale, key, "linear"),
@@ -111,37 +112,24 @@ def _prepared(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return data[[*NEEDED, *USUAL, *OPTIONAL]]
 
 
-def _line(
-    part: pd.DataFrame,
-    style: Style,
-    cloud: bool,
-    bands: bool,
-    edges: str,
-    value: str,
-    direct: bool,
-) -> Line:
-    rows = part if cloud else part.sort_values("x", kind="stable")
+def _line(part: pd.DataFrame, style: Style, bands: bool, words: Mapping[str, str]) -> Line:
+    rows = part if words["mode"] == "points" else part.sort_values("x", kind="stable")
     banded = bool(rows[["low", "high"]].notna().any().all())
-    quantity = str(rows["quantity"].iloc[0])
-    numbers = {
-        column: rows[column].astype(float).tolist() for column in ("x", "mean", "low", "high")
-    }
-    if not banded:
-        numbers |= {"low": None, "high": None}
+    reported = rows["quantity"].iloc[0] == "reported"
     points, calls = rows["point"].astype(str).tolist(), rows["call"].astype(str).tolist()
     return Line(
-        **numbers,
-        n=[int(count) for count in rows["n"]] if rows["n"].notna().all() else None,
+        x=rows["x"],
+        mean=rows["mean"],
+        low=rows["low"] if banded else None,
+        high=rows["high"] if banded else None,
+        n=rows["n"].astype(int).tolist() if rows["n"].notna().all() else None,
         style=style,
         label=str(rows["series"].iloc[0]),
         points=points if any(points) else None,
         calls=calls if any(calls) else None,
         band=bands and style.marker != "none",
-        reported=quantity == "reported",
-        mode="points" if cloud else "lines",
-        end_label=None if direct else "",
-        value="reported" if quantity == "reported" else value,
-        edges=edges,
+        reported=reported,
+        **dict(words) | ({"value": "reported"} if reported else {}),
     )
 
 

@@ -7,8 +7,11 @@ glyph beside them carries the hue.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
+from itertools import cycle, islice, product
 
 import numpy as np
 import pandas as pd
@@ -88,7 +91,21 @@ _ESTIMATES = {
     "exact": ("cross", "", 9.0),
 }
 QUANTITIES = ("measured", *_ESTIMATES, "reported")
+TASKS = ("choosing", "generating", "searching")
+# marker and dash of further series of one kind of task: no kind's own
+_TASK_LOOKS = (
+    ("diamond", "9px,3px,2px,3px"),
+    ("cross", "5px,2px"),
+    ("diamond", "14px,4px"),
+    ("cross", "3px,2px"),
+)
 _RAMP_DASHES = ("", "9px,3px", "2px,3px", "9px,3px,2px,3px", "5px,2px", "14px,4px")
+_RAMP_MARKERS = ("none", "square", "triangle", "circle")  # each for one round of the dashes
+_CLOUD_MARKERS = ("circle", "square", "diamond", "triangle", "cross")
+# pruned models: a lighter and a darker shade for each way to prune, apart from the spaces' hues
+_WAYS = (("#AA80D6", "#8C52BE"), ("#D4637F", "#B03A5B"), ("#C28A00", "#946000"))
+_WAY_MARKERS = ("circle", "triangle", "square", "cross")
+_AMOUNT_DASHES = ("", "6px,3px", "2px,3px", "9px,3px,2px,3px")
 
 
 def style_of(name: str) -> Style:
@@ -126,22 +143,53 @@ def ramp(space: str, count: int) -> list[Style]:
     """`count` styles within one space, from neutral grey to the space's own hue.
 
     The last one is the hue itself. Dashes differ too, so that the lines can be told apart
-    without colour; there are no markers, which would hide the dashes.
+    without colour. Up to as many lines as there are dashes have no markers, which would hide
+    them.
     """
     grey, hue = np.array(_channels(NEUTRAL)), np.array(_channels(style_of(space).colour))
     shares = [1.0] if count == 1 else np.linspace(0, 1, count)
     colours = [np.round(grey + (hue - grey) * share).astype(int) for share in shares]
+    looks = cycle(product(_RAMP_MARKERS, _RAMP_DASHES))
     return [
-        Style("#" + "".join(f"{part:02X}" for part in colour), "none", dash)
-        for colour, dash in zip(colours, cycle(_RAMP_DASHES), strict=False)
+        Style("#" + "".join(f"{part:02X}" for part in colour), *look)
+        for colour, look in zip(colours, looks, strict=False)
     ]
 
 
-def series_styles(data: pd.DataFrame) -> dict[tuple[str, str, str], Style]:
+def task_styles(kind: str, count: int) -> list[Style]:
+    """`count` styles within one kind of task: its own, then others of its hue."""
+    base = style_of(kind)
+    return [base, *(Style(base.colour, *look) for look in islice(cycle(_TASK_LOOKS), count - 1))]
+
+
+def setting_styles(names: Sequence[str]) -> dict[str, Style]:
+    """A style for each of several models, the first of them the dense one in grey.
+
+    Pruned models that differ in amount alone, such as `Drop-2M` and `Drop-4M`, share hue and
+    marker; the first is lighter, and dashes tell them apart without colour.
+    """
+    looks = {names[0]: Style(NEUTRAL, "diamond")}
+    amounts: Counter[str] = Counter()
+    for setting in names[1:]:
+        way = re.sub(r"[\d.:%]+", "", setting).strip()
+        count = amounts[way]
+        amounts[way] += 1
+        place = list(amounts).index(way)
+        looks[setting] = Style(
+            _WAYS[place % len(_WAYS)][min(count, 1)],
+            _WAY_MARKERS[place % len(_WAY_MARKERS)],
+            _AMOUNT_DASHES[count % len(_AMOUNT_DASHES)],
+        )
+    return looks
+
+
+def series_styles(data: pd.DataFrame, cloud: bool = False) -> dict[tuple[str, str, str], Style]:
     """The style of each (series, space, quantity), the same in every panel.
 
     Series that would look the same within a panel get shades and dashes of their space instead,
-    without markers; their bands, which would hide each other, are told but not drawn.
+    without markers; their bands, which would hide each other, are told but not drawn. Those of one
+    kind of task keep its hue and their bands, and differ in marker and dash. In a ``cloud``, what
+    has no marker gets one.
     """
     styles: dict[tuple[str, str, str], Style] = {}
     for (space, quantity), rows in data.groupby(["space", "quantity"], sort=False):
@@ -151,6 +199,13 @@ def series_styles(data: pd.DataFrame) -> dict[tuple[str, str, str], Style]:
         if rows.groupby("panel", observed=True)["series"].nunique().max() > 1:
             stroke = 0.0 if quantity == "measured" else base.width
             looks = [replace(look, stroke=stroke) for look in ramp(space, len(names))]
+            if space in TASKS:
+                looks = task_styles(space, len(names))
+        if cloud:
+            looks = [
+                look if look.marker != "none" else Style(look.colour, marker)
+                for look, marker in zip(looks, cycle(_CLOUD_MARKERS), strict=False)
+            ]
         styles |= {(each, space, quantity): look for each, look in zip(names, looks, strict=True)}
     return styles
 
