@@ -1,9 +1,10 @@
 import ast
+import shutil
 from pathlib import Path
 
 import pytest
 
-from runs import source
+from runs import source, store
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,6 +58,95 @@ def test_digest_changes_with_a_reached_file_only(package):
     assert digest() != changed
 
 
+SAME = {  # what may change without a number changing
+    "comment": "# a remark\n{}",
+    "docstring": '"""What it is."""\n{}',
+    "future": "from __future__ import annotations\n{}",
+    "layout": "{}\n\n\n",
+    "offered": '{}__all__ = ["value"]\n',
+    "types only": "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import torch\n{}",
+}
+ONE = """
+def value(x, *rest, named=1):
+    if x < 0:
+        raise ValueError("below")
+    half: float = x / 2
+    assert half == half
+    return half
+
+
+class Thing:
+    name: str
+    size: int = 3
+"""
+SAME_AS_ONE = {
+    "annotations": ("(x, *rest, named=1)", "(x: float, *rest: int, named: int = 1) -> float"),
+    "type of a field": ("name: str", "name: bytes"),
+    "docstring inside": ("named=1):\n", 'named=1):\n    """Half of x."""\n'),
+    "error text": ('"below"', 'f"{x} lies below 0"'),
+    "message": ("half == half", 'half == half, "no number"'),
+    "without annotation": ("half: float = x", "half = x"),
+    "cast": ("return half", "return cast(float, half)"),
+}
+OTHER_THAN_ONE = {
+    "constant": ("x / 2", "x / 3"),
+    "default": ("named=1", "named=2"),
+    "kind of error": ("ValueError", "KeyError"),
+    "condition": ("x < 0", "x <= 0"),
+    "order of fields": ("    name: str\n    size: int = 3\n", "    size: int = 3\n    name: str\n"),
+    "name of a field": ("name: str", "title: str"),
+}
+
+
+@pytest.mark.parametrize("change", SAME)
+def test_what_means_the_same_has_one_digest(package, change):
+    bottom = package / "inner" / "bottom.py"
+    before = source.digest([bottom])
+    bottom.write_text(SAME[change].format("value = 1\n"))
+    assert source.digest([bottom]) == before
+
+
+@pytest.mark.parametrize("change", [*SAME_AS_ONE, *OTHER_THAN_ONE])
+def test_digest_follows_the_meaning_of_code(package, change):
+    module = package / "other.py"
+    module.write_text(ONE)
+    before = source.digest([module])
+    old, new = (SAME_AS_ONE | OTHER_THAN_ONE)[change]
+    assert old in ONE
+    module.write_text(ONE.replace(old, new))
+    assert (source.digest([module]) == before) == (change in SAME_AS_ONE)
+
+
+def test_descriptions_of_columns_and_parameters_do_not_count(package):
+    module = package / "other.py"
+
+    def digest(column, parameter):
+        module.write_text(f"A = Column({column})\nB = parameter({parameter})\n")
+        return source.digest([module])
+
+    before = digest('"a", TEXT, "a letter", ("x",)', '1, "how many", "1 to 4", ge=1')
+    assert digest('"a", TEXT, "a word", ("x",)', '1, "how often", "1 or 4", ge=1') == before
+    assert digest('"b", TEXT, "a letter", ("x",)', '1, "how many", "1 to 4", ge=1') != before
+    assert digest('"a", TEXT, "a letter", ("x",)', '2, "how many", "1 to 4", ge=1') != before
+
+
+def test_a_notebook_counts_by_the_letter_and_its_code_by_what_it_means(package, tmp_path):
+    notebook, lock = tmp_path / "n.md", tmp_path / "lock.txt"
+    notebook.write_text("# Title\n\n```{code-cell}\nfrom helpers import top\n```\n")
+    lock.write_text("a==1\n")
+
+    def changed(path, text):
+        before = source.notebook_digest(notebook, lock)
+        path.write_text(text)
+        return source.notebook_digest(notebook, lock) != before
+
+    assert not changed(package / "inner" / "bottom.py", "value = 1  # one\n")
+    assert not changed(package / "other.py", "value = 3\n")
+    assert changed(package / "inner" / "bottom.py", "value = 2\n")
+    assert changed(notebook, notebook.read_text().replace("Title", "Another"))
+    assert changed(lock, "a==2\n")
+
+
 def test_notebook_cells_are_read(package, tmp_path):
     notebook = tmp_path / "n.md"
     notebook.write_text(
@@ -77,6 +167,8 @@ def test_names_that_a_package_gives_lazily_are_followed(package):
     reached = names(source.files_behind("helpers.asks"), package)
     assert "inner/bottom.py" in reached
     assert "top.py" not in reached
+    (package / "asks.py").write_text("import helpers\n")
+    assert "inner/bottom.py" in names(source.files_behind("helpers.asks"), package)
 
 
 def test_real_chapter_reaches_its_helpers_and_no_figures_in_its_measurement():
@@ -89,11 +181,51 @@ def test_real_chapter_reaches_its_helpers_and_no_figures_in_its_measurement():
     assert not any(name.startswith("reporting/") for name in measured)
 
 
+@pytest.fixture
+def copied(monkeypatch, tmp_path):
+    """A copy of the whole real code, to change, and a function that gives the source digests of
+    all measurements."""
+    modules = {name: one.function.__module__ for name, one in store.every_measurement().items()}
+    shutil.copytree(source.SOURCES, tmp_path / "src", ignore=shutil.ignore_patterns("*.pyc"))
+    monkeypatch.setattr(source, "SOURCES", tmp_path / "src")
+
+    def digests():
+        return {
+            name: source.digest(source.files_behind(module)) for name, module in modules.items()
+        }
+
+    return tmp_path / "src", digests
+
+
+def test_a_typo_in_a_docstring_changes_no_identity_and_a_constant_those_that_reach_it(copied):
+    """Of the real measurements, with the module that compares states."""
+    sources, digests = copied
+    spaces = sources / "helpers" / "spaces.py"
+    before, text = digests(), spaces.read_text()
+    mended = text.replace('"""', '"""Mended. ', 1).replace(": Tensor", ': "Tensor"')
+    assert mended.count("Mended") == 1
+    assert mended.count('"Tensor"') > 10
+    spaces.write_text(mended + "\n# a remark\n")
+    assert digests() == before
+    with (sources / "measurements" / "deviations.py").open("a") as file:
+        file.write('\n# nothing but words\n"""More."""\n')
+    assert digests() == before
+    assert "\nNEGLIGIBLE = -80.0" in text
+    spaces.write_text(text.replace("\nNEGLIGIBLE = -80.0", "\nNEGLIGIBLE = -81.0"))
+    after = digests()
+    moved = {name for name in before if before[name] != after[name]}
+    assert {"layer_profile", "generation", "propagation", "dimension", "temperatures"} <= moved
+    assert (
+        not {"example_state", "task_items", "masks", "ranking", "probe_items", "prompt_lengths"}
+        & moved
+    )
+
+
 @pytest.mark.parametrize("path", sorted(source.SOURCES.rglob("*.py")), ids=lambda path: path.stem)
 def test_imports_point_one_way(path):
     """The house: a folder imports only from those before it, a chapter from no other chapter."""
     own, *inside = path.relative_to(source.SOURCES).parts
-    for name in source._imports(ast.parse(path.read_text())):
+    for name in source.imports(ast.parse(path.read_text())):
         folder, *rest = name.split(".")
         assert source.PACKAGES.index(folder) <= source.PACKAGES.index(own), name
         if own == folder == "chapters":

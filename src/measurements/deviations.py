@@ -25,6 +25,7 @@ from runs.columns import (
     TEXT,
     VALUE,
     Column,
+    dictionary,
 )
 from runs.parameters import RunParameters
 
@@ -164,8 +165,3 @@ def deviation_table(
             "value": values.reshape(-1),
         }
     )
-
-
-def dictionary(words: list[str], codes: np.ndarray) -> pa.Array:
-    """Dictionary-encoded text: ``words[codes[i]]`` for each i."""
-    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), words)

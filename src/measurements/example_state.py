@@ -11,8 +11,7 @@ from helpers.capture import capture
 from helpers.decoding import refuse_too_long
 from helpers.models.load import load, model_facts
 from helpers.texts.data import select_prompts, tokenize
-from measurements.deviations import dictionary
-from runs.columns import LAYER, LENS, NUMBER, PROMPT, STRING, SUBLAYER, TOKEN, Column
+from runs.columns import LAYER, LENS, NUMBER, PROMPT, STRING, SUBLAYER, TOKEN, Column, dictionary
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 

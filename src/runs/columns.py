@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -99,3 +100,8 @@ def check(name: str, columns: Columns, table: pa.Table | pd.DataFrame) -> pa.Tab
                 raise ValueError(f"table {name}, column {column.name}: {odd} not allowed")
         arrays.append(array)
     return pa.table(arrays, names=wanted)
+
+
+def dictionary(words: list[str], codes: np.ndarray) -> pa.Array:
+    """Dictionary-encoded text: ``words[codes[i]]`` for each i."""
+    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), words)

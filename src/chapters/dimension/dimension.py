@@ -23,9 +23,19 @@ from helpers.models.head import Head
 from helpers.models.load import model_facts
 from helpers.spaces import PairIndex, vector_products
 from helpers.texts.data import Prompt
-from measurements.deviations import dictionary
 from measurements.walk import Walk
-from runs.columns import COUNT, FLAG, LAYER, PROMPT, STEP, TEMPERATURE, TEXT, VALUE, Column
+from runs.columns import (
+    COUNT,
+    FLAG,
+    LAYER,
+    PROMPT,
+    STEP,
+    TEMPERATURE,
+    TEXT,
+    VALUE,
+    Column,
+    dictionary,
+)
 from runs.parameters import WRITING, RunParameters
 from runs.store import Measured, measurement
 
