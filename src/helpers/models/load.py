@@ -14,7 +14,7 @@ from helpers.errors import InputError
 from helpers.machine import resolve_device
 from helpers.models import embedded, embedded_encoder
 from helpers.models.architecture import Decoder
-from helpers.models.embedded import sha256
+from helpers.models.hashes import sha256
 from helpers.models.head import NoProjection
 
 FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
