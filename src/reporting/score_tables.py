@@ -30,7 +30,7 @@ def collected(measurements: Mapping[str, Measurement]) -> pd.DataFrame:
     """
     tables = []
     for name, measured in measurements.items():
-        rows = measured.table("scores").astype(dict.fromkeys(KEYS, str) | {"verdict": str})
+        rows = measured.labelled("scores").astype(dict.fromkeys(KEYS, str) | {"verdict": str})
         found = _items(measured, "dense").groupby(KEYS, sort=False)
         own = found.agg(
             dense_n=("value", "size"), dense_stderr=("value", _stderr), chance=("chance", "mean")
