@@ -93,8 +93,10 @@ def counted(by_prompt: np.ndarray | pd.DataFrame) -> int:
 
 
 def mean(by_prompt: np.ndarray | pd.Series | pd.DataFrame, seed: int) -> Estimate:
-    """The mean over prompts of one number each (N,), with its interval."""
+    """The mean over prompts of one number each (N,), with its interval; NaN if none has any."""
     values = np.asarray(by_prompt, dtype=float).reshape(len(by_prompt))
+    if not np.isfinite(values).any():
+        return Estimate(float("nan"), n=0)
     return Estimate.of(resampled(values, seed), counted(values))
 
 
