@@ -1,4 +1,4 @@
-"""Figures of outputs side by side and of sets of tokens."""
+"""Figures of sets of tokens."""
 
 import json
 import math
@@ -7,71 +7,7 @@ import re
 import pandas as pd
 import pytest
 
-from chapters.multi_scale_effects import figure_outputs, letters
 from chapters.subspace import figure_subsets
-from reporting import figures, reported
-
-
-@pytest.fixture
-def table():
-    """A `choices` table of one prompt in two forms: A stays with a template, changes without."""
-    rows = []
-    for template, pruned in ((True, (-1.5, -2.5)), (False, (-3.0, -2.0))):
-        for output, values in (("dense", (-1.0, -2.0)), ("pruned", pruned)):
-            for token, (text, value) in enumerate(zip("AB", values, strict=True)):
-                for role in ("option", "top"):
-                    rows.append(
-                        {"prompt": "MC1", "template": template, "prefix": False, "output": output}
-                        | {"role": role, "token": token, "text": text, "value": value}
-                    )
-    return pd.DataFrame(rows)
-
-
-def test_chooser_offers_every_prompt_setting_and_form(table):
-    shown = figure_outputs.option_chooser(
-        {"Drop-1A": table, "Drop-2A": table}, {"MC1": "B"}, name="f", size="1k", provenance={}
-    )
-    assert re.findall(r"<option [^>]*>([^<]*)</option>", shown.html) == [
-        f"MC1, {setting}, {form}"
-        for setting in ("Drop-1A", "Drop-2A")
-        for form in ("chat template", "plain text")
-    ]
-    assert "A stays A; right is B" in shown.html
-    assert "A becomes B; right is B" in shown.html
-
-
-def test_every_number_of_an_output_is_drawn(table):
-    choice = letters.Choice.of(table[table["template"]])
-    drawn = figure_outputs.option_outputs(
-        choice, "B", name="f", title="T", caption="C", provenance={}
-    )
-    top, options = drawn.figure.panels
-    assert [line.label for line in options.lines] == ["A", "B"]
-    assert [line.mean for line in options.lines] == [(-1.0, -1.5), (-2.0, -2.5)]
-    assert all(line.x == (0.0, 1.0) for panel in (top, options) for line in panel.lines)
-    looks = [line.look for line in options.lines]
-    assert looks[1].colour == figures.style_of("probability").colour != looks[0].colour
-
-
-def test_many_tokens_look_different():
-    values = pd.DataFrame({"dense": range(0, -16, -1), "pruned": range(-15, 1)}, dtype=float)
-    values.index = [f"t{number}" for number in range(16)]
-    options = values.iloc[:4].set_axis(list("ABCD"))
-    choice = letters.Choice(options, values)
-    drawn = figure_outputs.option_outputs(
-        choice, "A", name="f", title="T", caption="C", provenance={}
-    )
-    top = drawn.figure.panels[0]
-    assert len(top.lines) == 8  # four of each model
-    assert len({(line.look.dash, line.look.marker) for line in top.lines}) == 8
-
-
-def test_reported_figure_is_thin_and_names_its_source():
-    drawn = figure_outputs.reported_options(name="reported")
-    assert all(line.reported for panel in drawn.figure.panels for line in panel.lines)
-    assert "stays A" in drawn.figure.title
-    assert reported.FIGURE_8.model in drawn.figure.caption
-    assert "Run:" not in drawn._repr_html_()
 
 
 def test_curves_break_where_there_is_no_interval():

@@ -3,7 +3,7 @@
 import torch
 from conftest import tiny_batch, tiny_model
 
-from chapters.multi_scale_effects.other_words import compared
+from chapters.multi_scale_effects.measure import compared
 from helpers.models.architecture import Decoder
 from helpers.spaces import Comparison
 

@@ -10,13 +10,11 @@ import torch
 from conftest import tiny_model
 from transformers import AutoModelForCausalLM
 
-from chapters.multi_scale_effects import letters
-from chapters.multi_scale_effects.options import multiple_choice_prompts, options
+from chapters.multi_scale_effects.measure import multiple_choice_prompts, options
 from chapters.subspace import subspace_tables, subspace_words
 from chapters.subspace.subspace import Subsets
 from chapters.subspace.subspaces import subspaces
 from helpers.errors import InputError
-from reporting import reported
 from reporting.reach import Estimate
 from runs.parameters import validate
 
@@ -117,21 +115,6 @@ def test_log_likelihoods_are_hugging_faces(take, tiny_folder, tiny_tokenizer):
     assert best == log_p.topk(6).indices.tolist()
 
 
-def test_four_prompts_in_four_forms(take):
-    table = take(options, dropped=1).table("choices")
-    found = list(letters.choices(table))
-    assert [prompt.answer for prompt in multiple_choice_prompts()] == ["C", "B", "C", "C"]
-    assert len(found) == 16
-    assert {form for _, form, _ in found} == set(letters.FORMS.values())
-    right = {prompt.id: prompt.answer for prompt in multiple_choice_prompts()}
-    shown = letters.survival({"Drop-1A": table}, right)
-    assert len(shown) == 5
-    counts = letters.counts({"Drop-1A": table}, right)
-    assert counts["asked"] == 16
-    stay = shown["letter stays"].str.extract(r"(\d+) of 4").dropna().astype(int).sum().item()
-    assert stay == counts["stay"]
-
-
 @pytest.mark.parametrize("measure", [options, subspaces])
 def test_a_model_that_reads_too_little_is_one_line(measure, take, tiny_tokenizer, tmp_path):
     tiny_model("llama", max_position_embeddings=64).save_pretrained(tmp_path)
@@ -154,37 +137,6 @@ def test_a_tokenizer_without_template_is_asked_in_plain_text(take, tiny_tokenize
     assert len(
         take(subspaces, dropped=1, model=str(tmp_path), chat_template=False).table("subsets")
     )
-
-
-def test_figure_8_as_reported():
-    """The paper keeps A, which is the answer to none of its four prompts; the top token changes."""
-    choice = letters.Choice.of(reported.figure_8())
-    assert (choice.dense, choice.pruned, choice.survives) == ("A", "A", True)
-    assert choice.top["dense"].idxmax() == "\n\n"
-    assert choice.top["pruned"].idxmax() == "\n"
-    expected = sum(math.exp(value) for value in (-10.4054, -12.0704, -13.2473, -14.4533))
-    assert choice.mass["dense"] == pytest.approx(expected)
-    assert choice.likeliest(2).index.tolist() == ["\n\n", "\n"]
-
-
-def test_verdict_of_a_letter():
-    rows = pd.DataFrame(
-        [
-            {"role": role, "text": text, "output": output, "value": value}
-            for output, values in (("dense", (-1, -2)), ("pruned", (-3, -2.5)))
-            for text, value in zip("AB", values, strict=True)
-            for role in ("option", "top")
-        ]
-    )
-    choice = letters.Choice.of(rows)
-    assert letters.verdict(choice, "A") == "A becomes B; right is A"
-    same = letters.Choice.of(
-        rows[rows["output"] == "dense"]
-        .assign(output="pruned")
-        .pipe(lambda other: pd.concat([rows[rows["output"] == "dense"], other]))
-    )
-    assert letters.verdict(same, "A") == "A stays A, which is right"
-    assert letters.verdict(same, "B") == "A stays A; right is B"
 
 
 def synthetic(survived, gap=2.0, noise=1.0, families=6, items=4):

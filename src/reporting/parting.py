@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting.hierarchy import FEWEST_PROMPTS
-from reporting.reach import Estimate
-from reporting.resampling import resampled
+from reporting.statistics import FEWEST, Estimate, resampled
+
+TEXT = ["prompt", "seed"]  # what names a text
+FLOOR = 0.1  # mean probability cosine at the first step below which nothing is left to lose
 
 
 def matches(deviations: pd.DataFrame, decoding: str = "forced") -> pd.DataFrame:
@@ -35,44 +36,41 @@ def matches_of_texts(tokens: pd.DataFrame, every: int = 0) -> pd.DataFrame:
 def partings(found: pd.DataFrame) -> pd.DataFrame:
     """One row for each text: ``prompt``, ``seed``, ``parting`` (step of the first mismatch, missing
     if there is none) and ``steps`` (how many were compared)."""
-    keys = ["prompt", "seed"]
-    steps = found.groupby(keys)["step"].size().rename("steps")
-    first = found[found["same"] == 0].groupby(keys)["step"].min().rename("parting")
-    return steps.to_frame().join(first).reset_index()[[*keys, "parting", "steps"]]
+    steps = found.groupby(TEXT)["step"].size().rename("steps")
+    first = found[found["same"] == 0].groupby(TEXT)["step"].min().rename("parting")
+    return steps.to_frame().join(first).reset_index()[[*TEXT, "parting", "steps"]]
 
 
 def parted_before(found: pd.DataFrame) -> pd.Series:
     """For each row of matches, whether its text has parted at an earlier step."""
-    first = partings(found).set_index(["prompt", "seed"])["parting"]
-    own = first.reindex(pd.MultiIndex.from_frame(found[["prompt", "seed"]])).to_numpy()
+    first = partings(found).set_index(TEXT)["parting"]
+    own = first.reindex(pd.MultiIndex.from_frame(found[TEXT])).to_numpy()
     return pd.Series(found["step"].to_numpy() > np.nan_to_num(own, nan=np.inf), index=found.index)
 
 
 def survival(found: pd.DataFrame, seed: int) -> pd.DataFrame:
     """How many texts have not parted, step by step.
 
-    Columns: ``step``; ``at_risk`` and ``partings``, counts; ``survival``, the share of texts that
-    have not parted up to and including this step, by Kaplan and Meier, so that a text that ends
-    whole counts as long as it runs; ``low`` and ``high``, a 95% bootstrap interval over prompts,
-    missing with too few; ``unparted``, the plain share of all texts, those that ended included.
+    Columns: ``x``, the step; ``n``, the texts at risk, and ``partings``, counts; ``mean``, the
+    share of texts that have not parted up to and including this step, by Kaplan and Meier, so that
+    a text that ends whole counts as long as it runs; ``low`` and ``high``, a 95% bootstrap
+    interval over prompts, missing with too few.
     """
     course = Course.of(found, seed)
     curves = course.survival
     band = np.full((2, curves.shape[1]), np.nan)
-    if course.enough:
+    if course.prompts >= FEWEST:
         band = np.percentile(curves[1:], (2.5, 97.5), axis=0)
     counts = (course.prompts * course.risk[0], course.prompts * course.events[0])
     at_risk, gone = (np.rint(one).astype(int) for one in counts)
-    texts = len(found[["prompt", "seed"]].drop_duplicates())
     return pd.DataFrame(
         {
-            "step": np.arange(curves.shape[1]),
-            "at_risk": at_risk,
+            "x": np.arange(curves.shape[1]),
+            "n": at_risk,
             "partings": gone,
-            "survival": curves[0],
+            "mean": curves[0],
             "low": band[0],
             "high": band[1],
-            "unparted": 1 - gone.cumsum() / texts,
         }
     )
 
@@ -105,11 +103,6 @@ class Course:
         ]
         running, misses, risk, events = (resampled(table, seed) for table in tables)
         return cls(running, misses, risk, events, len(tables[0]))
-
-    @property
-    def enough(self) -> bool:
-        """Whether there are prompts enough for an interval."""
-        return self.prompts >= FEWEST_PROMPTS
 
     @property
     def survival(self) -> np.ndarray:
@@ -146,7 +139,7 @@ class Course:
 
     def estimate(self, samples: np.ndarray) -> Estimate:
         """A number with its interval over prompts, from samples (1 + R,)."""
-        return Estimate.of(samples, self.enough)
+        return Estimate.of(samples, self.prompts)
 
 
 def _share(part: np.ndarray, whole: np.ndarray, nobody: float = np.nan) -> np.ndarray:
@@ -157,5 +150,5 @@ def _share(part: np.ndarray, whole: np.ndarray, nobody: float = np.nan) -> np.nd
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:
     """The four columns, categories as text."""
-    kept = rows[["prompt", "seed", "step", "same"]].reset_index(drop=True)
+    kept = rows[[*TEXT, "step", "same"]].reset_index(drop=True)
     return kept.assign(prompt=kept["prompt"].astype(str), step=kept["step"].astype(int))

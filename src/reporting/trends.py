@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting.hierarchy import FEWEST_PROMPTS
-from reporting.reach import Estimate
-from reporting.resampling import estimate, resampled
+from reporting.statistics import Estimate, mean, resampled
 
 
 @dataclass(frozen=True)
@@ -58,23 +56,14 @@ class Trend:
         return self._estimate(np.where(np.isfinite(share), share, np.nan))
 
     def _estimate(self, samples: np.ndarray) -> Estimate:
-        return Estimate.of(samples, self.prompts >= FEWEST_PROMPTS)
-
-
-def metric(deviations: pd.DataFrame, name: str, decoding: str = "forced") -> pd.DataFrame:
-    """One measured metric of ``deviations``: ``prompt``, ``seed``, ``step``, ``value``."""
-    kept = deviations["metric"].eq(name) & deviations["decoding"].eq(decoding)
-    kept &= deviations["quantity"].eq("measured")
-    rows = deviations.loc[kept, ["prompt", "seed", "step", "value"]]
-    plain = {"prompt": rows["prompt"].astype(str), "step": rows["step"].astype(int)}
-    return rows.assign(**plain).reset_index(drop=True)
+        return Estimate.of(samples, self.prompts)
 
 
 def windows(rows: pd.DataFrame, edges: list[int], seed: int, at: str = "step") -> pd.DataFrame:
     """Means within windows of column ``at``, within each prompt and then over prompts.
 
     ``edges`` are the first steps of the windows; the last window has no end. Columns: ``x``, the
-    mean of ``at``; ``window`` (``steps 8 to 15``), ``mean``, ``low`` and ``high`` (95% bootstrap
+    mean of ``at``; ``point`` (``steps 8 to 15``), ``mean``, ``low`` and ``high`` (95% bootstrap
     interval, missing with too few prompts) and ``n``, prompts. Empty windows are left out.
     """
     place = np.searchsorted(edges, rows[at].to_numpy(), side="right") - 1
@@ -82,15 +71,15 @@ def windows(rows: pd.DataFrame, edges: list[int], seed: int, at: str = "step") -
     for number in sorted(set(place[place >= 0])):
         part = rows[place == number]
         means = part.groupby("prompt", observed=True)["value"].mean()
-        one = estimate(means.to_frame(), seed)
+        one = mean(means, seed)
         first, last = int(part[at].min()), int(part[at].max())
         found.append(
             {
                 "x": float(part[at].mean()),
-                "window": f"step {first}" if first == last else f"steps {first} to {last}",
+                "point": f"step {first}" if first == last else f"steps {first} to {last}",
                 "mean": one.value,
-                "low": np.nan if one.low is None else one.low,
-                "high": np.nan if one.high is None else one.high,
+                "low": one.low,
+                "high": one.high,
                 "n": len(means),
             }
         )

@@ -1,0 +1,541 @@
+"""Section 7: do deviations begin small, stay, and jump while two models write? And what becomes of
+options among all tokens?
+
+Texts are compared ``free``, where each model reads its own words, and ``forced``, where both read
+the dense ones. Means are taken within each prompt, then over prompts; intervals draw prompts anew.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from reporting import reported
+from reporting.claims import Claim, judged, listed
+from reporting.figures.specification import Reference
+from reporting.parting import FLOOR, TEXT, Course, matches, partings, survival
+from reporting.statistics import Estimate, mean
+from reporting.trends import Trend
+from reporting.words import percent, shown
+from runs.parameters import RunParameters
+from runs.settings import settings
+
+SPACES = ("embedding", "logit", "probability")
+MEASURES = {space: ("angular", space) for space in SPACES} | {"KL": ("kl", "probability")}
+HEADINGS = {space: f"1 − cos, {space}" for space in SPACES} | {"KL": "KL (nats)"}
+READS = {"free": "its own text", "forced": "the dense text"}
+SHRINK = 0.25  # share of its mean that a deviation may lose along a text and still count as staying
+BEFORE, AFTER = 8, 24  # steps that are shown around the parting
+MODES = {"greedy": "logit", "sampled": "probability"}  # and the space that each looks at
+
+
+def chosen(parameters: RunParameters) -> dict[str, RunParameters]:
+    """The pruned models of Section 7, and one with a quarter of the MLPs dropped: with all of
+    ``dropped`` a small model may be at the floor."""
+    return {
+        name: one
+        for name, one in settings(parameters, (4, 1)).items()
+        if one.method != "drop" or one.target == "mlp" or one.dropped == parameters.dropped
+    }
+
+
+def number(value: float) -> str:
+    """Two digits after the point; a dash where there is no number."""
+    return Estimate(value).text()
+
+
+def measured(deviations: pd.DataFrame, metric: str, space: str) -> pd.DataFrame:
+    """Rows of one metric in one space, as measured and not centred, prompts and decodings as
+    text."""
+    kept = deviations["metric"].eq(metric) & deviations["space"].eq(space)
+    kept &= deviations["quantity"].eq("measured") & ~deviations["centred"]
+    rows = deviations.loc[kept, [*TEXT, "step", "decoding", "value"]]
+    return rows.assign(prompt=rows["prompt"].astype(str), decoding=rows["decoding"].astype(str))
+
+
+def traces(deviations: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """One row for each text and step: ``prompt``, ``seed``, ``step``, the deviation ``free`` and
+    ``forced`` (missing where a text has ended), and ``after``: steps since the two texts parted.
+
+    ``measure`` is a key of ``MEASURES``: 1 − cos in a space, or KL(dense ‖ pruned) in nats.
+    ``after`` is 0 at the step at which the texts part, so both models have read the same up to
+    there, and missing if they never do.
+    """
+    rows = measured(deviations, *MEASURES[measure])
+    wide = rows.pivot(index=[*TEXT, "step"], columns="decoding", values="value")
+    wide = wide.reindex(columns=list(READS)).rename_axis(columns=None).reset_index()
+    first = partings(matches(deviations))[[*TEXT, "parting"]]
+    found = wide.merge(first, on=TEXT, how="left")
+    return found.assign(after=found["step"] - found["parting"].astype(float))
+
+
+def course(deviations: pd.DataFrame, metric: str, space: str, decoding: str) -> pd.DataFrame:
+    """One number at each step, within prompts and then over them: ``x``, the step, ``mean``,
+    quartiles over prompts ``low`` and ``high``, and ``n``, the prompts that got so far."""
+    rows = measured(deviations, metric, space)
+    rows = rows[rows["decoding"].eq(decoding)]
+    return _quartiles(rows.groupby(["step", "prompt"])["value"].mean())
+
+
+def around_parting(tables: Mapping[str, pd.DataFrame], measure: str) -> pd.DataFrame:
+    """A measure from ``BEFORE`` steps ahead of the parting to ``AFTER`` beyond, free and forced,
+    one panel for each pruned model, for ``figures.lines``; ``x`` 0 is the parting."""
+    labels = {"free": ("each reads its own text", "probability")}
+    labels["forced"] = ("both read the dense text", "dense")
+    parts = []
+    for name, table in tables.items():
+        found = traces(table, measure)
+        rows = found[found["after"].between(-BEFORE, AFTER)].assign(step=lambda one: one["after"])
+        for decoding, (series, space) in labels.items():
+            within = rows.dropna(subset=decoding).groupby(["step", "prompt"])[decoding].mean()
+            parts.append(_quartiles(within).assign(panel=name, series=series, space=space))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _quartiles(by_prompt: pd.Series) -> pd.DataFrame:
+    """Mean, quartiles and count at each step, of one number for each step and prompt."""
+    steps = by_prompt.groupby("step")
+    low, high = (steps.quantile(share) for share in (0.25, 0.75))
+    found = pd.DataFrame({"mean": steps.mean(), "low": low, "high": high, "n": steps.size()})
+    found = found.rename_axis("x").reset_index()
+    return found.assign(point=[f"step {step:.0f}" for step in found["x"]])
+
+
+@dataclass(frozen=True)
+class Written:
+    """``deviations`` of one pruned model, and of the unpruned one on ``other`` words."""
+
+    deviations: pd.DataFrame
+    other: pd.DataFrame
+    seed: int
+
+    @cached_property
+    def traces(self) -> dict[str, pd.DataFrame]:
+        """:func:`traces` of every measure."""
+        return {measure: traces(self.deviations, measure) for measure in MEASURES}
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether already the first step is at the floor."""
+        first = self.traces["probability"].query("step == 0")["free"]
+        return bool(1 - first.mean() < FLOOR)
+
+    def start(self, measure: str, decoding: str = "free") -> dict[str, Estimate]:
+        """The ``first`` step, the mean of all ``later`` ones, and the ``rise`` between them;
+        prompts with a single step are left out."""
+        rows = self.traces[measure].dropna(subset=decoding)
+        means = rows.groupby(["prompt", rows["step"].gt(0)])[decoding].mean().unstack()
+        means = means.reindex(columns=[False, True]).dropna()
+        first, later = means[False], means[True]
+        return self._means(first=first, later=later, rise=later - first)
+
+    def trend(self, measure: str, decoding: str = "forced") -> tuple[Estimate, Estimate]:
+        """From step 1 on: the mean, and the change along the text as a share of it."""
+        rows = self.traces[measure].query("step > 0").dropna(subset=decoding)
+        if rows.empty:
+            return Estimate(math.nan), Estimate(math.nan)
+        found = Trend.of(rows.rename(columns={decoding: "value"}), self.seed)
+        return found.mean, found.growth
+
+    def jump(self, measure: str) -> dict[str, Estimate]:
+        """What changes once the texts differ, over prompts that parted and wrote on: free,
+        ``before`` (up to the parting, where free and forced are the same), ``after`` and the
+        ``rise`` between them; ``forced``, what the same steps bring with both models on the dense
+        text, and ``added``, the rest of it."""
+        rows = self.traces[measure].dropna(subset=[*READS, "after"])
+        means = rows.groupby(["prompt", rows["after"].gt(0)])[list(READS)].mean().unstack()
+        columns = pd.MultiIndex.from_product([READS, [False, True]])
+        means = means.reindex(columns=columns).dropna()
+        before, free, forced = means["free", False], means["free", True], means["forced", True]
+        gaps = {"rise": free - before, "forced": forced - before, "added": free - forced}
+        return self._means(before=before, after=free, **gaps)
+
+    def _means(self, **by_prompt: pd.Series) -> dict[str, Estimate]:
+        return {name: mean(values, self.seed) for name, values in by_prompt.items()}
+
+    def beyond(self, measure: str) -> Estimate:
+        """Free, after the parting, minus the unpruned model on other words, over the prompts that
+        have both."""
+        parted = self.traces[measure].query("after > 0").dropna(subset="free")
+        gap = parted.groupby("prompt")["free"].mean() - self._unpruned(measure)
+        return mean(gap.dropna(), self.seed)
+
+    def unpruned(self, measure: str) -> float:
+        """Mean deviation of the unpruned model on other words, after its first word."""
+        return float(self._unpruned(measure).mean())
+
+    def _unpruned(self, measure: str) -> pd.Series:
+        alone = measured(self.other, *MEASURES[measure]).query("step > 0")
+        return alone.groupby("prompt")["value"].mean()
+
+
+def claims(found: Mapping[str, Written]) -> list[Claim]:
+    """The claims of Section 7.1, over the pruned models in ``found``, none of which is at its
+    floor. ``measured`` shows the last of the numbers that each criterion asks for."""
+
+    def growths(one: Written) -> list[Estimate]:
+        return [one.trend(measure)[1] for measure in MEASURES]
+
+    asked: list[tuple[str, str, Callable[[Written], list[Estimate]], float, str]] = [
+        (
+            "The first step is more similar than later ones, in every space",
+            "later steps deviate more, in each of the three spaces",
+            lambda one: [one.start(space)["rise"] for space in SPACES],
+            *(0.0, ".2f"),
+        ),
+        (
+            "… also where both models read the dense text (ours)",
+            "the same, teacher-forced",
+            lambda one: [one.start(space, "forced")["rise"] for space in SPACES],
+            *(0.0, ".2f"),
+        ),
+        (
+            "Deviations persist: they do not shrink along the dense text",
+            f"fitted loss from first to last step less than {SHRINK:.0%} of the mean, in each "
+            "space and in KL, teacher-forced",
+            *(growths, -SHRINK, ".0%"),
+        ),
+        (
+            "… and grow where both models read the dense text (ours)",
+            "fitted change above zero, in each space and in KL, teacher-forced",
+            *(growths, 0.0, ".0%"),
+        ),
+        (
+            "Divergence jumps once the texts differ",
+            "KL higher after the parting than teacher-forced at the same steps, and than before",
+            lambda one: [one.jump("KL")[name] for name in ("added", "rise")],
+            *(0.0, ".2f"),
+        ),
+        (
+            "… to more than other words alone bring about (ours)",
+            "after the parting, 1 − probability cosine and KL above those of the unpruned model "
+            "that wrote another word",
+            lambda one: [one.beyond(measure) for measure in ("probability", "KL")],
+            *(0.0, ".2f"),
+        ),
+    ]
+    rows = []
+    for words, criterion, ask, low, form in asked:
+        each = {name: ask(one) for name, one in found.items()}
+        last = listed({name: numbers[-1] for name, numbers in each.items()}, form)
+        verdict = judged((one for numbers in each.values() for one in numbers), low)
+        rows.append(Claim(words, last, criterion, verdict))
+    return rows
+
+
+def by_reading(
+    found: Mapping[str, Written], cell: Callable[[Written, str, str], str]
+) -> pd.DataFrame:
+    """One row for each pruned model and reading, one column for each measure."""
+    return pd.DataFrame(
+        [
+            {"model": name, "reads": words}
+            | {HEADINGS[measure]: cell(one, measure, decoding) for measure in MEASURES}
+            for name, one in found.items()
+            for decoding, words in READS.items()
+        ]
+    )
+
+
+def start_cell(one: Written, measure: str, decoding: str) -> str:
+    """``0.10 → 0.40: 0.30 [0.20–0.40]``: first step, later steps, difference."""
+    first, later, rise = one.start(measure, decoding).values()
+    return f"{number(first.value)} → {number(later.value)}: {rise}"
+
+
+def trend_cell(one: Written, measure: str, decoding: str) -> str:
+    """``0.40: −8% [−40% to 20%]``: mean after the first step, change along the text."""
+    level, growth = one.trend(measure, decoding)
+    return f"{number(level.value)}: {growth.text('.0%')}"
+
+
+def jump_table(found: Mapping[str, Written]) -> pd.DataFrame:
+    """Before and after the parting, what the place in the text and what other words bring."""
+    rows = []
+    for name, one in found.items():
+        for measure in MEASURES:
+            here = one.jump(measure)
+            rows.append(
+                {
+                    "model": name,
+                    "measure": HEADINGS[measure],
+                    "n": here["rise"].n,
+                    "before": number(here["before"].value),
+                    "after": number(here["after"].value),
+                    "change on the dense text": str(here["forced"]),
+                    "added by its own text": str(here["added"]),
+                    "unpruned, other words": number(one.unpruned(measure)),
+                    "pruned minus unpruned": str(one.beyond(measure)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One pruned model, decoded in one way: how its ``texts`` part, as samples and as a curve, and
+    the mean free deviation at ``later`` steps (prompts × measures)."""
+
+    course: Course
+    curve: pd.DataFrame
+    texts: int
+    later: pd.DataFrame
+
+    @classmethod
+    def of(cls, deviations: pd.DataFrame, seed: int) -> "Decoded":
+        """From a table of deviations."""
+        found = matches(deviations)
+        rows = {measure: traces(deviations, measure).query("step > 0") for measure in MEASURES}
+        later = {name: one.groupby("prompt")["free"].mean() for name, one in rows.items()}
+        texts = found.groupby(TEXT).ngroups
+        return cls(Course.of(found, seed), survival(found, seed), texts, pd.DataFrame(later))
+
+    @property
+    def common(self) -> np.ndarray:
+        """Expected number of tokens (1 + R,) that two texts share before they part."""
+        return self.course.survival.sum(axis=1)
+
+
+def decoded(greedy: pd.DataFrame, sampled: pd.DataFrame, seed: int) -> dict[str, Decoded]:
+    """``deviations`` of one pruned model by way of decoding, over the steps that both have."""
+    last = min(greedy["step"].max(), sampled["step"].max())
+    return {
+        mode: Decoded.of(table[table["step"] <= last], seed)
+        for mode, table in zip(MODES, (greedy, sampled), strict=True)
+    }
+
+
+def decoding_table(found: Mapping[str, Mapping[str, Decoded]], seed: int) -> pd.DataFrame:
+    """One row for each pruned model and way of decoding, and one for the difference."""
+    rows = []
+    for name, modes in found.items():
+        for mode, one in modes.items():
+            row = {"model": name, "decoding": mode, "texts": f"{one.texts}"}
+            row["parted"] = f"{1 - one.curve['mean'].iloc[-1]:.0%}"
+            row["tokens in common"] = str(one.course.estimate(one.common))
+            rows.append(row | {HEADINGS[key]: number(one.later[key].mean()) for key in MEASURES})
+        row = {"model": name, "decoding": "sampled minus greedy", "texts": "–", "parted": "–"}
+        row["tokens in common"] = str(longer(modes))
+        more = (modes["sampled"].later - modes["greedy"].later)[list(MEASURES)]
+        rows.append(row | {HEADINGS[key]: str(mean(more[key].dropna(), seed)) for key in MEASURES})
+    return pd.DataFrame(rows)
+
+
+def longer(modes: Mapping[str, Decoded]) -> Estimate:
+    """By how many tokens sampled texts share more than greedy ones."""
+    return modes["greedy"].course.estimate(modes["sampled"].common - modes["greedy"].common)
+
+
+def decoding_curves(found: Mapping[str, Mapping[str, Decoded]]) -> pd.DataFrame:
+    """Survival of all pruned models for ``figures.lines``, in the hue of the space that each way of
+    decoding looks at."""
+    parts = [
+        one.curve.assign(panel=name, series=mode, space=MODES[mode])
+        for name, modes in found.items()
+        for mode, one in modes.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+VOCABULARY = 152_064  # rows of the head of the paper's model
+ADDED = 1e-12  # to every probability inside the logarithms of the paper's script
+READING = 1e-5  # nats, how exactly the printed KL can be read
+AXES = {"cosine": "cosine similarity, dense to pruned", "kl": "KL(dense ‖ pruned) in nats"}
+PANELS = {
+    "Cosine: each model reads its own text": ("cosine", "free"),
+    "Cosine: both read the dense text": ("cosine", "forced"),
+    "KL: each model reads its own text": ("kl", "free"),
+    "KL: both read the dense text": ("kl", "forced"),
+}
+Y_LABELS = {panel: AXES[metric] for panel, (metric, _) in PANELS.items()}
+
+
+def figure_7(deviations: pd.DataFrame, printed: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Cosines in the three spaces and KL at each step, for ``figures.lines``; free-running and
+    teacher-forced are panels of their own. ``printed`` adds the paper's curves (columns as
+    ``reported.figure_7``) to the free-running panels, as far as ours go."""
+    parts = []
+    for panel, (metric, decoding) in PANELS.items():
+        for space in SPACES if metric == "cosine" else SPACES[-1:]:
+            rows = course(deviations, metric, space, decoding)
+            parts.append(rows.assign(panel=panel, series=space, space=space))
+    found = pd.concat(parts, ignore_index=True).assign(quantity="measured")
+    if printed is None:
+        return found
+    free = {metric: panel for panel, (metric, decoding) in PANELS.items() if decoding == "free"}
+    theirs = printed.rename(columns={"step": "x", "value": "mean"}).query("x <= @found.x.max()")
+    theirs = theirs.assign(
+        panel=theirs["metric"].map(free),
+        series=f"reported ({reported.FIGURE_7.size})",
+        quantity="reported",
+        point=[f"step {step}" for step in theirs["x"]],
+    )
+    return pd.concat([found, theirs.drop(columns="metric")], ignore_index=True)
+
+
+def unpruned_level(value: float) -> list[Reference]:
+    """The deviation of the unpruned model on other words, as a line to compare with."""
+    ends = {"x": (-1e6, 1e6), "y": (value, value)}
+    return [Reference(**ends, label="unpruned, other words")] if np.isfinite(value) else []
+
+
+def least_cosine(kl: float, vocabulary: int) -> float:
+    """A lower bound of the cosine of two distributions p and q with KL(p ‖ q) ≤ ``kl`` nats.
+
+    With a = √p and b = √q, ‖a − b‖² ≤ KL. So ‖p − q‖ = ‖(a − b)(a + b)‖ is at most
+    √KL (2 max a + √KL), where max a ≤ √‖p‖ and ‖p‖ is at least 1/√V. The angle is largest where
+    q touches the ball of that radius about p. 0 where this says nothing.
+    """
+    root = math.sqrt(max(kl, 0.0))
+    length = 1 / math.sqrt(vocabulary)
+    sine = root * (2 / math.sqrt(length) + root / length)
+    return math.sqrt(1 - sine**2) if sine < 1 else 0.0
+
+
+def memory(values: pd.Series) -> float:
+    """Correlation of a series with itself one step later; NaN for fewer than three values."""
+    return float(values.autocorr()) if len(values) > 2 else math.nan
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What the printed Figure 7 says of itself, from its ``values`` (steps × metric, space)."""
+
+    values: pd.DataFrame
+
+    @classmethod
+    def of(cls, curves: pd.DataFrame) -> "Printed":
+        """From the printed curves, columns as ``reported.figure_7``."""
+        return cls(curves.pivot(index="step", columns=["metric", "space"], values="value"))
+
+    @property
+    def above(self) -> tuple[int, float]:
+        """At how many steps KL is above what the released script can give, and that bound."""
+        bound = -math.log(ADDED)
+        return int((self.values["kl", "probability"] > bound).sum()), bound
+
+    @property
+    def apart(self) -> pd.DataFrame:
+        """Steps at which KL leaves no room for the printed cosine: ``step``, ``kl``, ``cosine``
+        and the ``least`` possible cosine."""
+        kl, cosine = (self.values[metric, "probability"] for metric in ("kl", "cosine"))
+        most = kl.abs() + READING
+        least = most.map(lambda one: least_cosine(one, VOCABULARY))
+        found = pd.DataFrame({"kl": most, "cosine": cosine, "least": least})
+        return found[cosine < least - READING].reset_index()
+
+    @property
+    def factors(self) -> list[float]:
+        """By what the probability cosine is multiplied at each of the first steps."""
+        cosine = self.values["cosine", "probability"]
+        return (cosine / cosine.shift()).iloc[1:4].tolist()
+
+    def memory(self, space: str) -> float:
+        """Correlation of each step's cosine with the next, from step 1 on."""
+        return memory(self.values["cosine", space].iloc[1:])
+
+    def start_row(self) -> pd.DataFrame:
+        """A row to stand above those of the first step and later ones."""
+        row = {"model": "reported (7B, Drop-8A, one prompt)", "reads": READS["free"]}
+        for measure in MEASURES:
+            kl = measure == "KL"
+            values = self.values["kl" if kl else "cosine", "probability" if kl else measure]
+            first, later = (one if kl else 1 - one for one in (values[0], values[1:].mean()))
+            row[HEADINGS[measure]] = f"{first:.2f} → {later:.2f}"
+        return pd.DataFrame([row])
+
+
+FORMS = {
+    (True, True): "chat template, answer prefix",
+    (True, False): "chat template",
+    (False, True): "plain text, answer prefix",
+    (False, False): "plain text",
+}
+TOP, OPTIONS = "Likeliest tokens", "Options"  # panels
+SHOWN = 4  # likeliest tokens of each model
+
+
+def outputs(rows: pd.DataFrame, right: str = "", quantity: str = "measured") -> pd.DataFrame:
+    """Two outputs side by side for ``figures.lines``: each token from its log-likelihood (nats) in
+    the dense model, x = 0, to that in the pruned one, x = 1; the likeliest of either model, and the
+    options, of which the ``right`` one has a hue. ``rows`` are those of one prompt in one form."""
+    found = []
+    for panel, wide in _wide(rows).items():
+        names = wide.index.get_level_values("text").map(shown).to_series(index=wide.index)
+        twice = names.duplicated(keep=False)
+        tokens = wide.index.get_level_values("token").astype(str)
+        for series, values in zip(
+            names.where(~twice, names + " #" + tokens), wide.to_numpy(), strict=True
+        ):
+            space = "probability" if panel == OPTIONS and series == right else "dense"
+            found += [
+                {"panel": panel, "series": series, "space": space, "x": x, "mean": value}
+                for x, value in enumerate(values)
+            ]
+    frame = pd.DataFrame(found)
+    return frame.assign(point=frame["x"].map({0: "dense", 1: "pruned"}), quantity=quantity)
+
+
+def _wide(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Tokens × dense, pruned for each panel, the likeliest first and options by letter."""
+    named = rows.assign(token=rows.get("token", rows["text"])).astype({"text": str, "output": str})
+    wide = {
+        role: part.pivot(index=["token", "text"], columns="output", values="value")
+        for role, part in named.groupby(named["role"].astype(str))
+    }
+    top = wide["top"].sort_values("dense", ascending=False, kind="stable")
+    ranks = top.rank(ascending=False, method="first")
+    return {
+        TOP: top[(ranks <= SHOWN).any(axis=1)],
+        OPTIONS: wide["option"].sort_index(level="text"),
+    }
+
+
+def preferred(rows: pd.DataFrame, right: str) -> dict[str, object]:
+    """The letters that the ``dense`` and the ``pruned`` model prefer after one prompt in one form,
+    the ``right`` one, and the probability of all options together in each model."""
+    options = _wide(rows)[OPTIONS].droplevel("token")
+    mass = np.exp(options).sum()
+    letters = {side: str(options[side].idxmax()) for side in ("dense", "pruned")}
+    return letters | {"right": right} | {f"{side}_mass": float(mass[side]) for side in letters}
+
+
+def letters(tables: Mapping[str, pd.DataFrame], right: Mapping[str, str]) -> pd.DataFrame:
+    """One row for each ``setting``, ``form`` and ``prompt`` of ``choices`` tables by setting, with
+    what :func:`preferred` says of it; ``right`` holds the right letter of each prompt."""
+    return pd.DataFrame(
+        [
+            {"setting": setting, "form": form, "prompt": prompt} | preferred(rows, right[prompt])
+            for setting, table in tables.items()
+            for prompt, form, rows in asked(table)
+        ]
+    )
+
+
+def asked(table: pd.DataFrame) -> Iterable[tuple[str, str, pd.DataFrame]]:
+    """Prompt, form in words, and rows of a ``choices`` table."""
+    keys = ["prompt", "template", "prefix"]
+    for (prompt, template, prefix), rows in table.groupby(keys, observed=True, sort=False):
+        yield str(prompt), FORMS[bool(template), bool(prefix)], rows
+
+
+def letter_table(found: pd.DataFrame) -> pd.DataFrame:
+    """One row for each setting and form, and one for what the paper drew: in how many prompts the
+    preferred letter stays, which letters are preferred (in the order of the prompts), in how many
+    that is right, and what all options hold on average. So few prompts have no interval."""
+    drawn = preferred(reported.figure_8(), "B or C")
+    drawn |= {"setting": f"reported, {reported.FIGURE_8.size}, Drop-8A", "form": "as in Figure 8"}
+    rows = []
+    both = pd.concat([found, pd.DataFrame([drawn])])
+    for (setting, form), part in both.groupby(["setting", "form"], sort=False):
+        stay = part["dense"].eq(part["pruned"]).sum()
+        row = {"setting": setting, "form": form, "letter stays": f"{stay} of {len(part)}"}
+        for side in ("dense", "pruned"):
+            row[f"letters, {side}"] = " ".join(part[side])
+            row[f"right, {side}"] = f"{part[side].eq(part['right']).sum()} of {len(part)}"
+            row[f"options hold, {side}"] = percent(part[f"{side}_mass"].mean())
+        rows.append(row)
+    return pd.DataFrame(rows)
