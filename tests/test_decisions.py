@@ -10,13 +10,13 @@ from conftest import tiny_batch, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chapters.decisions import aftermath, decision_claims, decision_frames, decision_tables
-from chapters.decisions.decision_frames import Seen
+from chapters.decisions import story
+from chapters.decisions.story import Seen
 from helpers.models.architecture import Decoder
 from helpers.pruning.drop import drop
 from measurements.generation import LOGIT, PROBABILITY, Pairing
-from reporting import figures, parting, trends
-from reporting.reach import Estimate
+from reporting import claims, figures, parting, trends
+from reporting.statistics import Estimate
 
 STEPS = 12
 SPACES = {"choice": PROBABILITY, "agreement": PROBABILITY, "kl": PROBABILITY}
@@ -91,20 +91,20 @@ def test_tokens_since_the_parting():
             continue
         cut = int(first[f"P{row}"])
         for writer, text in zip(("dense", "pruned"), texts, strict=True):
-            own = aftermath.written(rows[rows["prompt"] == f"P{row}"], writer)
-            parts = [aftermath.stage(own, name)["token"].tolist() for name in aftermath.STAGES]
+            own = story.written(rows[rows["prompt"] == f"P{row}"], writer)
+            parts = [story.stage(own, name)["token"].tolist() for name in story.STAGES]
             assert parts == [text[:cut], text[cut : cut + 1], text[cut + 1 :]]
     own, dense = found.after("pruned"), found.after("dense")
     plain = own.groupby("prompt")["value"].mean().mean()
-    assert aftermath.likelihood(own, 0).value == pytest.approx(plain)
+    assert story.likelihood(own, 0).value == pytest.approx(plain)
     difference = plain - dense.groupby("prompt")["value"].mean().mean()
-    assert aftermath.likelihood(own, 0, dense).value == pytest.approx(difference)
+    assert story.likelihood(own, 0, dense).value == pytest.approx(difference)
     same = [
         np.mean([a == b for a, b in list(zip(*texts, strict=True))[int(first[f"P{row}"]) + 1 :]])
         for row, texts in enumerate(zip(*pairing.written, strict=True))
         if first[f"P{row}"] < STEPS - 1
     ]
-    assert aftermath.same_place(own, dense, 0).value == pytest.approx(np.mean(same))
+    assert story.same_place(own, dense, 0).value == pytest.approx(np.mean(same))
 
 
 def test_helped_tokens_are_left_out():
@@ -124,10 +124,10 @@ def test_helped_tokens_are_left_out():
             for step in range(9)
         ]
     )
-    found = aftermath.since(rows)
-    assert aftermath.written(found, "pruned", 4)["step"].tolist() == [0, 1, 2, 4, 5, 6, 8]
-    assert aftermath.written(found, "control", 4)["step"].tolist() == [0, 1, 2, 4, 5, 6, 8]
-    assert len(aftermath.written(found, "pruned")) == len(aftermath.written(found, "dense")) == 9
+    found = story.since(rows)
+    assert story.written(found, "pruned", 4)["step"].tolist() == [0, 1, 2, 4, 5, 6, 8]
+    assert story.written(found, "control", 4)["step"].tolist() == [0, 1, 2, 4, 5, 6, 8]
+    assert len(story.written(found, "pruned")) == len(story.written(found, "dense")) == 9
     assert found.loc[found["every"] == 4, "lag"].tolist() == [*range(-3, 6)] * 2
 
 
@@ -178,70 +178,65 @@ def test_windows_average_within_prompts_first():
     found = trends.windows(rows, [0, 2, 4], 0)
     assert found["mean"].tolist() == [4.0, 50.0, 9.0]
     assert found["n"].tolist() == [2, 1, 1]
-    assert found["window"].tolist() == ["steps 0 to 1", "step 2", "step 4"]
+    assert found["point"].tolist() == ["steps 0 to 1", "step 2", "step 4"]
     assert trends.windows(rows, [2], 0)["mean"].tolist() == [29.5]
 
 
-@pytest.mark.parametrize(
-    ("ends", "verdict"),
-    [
-        ([(0.9, 1.1), (0.85, 1.2)], "held"),
-        ([(0.9, 1.1), (0.5, 1.2)], "partly"),
-        ([(0.1, 0.2), (0.5, 1.2)], "not"),
-        ([(0.5, 1.1), (0.5, 2.0)], "open"),
-        ([(None, None), (0.9, 1.1)], "held"),
-        ([(None, None)], "too few prompts"),
-        ([], "at floor"),
-    ],
-)
-def test_verdicts_need_whole_intervals(ends, verdict):
-    found = {str(place): Estimate(1.0, *pair) for place, pair in enumerate(ends)}
-    assert decision_claims.judged(found, 0.8, 1.25) == verdict
+def test_verdicts_leave_out_models_at_the_floor_and_need_whole_intervals():
+    found, _ = seen()
+    tokens = story.since(found.tokens)
+    verdicts = {one.claim: one.verdict for one in story.claims({"A": found}, {"A": tokens}, 0)}
+    assert set(verdicts.values()) == {claims.TOO_FEW}  # of three prompts
+    gone = found.deviations.assign(
+        value=found.deviations["value"].where(found.deviations["metric"].ne("agreement"), 0.0)
+    )
+    floor = Seen("B", "MLP dropped", gone, found.tokens, 0)
+    assert story.alive({"A": found, "B": floor}) == {"A": found}
+    weak = [one.verdict for one in story.claims({"B": floor}, {}, 0)]
+    assert weak == [claims.TOO_FEW] * 2 + [claims.TOO_WEAK] * 8
 
 
-def test_tables_and_figures_of_a_tiny_model_hold_no_nan():
+def test_change_is_ten_times_the_slope_with_its_interval():
+    rows = pd.DataFrame(
+        [
+            {"prompt": f"P{text}", "seed": 0, "step": step, "value": -0.1 * step - text}
+            for text in range(6)
+            for step in range(4)
+        ]
+    )
+    assert story.change(rows, 0) == Estimate(*[pytest.approx(-1.0)] * 3, 6)
+    assert math.isnan(story.change(rows.iloc[:0], 0).value)
+
+
+def test_frames_and_numbers_of_a_tiny_model_hold_no_nan():
     found, _ = seen()
     by_name = {"Drop-1A": found}
-    for make in (
-        decision_tables.law_table,
-        decision_tables.cause_table,
-        decision_tables.parting_table,
-        decision_tables.growth_table,
-        decision_tables.aftermath_table,
-    ):
-        html = figures.table(make(by_name), "caption").html
-        assert "nan" not in html
+    numbers = story.table(
+        by_name,
+        {
+            "law": lambda one: one.law("flip"),
+            "shared": lambda one: one.shared("product"),
+            "first": lambda one: one.first_step,
+            "before": lambda one: one.likelihood("before"),
+            "loops": lambda one: story.in_loops(one.after("pruned"), 0),
+        },
+    )
+    assert not numbers.map(lambda text: "nan" in text).any(axis=None)
     words = {"title": "t", "caption": "c", "provenance": {}, "x_label": "x", "y_label": "y"}
     for frame in (
-        decision_frames.by_margin(found),
-        decision_frames.calibration(by_name),
-        decision_frames.along(found),
-        decision_frames.since_parting(by_name),
+        story.by_margin(found),
+        story.calibration(by_name),
+        story.survival(by_name),
+        story.along(found),
+        story.since_parting(by_name),
     ):
         assert frame["mean"].notna().all()
-        output = figures.curves(frame, name="one", **words)
+        output = figures.lines(frame, name="one", **words)
         assert [panel.title for panel in output.figure.panels] == list(
             dict.fromkeys(frame["panel"])
         )
-    bins = decision_frames.by_margin(found).query("series == 'choice flipped'")
+    bins = story.by_margin(found).query("series == 'choice flipped'")
     total = (bins["mean"] * bins["n"]).groupby(bins["panel"]).sum()
     assert total.to_numpy() == pytest.approx(found.steps["flip"].sum())
-
-
-def test_figure_refuses_what_it_does_not_know():
-    frame = decision_frames.by_margin(seen()[0])
-    words = {
-        "name": "one",
-        "title": "t",
-        "caption": "c",
-        "provenance": {},
-        "x_label": "x",
-        "y_label": "y",
-    }
-    for wrong, message in (
-        (frame.drop(columns="point"), "lacks the columns point"),
-        (frame.assign(space="head"), "unknown space 'head'"),
-        (frame.iloc[:0], "no rows to draw"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            figures.curves(wrong, **words)
+    drawn = figures.lines(story.survival(by_name), name="one", **words).figure.panels[0]
+    assert drawn.lines[0].mean[0] == pytest.approx(1 - found.first_step.value)

@@ -65,11 +65,9 @@ def test_heavy_tails_break_the_gaussian_law_alone():
     assert margins.beyond(found) > 2 * margins.GAUSSIAN_FAR
 
 
-def test_noise_that_grows_with_the_margin_breaks_both_but_not_the_growing_law():
+def test_noise_that_grows_with_the_margin_breaks_both_laws():
     found = world(lambda m, g: g.normal(-0.3 * m, 0.1 + 0.5 * m))
-    seen = gaps(found)
-    assert min(abs(seen["Gaussian"]), abs(seen["any shape"])) > 0.02
-    assert abs(seen["growing"]) < 0.015
+    assert min(map(abs, gaps(found).values())) > 0.02
     assert margins.growth(found, 0).value > 0.3
 
 

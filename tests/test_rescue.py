@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import tiny_batch, tiny_model
 
-from chapters.decisions.rescue import Helped, helped_at
+from chapters.decisions.measure import Helped, helped_at
 from helpers.decoding import Reader
 from helpers.models.architecture import Decoder
 from helpers.pruning.drop import drop

@@ -51,10 +51,10 @@ def parted_before(found: pd.DataFrame) -> pd.Series:
 def survival(found: pd.DataFrame, seed: int) -> pd.DataFrame:
     """How many texts have not parted, step by step.
 
-    Columns: ``x`` and ``point``, the step; ``n``, the texts at risk, and ``partings``, counts; ``mean``, the
-    share of texts that have not parted up to and including this step, by Kaplan and Meier, so that
-    a text that ends whole counts as long as it runs; ``low`` and ``high``, a 95% bootstrap
-    interval over prompts, missing with too few.
+    Columns: ``x`` and ``point``, the step; ``n``, the texts at risk, and ``partings``, counts;
+    ``mean``, the share of texts that have not parted up to and including this step, by Kaplan and
+    Meier, so that a text that ends whole counts as long as it runs; ``low`` and ``high``, a 95%
+    bootstrap interval over prompts, missing with too few.
     """
     course = Course.of(found, seed)
     curves = course.survival

@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reporting.reach import Estimate, rank_correlation
-from reporting.resampling import estimate
-from reporting.resampling import ratio as ratio_of
+from reporting import statistics
+from reporting.statistics import Estimate, rank_correlation
 
 METRICS = ("agreement", "margin", "margin_noise", "margin_pruned")
 FAR = 3.0  # standard deviations beyond which a Gaussian has next to nothing
 GAUSSIAN_FAR = 0.0027  # the share that it has there
-LEAST_SPREAD = 0.1  # of the overall one, below which a fitted spread is not believed
 
 Law = Callable[[pd.DataFrame, np.ndarray], np.ndarray]
 
@@ -53,17 +51,7 @@ def any_shape(others: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     return found
 
 
-def growing(others: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
-    """The Gaussian law with a mean and a spread of the noise that are straight lines in m."""
-    m, noise, weight = others["margin"].to_numpy(), others["noise"].to_numpy(), weights(others)
-    level, slope = _line(m, noise, weight)
-    width = np.sqrt(np.pi / 2) * np.abs(noise - level - slope * m)  # its mean is the spread
-    base, growth = _line(m, width, weight)
-    least = LEAST_SPREAD * moments(others)[1]
-    return _below(-margin, level + slope * margin, np.maximum(base + growth * margin, least))
-
-
-LAWS: dict[str, Law] = {"Gaussian": gaussian, "any shape": any_shape, "growing": growing}
+LAWS: dict[str, Law] = {"Gaussian": gaussian, "any shape": any_shape}
 
 
 def predicted(found: pd.DataFrame) -> pd.DataFrame:
@@ -83,12 +71,12 @@ def predicted(found: pd.DataFrame) -> pd.DataFrame:
 def mean(found: pd.DataFrame, name: str, seed: int, less: str = "") -> Estimate:
     """Mean of a column within prompts and then over them, or of its difference to another."""
     values = found[name] - (found[less] if less else 0.0)
-    return estimate(values.groupby(found["prompt"]).mean().to_frame(), seed)
+    return statistics.mean(values.groupby(found["prompt"]).mean(), seed)
 
 
 def ratio(found: pd.DataFrame, name: str, to: str, seed: int) -> Estimate:
     """Mean of one column over the mean of another, both within prompts and then over them."""
-    return ratio_of(found.groupby("prompt")[[name, to]].mean(), name, to, seed)
+    return statistics.ratio(found.groupby("prompt")[[name, to]].mean(), name, to, seed)
 
 
 def moments(found: pd.DataFrame) -> tuple[float, float]:
@@ -112,7 +100,7 @@ def growth(found: pd.DataFrame, seed: int) -> Estimate:
     for prompt, own in found.groupby("prompt"):
         size = (own["noise"] - centre).abs().to_numpy()
         values[prompt] = rank_correlation(own["margin"].to_numpy()[None], size[None])[0]
-    return estimate(pd.Series(values).to_frame(), seed)
+    return statistics.mean(pd.Series(values), seed)
 
 
 def weights(found: pd.DataFrame) -> np.ndarray:
@@ -138,11 +126,3 @@ def _below(bound: np.ndarray, centre: np.ndarray | float, spread: np.ndarray | f
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(spread > np.zeros_like(gap), gap / spread, np.where(gap > 0, np.inf, -np.inf))
     return torch.special.ndtr(torch.from_numpy(z)).numpy()
-
-
-def _line(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Level and slope of the straight line of least squares; slope 0 where x does not vary."""
-    apart = x - weight @ x
-    varies = float(weight @ apart**2)
-    slope = float(weight @ (apart * y)) / varies if varies > 0 else 0.0
-    return float(weight @ y - slope * (weight @ x)), slope
