@@ -8,9 +8,15 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from chapters.inconsistent_effects import figure_texts as texts
-from chapters.inconsistent_effects.figure_collapse import collapse_plane
-from chapters.inconsistent_effects.figure_texts import LEVELS, MARK, Question, Text, level, visible
+from chapters.inconsistent_effects.figure_texts import (
+    LEVELS,
+    MARK,
+    Question,
+    Text,
+    level,
+    side_by_side,
+    visible,
+)
 
 ROOT = Path(__file__).parents[1]
 TOKENS = ("Hi", " <b>&", "\n", " ", "\x00", "é�", "<|im_end|>")
@@ -30,7 +36,7 @@ def shown(parting=2, **changes):
         "data": data,
         "provenance": {"run": "abc", "model": "tiny"},
     }
-    return texts([first, other], **options | changes)
+    return side_by_side([first, other], **options | changes)
 
 
 def page(output):
@@ -126,28 +132,4 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="figure name"):
         shown(name="Bad name")
     with pytest.raises(ValueError, match="at least one question"):
-        texts([], name="a", title="t", caption="c", data=pd.DataFrame(), provenance={})
-
-
-def test_plane_draws_every_text_that_has_a_value():
-    frame = pd.DataFrame(
-        [
-            ("MLPs", writer, amount, f"P{number}", value, 1.0 + number)
-            for writer, amount in (("Dense", "dense"), ("Drop-4M", "some"), ("Drop-8M", "all"))
-            for number, value in enumerate((0.5, float("nan"), 1.0))
-        ],
-        columns=["panel", "series", "amount", "point", "x", "y"],
-    )
-    options = {"name": "p", "title": "t", "caption": "c", "provenance": {}}
-    options |= {"x_label": "x", "y_label": "y"}
-    figure = collapse_plane(frame, **options, yardstick=2.0).figure
-    (panel,) = figure.panels
-    assert [(line.label, line.x) for line in panel.lines] == [
-        (name, (0.5, 1.0)) for name in ("Dense", "Drop-4M", "Drop-8M")
-    ]
-    assert len({(line.look.marker, line.look.colour) for line in panel.lines}) == 3
-    assert panel.references[0].y == (2.0, 2.0)
-    with pytest.raises(ValueError, match="lacks the columns point"):
-        collapse_plane(frame.drop(columns="point"), **options)
-    with pytest.raises(ValueError, match="no rows"):
-        collapse_plane(frame.assign(x=float("nan")), **options)
+        side_by_side([], name="a", title="t", caption="c", data=pd.DataFrame(), provenance={})

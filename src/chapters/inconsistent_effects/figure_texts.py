@@ -56,7 +56,7 @@ class Question:
     texts: Sequence[Text]
 
 
-def texts(
+def side_by_side(
     questions: Sequence[Question],
     *,
     name: str,

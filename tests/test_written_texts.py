@@ -7,26 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chapters.inconsistent_effects import answers, collapse_tables, collapse_words, text_blocks
-from chapters.inconsistent_effects.collapse_tables import (
-    DENSE,
-    beyond,
-    by_setting,
-    counterpart,
-    half_time,
-    variety,
-    written,
-)
-from chapters.inconsistent_effects.collapse_verdicts import (
-    Collapse,
-    collapses,
-    reported_by_name,
-    verdict_table,
-)
-from chapters.inconsistent_effects.table2 import shown
+from chapters.inconsistent_effects import texts
+from chapters.inconsistent_effects.texts import DENSE
 from helpers.texts import data
+from reporting import claims, figures
 from reporting.parting import Course, matches_of_texts
-from reporting.reach import Estimate
+from reporting.statistics import Estimate
 from runs.parameters import validate
 from runs.settings import settings
 
@@ -66,20 +52,20 @@ RUNS = {
 
 
 def test_each_kind_of_collapse_is_told_from_the_others():
-    texts = written(RUNS, PROMPTS, LIMIT)
-    assert list(texts) == [DENSE, *RUNS]
-    usual = texts[DENSE].assign(nats=2.0)
-    found = collapses(texts, usual, seed=0)
-    assert {name: one.kinds for name, one in found.items()} == {
-        "looping": ("loops",),
-        "garbled": ("garbled",),
-        "stock": ("stock",),
-        "other": (),
+    own = texts.written(RUNS, PROMPTS, LIMIT)
+    assert list(own) == [DENSE, *RUNS]
+    found = texts.signs(own, own[DENSE].assign(nats=2.0), seed=0)
+    told = {
+        name: [sign for sign in texts.SIGNS if texts.shows(found[name], sign)] for name in found
     }
-    assert found["other"].words == "none of the three"
-    words = collapse_words.kinds(found)
-    assert "loops under looping" in words
-    assert "under other none of these" in words
+    assert told == {
+        "looping": ["loops"],
+        "garbled": ["garbled"],
+        "stock": ["stock phrases"],
+        "other": [],
+    }
+    assert texts.sign_table(found)["shows"].tolist() == ["loops", "garbled", "stock phrases", "–"]
+    assert texts.showing(found, "loops") == ["looping"]
 
 
 def estimate(low, high):
@@ -89,36 +75,37 @@ def estimate(low, high):
 @pytest.mark.parametrize(
     ("kind", "loops", "garbled", "expected"),
     [
-        ("readable", (0, 0.05), (-2, -1), "held"),
-        ("readable", (0.0, 0.3), (-2, -1), "undecided"),
-        ("readable", (0.2, 0.3), (-2, -1), "not"),
-        ("garbled", (0, 0.05), (1, 2), "held"),
-        ("garbled", (0, 0.05), (-2, -1), "not"),
-        ("garbled", (0.2, 0.4), (-2, -1), "partly"),
-        ("loops", (0.2, 0.4), (1, 2), "held"),
-        ("loops", (0, 0.05), (1, 2), "partly"),
-        ("loops", (0.05, 0.4), (-2, -1), "undecided"),
+        ("readable", (0, 0.05), (-2, -1), claims.SUPPORTED),
+        ("readable", (0.0, 0.3), (-2, -1), claims.TOO_FEW),
+        ("readable", (0.2, 0.3), (-2, -1), claims.CONTRADICTED),
+        ("readable", (0.05, 0.3), (1, 2), claims.CONTRADICTED),
+        ("garbled", (0, 0.05), (1, 2), claims.SUPPORTED),
+        ("garbled", (0, 0.05), (-2, -1), claims.CONTRADICTED),
+        ("garbled", (0.2, 0.4), (-1, 2), claims.TOO_FEW),
+        ("loops", (0.2, 0.4), (1, 2), claims.SUPPORTED),
+        ("loops", (0, 0.05), (1, 2), claims.CONTRADICTED),
+        ("loops", (0.05, 0.4), (-2, -1), claims.TOO_FEW),
     ],
 )
 def test_verdict_follows_its_criterion(kind, loops, garbled, expected):
-    one = Collapse(estimate(*loops), estimate(*garbled), estimate(0, 0.01))
-    paper = next(each for each in shown().values() if each.kind == kind)
-    assert one.as_in(paper) == expected
+    found = {"loops": estimate(*loops), "garbled": estimate(*garbled)}
+    paper = next(each for each in texts.PAPER.values() if each.kind == kind)
+    (claim,) = texts.claims({"A": found}, {"A": paper})
+    assert claim.verdict == expected
 
 
 def test_too_few_prompts_give_no_verdict():
     few = {name: part[part["prompt"].isin(PROMPTS[:3])] for name, part in RUNS.items()}
-    texts = written(few, PROMPTS, LIMIT)
-    found = collapses(texts, texts[DENSE], seed=0)
-    assert {one.words for one in found.values()} == {"too few prompts"}
-    paper = {"looping": next(iter(shown().values()))}
-    assert verdict_table(found, paper)["verdict"].tolist()[0] == "too few prompts"
-    assert "too few prompts" in collapse_words.verdicts(found, paper)
+    own = texts.written(few, PROMPTS, LIMIT)
+    found = texts.signs(own, own[DENSE], seed=0)
+    assert set(texts.sign_table(found)["cannot be told"]) == {"loops, garbled, stock phrases"}
+    paper = {"looping": next(iter(texts.PAPER.values()))}
+    assert [one.verdict for one in texts.claims(found, paper)] == [claims.TOO_FEW]
 
 
 def test_the_paper_s_texts_go_to_the_same_part_of_the_sublayers():
     run = validate({"dropped": 6, "method": "wanda"})
-    found = reported_by_name(settings(run, (2, 1)), shown())
+    found = texts.paper_by_name(settings(run, (2, 1)))
     assert {name: one.setting for name, one in found.items()} == {
         "Drop-3A": "Drop-4A",
         "Drop-6A": "Drop-8A",
@@ -147,7 +134,7 @@ def test_settings_are_found_in_the_runs_that_hold_them():
         for number, one in enumerate(chosen.values())
     ]
     helped = parts[0].assign(every=4, token=99)
-    found = by_setting([Run(pd.concat([*parts[:4], helped])), Run(parts[4])], chosen)
+    found = texts.by_setting([Run(pd.concat([*parts[:4], helped])), Run(parts[4])], chosen)
     own = {name: part.query("writer == 'pruned'")["token"].tolist() for name, part in found.items()}
     assert own == {name: [number] for number, name in enumerate(chosen)}
 
@@ -155,7 +142,7 @@ def test_settings_are_found_in_the_runs_that_hold_them():
 def test_gap_is_paired_and_leaves_out_what_has_no_partner():
     one = pd.DataFrame({"prompt": list("abcdefg"), "x": [1.0, 2, 3, 4, 5, 6, 70]})
     other = pd.DataFrame({"prompt": list("fedcba"), "x": [5.0, 4, 3, 2, 1, 0]})
-    gap = beyond(one, other, "x", seed=0)
+    gap = texts.beyond(one, other, "x", seed=0)
     assert (gap.value, gap.low, gap.high) == (1.0, 1.0, 1.0)
 
 
@@ -165,8 +152,10 @@ def test_variety_is_compared_at_equal_length():
         pd.DataFrame({"prompt": PROMPTS, "seed": 0, "ids": [tuple(text)] * 6})
         for text in (long, short)
     ]
-    assert variety(*frames, 2, seed=0).value == pytest.approx(2 / 3 - 1)  # 12, 21, 12 | 56, 67, 78
-    assert counterpart("Drop-8M, drawn at T = 1") == "Dense, drawn at T = 1"
+    assert texts.variety(*frames, 2, seed=0).value == pytest.approx(
+        2 / 3 - 1
+    )  # 12, 21, 12 | 56, 67, 78
+    assert texts.counterpart("Drop-8M, drawn at T = 1") == "Dense, drawn at T = 1"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +178,7 @@ def test_half_time_counts_texts_that_never_part(partings, expected):
             for prompt, parting in zip(PROMPTS, partings, strict=True)
         ]
     )
-    assert half_time(Course.of(matches_of_texts(tokens), 0)).startswith(expected)
+    assert texts.half_time(Course.of(matches_of_texts(tokens), 0)).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -209,25 +198,23 @@ def test_half_time_counts_texts_that_never_part(partings, expected):
     ],
 )
 def test_numbers_are_whole(text, named, last):
-    assert answers.names_number(text, "72") is named
-    assert answers.ends_on_number(text, "72") is last
-    assert answers.judged(text, ended=False, answer="72").startswith("cut off")
-    assert (answers.judged(text, ended=True, answer="72") == "right") is last
+    cut = texts.judged(text, ended=False, answer="72")
+    assert cut == ("cut off, but names it" if named else "cut off")
+    whole = texts.judged(text, ended=True, answer="72")
+    assert (whole == "right") is last
+    assert whole.endswith("names it") is (named and not last)
 
 
 def test_answers_are_the_prompts_own_and_stand_in_no_prompt():
     """Otherwise a text that repeats its prompt would name the answer."""
     asked = [each for each in (data.table_2(), *data.appendix_e()) if each.answer.isdigit()]
     assert [each.answer for each in asked] == ["72", "12", "72", "18", "37"]
-    for each in asked:
-        assert not answers.ends_on_number(each.text, each.answer)
-    named = [each.id for each in asked if answers.names_number(each.text, each.answer)]
-    assert named == []
+    assert {texts.judged(each.text, False, each.answer) for each in asked} == {"cut off"}
 
 
-def test_answer_table_counts_and_floor_is_said():
+def test_answers_are_counted():
     asked = (data.table_2(), data.appendix_e()[4])
-    texts = {
+    own = {
         DENSE: pd.DataFrame(
             {"prompt": ["Table2", "Math1"], "text": [" 72.", " so 12"], "ended": [True, False]}
         ),
@@ -235,16 +222,14 @@ def test_answer_table_counts_and_floor_is_said():
             {"prompt": ["Table2", "Math1"], "text": [" none", " 12, no 13"], "ended": [True, True]}
         ),
     }
-    given = answers.answers(texts, asked)
-    assert given == {
+    given = texts.answers(own, asked)
+    assert given.T.to_dict() == {
         DENSE: {"Table2": "right", "Math1": "cut off, but names it"},
         "Drop-8A": {"Table2": "no number", "Math1": "13, but names it"},
     }
-    table = answers.answer_table(given, asked)
-    assert table["right"].tolist()[1:] == ["1 of 2", "0 of 2"]
-    assert "floor" not in collapse_words.floor(given)
-    given[DENSE]["Table2"] = "3"
-    assert "a floor" in collapse_words.floor(given)
+    table = texts.answer_table(given, asked)
+    assert table["writer"].tolist() == ["right answer", DENSE, "Drop-8A"]
+    assert table["right"].tolist() == ["–", "1 of 2", "0 of 2"]
 
 
 def test_text_blocks_hold_each_text_once():
@@ -256,7 +241,7 @@ def test_text_blocks_hold_each_text_once():
         for name in ("Drop-1A", "Drop-1M")
     }
     prompt = data.appendix_e()[0]
-    found = text_blocks.question(
+    found = texts.question(
         prompt,
         tokens,
         2,
@@ -269,19 +254,30 @@ def test_text_blocks_hold_each_text_once():
     assert found.texts[0].tokens == ("A", "<b>")
     assert found.texts[1].surprise == (3.0, 3.0)
     assert found.texts[1].reported == "as there"
-    table = text_blocks.token_rows([found])
+    table = texts.token_rows([found])
     assert len(table) == 8
     assert table["parted"].tolist() == [False, False, False, True, False, True, False, False]
-    assert text_blocks.first_partings(found) == [1, 1]
-    assert "after 1 common token" in collapse_words.parting_title(found)
+
+
+def test_plane_has_a_point_for_every_text_with_a_value():
+    own = texts.written(RUNS, PROMPTS, LIMIT)
+    own["other"].loc[0, "distinct_2"] = math.nan
+    frame = texts.plane(own)
+    words = {"name": "p", "title": "t", "caption": "c", "provenance": {}}
+    panels = figures.lines(frame, **words, x_label="x", y_label="y", cloud=True).figure.panels
+    assert [panel.title for panel in panels] == list(RUNS)
+    assert [len(line.x) for line in panels[0].lines] == [6, 6]
+    assert [len(line.x) for line in panels[-1].lines] == [6, 5]
+    assert [line.look.marker for line in panels[0].lines] == ["circle", "diamond"]
+    assert panels[0].lines[1].mean == tuple(own["looping"]["nats"])
 
 
 def test_tables_have_no_nan_in_words():
-    texts = written(RUNS, PROMPTS[:1], LIMIT)
+    own = texts.written(RUNS, PROMPTS[:1], LIMIT)
     for table in (
-        collapse_tables.repetition_table(texts, 0),
-        collapse_tables.likelihood_table(texts, 0),
-        collapse_tables.parting_table(RUNS, PROMPTS[:1], 0),
+        texts.repetition_table(own, 0),
+        texts.likelihood_table(own, 0),
+        texts.parting_table(RUNS, PROMPTS[:1], 0),
     ):
         for value in table.to_numpy().ravel():
             assert not (isinstance(value, str) and re.search(r"\bnan\b", value))
@@ -289,14 +285,14 @@ def test_tables_have_no_nan_in_words():
 
 
 def test_perplexity_is_the_exponential_with_its_interval():
-    assert collapse_tables.as_perplexity(Estimate(np.log(8.0), 0.0, np.log(20.0))) == "8 [1–20]"
-    assert collapse_tables.as_perplexity(Estimate(np.log(8.0))) == "8"
-    assert collapse_tables.as_perplexity(Estimate(math.nan)) == "–"
+    assert texts.as_perplexity(Estimate(np.log(8.0), 0.0, np.log(20.0))) == "8 [1–20]"
+    assert texts.as_perplexity(Estimate(np.log(8.0))) == "8"
+    assert texts.as_perplexity(Estimate(math.nan)) == "–"
 
 
 def test_drawn_texts_are_compared_with_drawn_ones():
     chance = ", drawn"
-    texts = {DENSE: (0.0, 1.0), "Drop-1A": (0.5, 2.0), "Drop-2A": (0.9, 9.0)}
+    own = {DENSE: (0.0, 1.0), "Drop-1A": (0.5, 2.0), "Drop-2A": (0.9, 9.0)}
     drawn = {DENSE + chance: (0.0, 3.0), "Drop-2A" + chance: (0.1, 5.0)}
 
     def frames(given):
@@ -305,9 +301,11 @@ def test_drawn_texts_are_compared_with_drawn_ones():
             for name, (looped, nats) in given.items()
         }
 
-    words = collapse_words.without_greed(frames(texts), frames(drawn), chance, 0)
-    assert words.count("- **") == 1
-    assert "Drop-2A" in words
-    assert "90% [90%–90%] of the tokens of greedy texts, 10% [10%–10%] of drawn ones" in words
-    assert "by 8.00 [8.00–8.00] nats per token greedy beside greedy" in words
-    assert "by 2.00 [2.00–2.00] drawn beside drawn" in words
+    (row,) = texts.drawn_table(frames(own), frames(drawn), 0).to_dict("records")
+    assert row == {
+        "pruned model": "Drop-2A",
+        "in loops, greedy": "90% [90%–90%]",
+        "in loops, drawn": "10% [10%–10%]",
+        "nats beyond dense, greedy": "8.00 [8.00–8.00]",
+        "nats beyond dense, drawn": "2.00 [2.00–2.00]",
+    }
