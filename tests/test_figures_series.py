@@ -7,7 +7,6 @@ import re
 import pandas as pd
 import pytest
 
-from chapters.validity.figure_tracking import estimate_scatter
 from reporting.figures import QUANTITIES, SPACES, quantity_style, step_series
 from reporting.figures.interactive import plot, script_text
 from reporting.figures.layout import end_labels, key
@@ -159,44 +158,3 @@ def test_missing_words_are_refused():
         series(frame(), y_labels={"Embedding": "a"})
     with pytest.raises(ValueError, match="no rows for the panel 'Other'"):
         series(frame(), panels=["Other"])
-
-
-def cloud():
-    return pd.DataFrame(
-        {
-            "panel": ["Theorem 2"] * 4 + ["Theorem 3"] * 4,
-            "series": ["logit", "logit", "probability", "probability"] * 2,
-            "x": [1e-6, 1e-3, 1e-2, 0.0] * 2,
-            "y": [1.0, 0.9, 3.0, 1.0] * 2,
-            "point": ["attention, layer 0", "mlp, layer 0", "mlp, layer <29>", "no x"] * 2,
-            "called_out": [False, True, True, True] * 2,
-            "call": [None, "first MLP", None, "never drawn"] * 2,
-        }
-    )
-
-
-def test_validity_map_draws_points_names_and_the_neutral_line():
-    made = estimate_scatter(
-        cloud(), name="map", x_label="1 − cos", y_label="estimate / truth", **WORDS
-    ).figure
-    content = plot(made)
-    points = [trace for trace in content["data"] if trace["mode"] == "markers"]
-    assert [trace["x"] for trace in points[:2]] == [[1e-6, 1e-3], [0.01, None]]
-    assert points[0]["marker"]["opacity"][1] > points[0]["marker"]["opacity"][0]
-    assert "attention, layer 0" in points[0]["text"][0]
-    assert "&lt;29&gt;" in points[1]["text"][0]
-    neutral = [trace for trace in content["data"] if trace["name"] == "estimate = truth"]
-    assert [trace["y"] for trace in neutral] == [[1.0, 1.0]] * 2
-    texts = [note["text"] for note in content["layout"]["annotations"] if note.get("showarrow")]
-    assert texts == ["first MLP", "mlp, layer &lt;29&gt;"] * 2
-    assert ">first MLP</text>" in svg(made)
-    assert "never drawn" not in svg(made)
-
-
-def test_series_of_one_space_differ_in_their_markers():
-    data = cloud().assign(space="logit")
-    made = estimate_scatter(data, name="map", x_label="x", y_label="y", **WORDS).figure
-    markers = [line.look.marker for line in made.panels[0].lines]
-    assert len(set(markers)) == 2
-    with pytest.raises(ValueError, match="lacks the columns x"):
-        estimate_scatter(data.drop(columns="x"), name="map", x_label="x", y_label="y", **WORDS)

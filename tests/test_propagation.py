@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import ARCHITECTURES, LAYERS, VOCABULARY, tiny_batch, tiny_model
 
-from chapters.propagation.propagation import METRICS, both_interventions, propagation
+from chapters.propagation.measure import METRICS, both_interventions, propagation
 from helpers.capture.resume import last_state, resumed, states_between, without_each
 from helpers.decoding import continued, greedy
 from helpers.models import Decoder

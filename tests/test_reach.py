@@ -6,26 +6,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from chapters.propagation import figure_propagated, interventions
-from reporting import hierarchy
-from reporting.reach import SPACES, Estimate, Reach, agreement, choice, rank_correlation, reaches
+from chapters.propagation import story
+from chapters.propagation.story import SPACES, agreement, choice, picked, reaches
+from reporting.hierarchy import Hierarchy
+from reporting.statistics import Estimate
 
 LAYERS, PROMPTS, STEPS = 6, 6, 2
-
-
-def naive_ranks(values):
-    return [
-        1 + sum(other < value for other in values) + (values.count(value) - 1) / 2
-        for value in values
-    ]
-
-
-def naive_spearman(a, b):
-    x, y = naive_ranks(a), naive_ranks(b)
-    return np.corrcoef(x, y)[0, 1]
 
 
 def table(here, there, prompts=PROMPTS, noise=0.0):
@@ -67,31 +54,12 @@ def falling(layer, sublayer, space):
     return 0.3 - rising(layer, sublayer, space) / 2
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=12).filter(
-        lambda pairs: all(len(set(column)) > 1 for column in zip(*pairs, strict=True))
-    )
-)
-@settings(max_examples=60, deadline=None)
-def test_rank_correlation_equals_the_naive_one(pairs):
-    """Few distinct values, so that ties are common; and two rows at once."""
-    a, b = (list(column) for column in zip(*pairs, strict=True))
-    got = rank_correlation(np.array([a, b], float), np.array([b, a], float))
-    assert got == pytest.approx([naive_spearman(a, b)] * 2, abs=1e-12)
-
-
-def test_rank_correlation_leaves_out_what_is_missing():
-    a = np.array([[1.0, 2.0, np.nan, 3.0]])
-    b = np.array([[3.0, 2.0, 9.0, 1.0]])
-    assert rank_correlation(a, b) == pytest.approx([-1.0])
-
-
 def test_one_order_and_the_opposite_one():
     same = reaches(table(rising, lambda *key: 3 * rising(*key), noise=0.01), "normed", 0)
     opposite = reaches(table(rising, falling, noise=0.01), "normed", 0)
     for space in SPACES:
         one = same[space]
-        assert one.sublayers == 2 * LAYERS
+        assert len(one.places) == 2 * LAYERS
         assert one.correlation.value > 0.9
         assert one.correlation.above(0.5)
         assert one.amplification.value == pytest.approx(3, rel=0.05)
@@ -117,8 +85,7 @@ def test_means_are_taken_within_prompts_first():
     extra = rows[rows["prompt"].eq("P0") & rows["step"].eq(0)].assign(step=9, value=0.0)
     found = reaches(pd.concat([rows, extra]), "raw", 0)["embedding"]
     expected = rising(2, "mlp", "embedding") * (PROMPTS - 1 + 2 / 3) / PROMPTS
-    place = found.places.eq({"sublayer": "mlp", "layer": 2}).all(axis=1)
-    assert found.here[0][place] == pytest.approx([expected])
+    assert found.here[0][found.places.get_loc(("mlp", 2))] == pytest.approx(expected)
 
 
 def test_interval_is_a_bootstrap_over_prompts():
@@ -136,13 +103,10 @@ def test_interval_is_a_bootstrap_over_prompts():
 
 def test_too_few_prompts_have_no_interval_and_no_verdict():
     rows = table(rising, rising, prompts=3)
-    spaces = reaches(rows, "normed", 0)
-    one = spaces["embedding"].correlation
-    assert one == Estimate(pytest.approx(1.0))
-    assert not one.above(-2)
-    assert not one.below(2)
-    found = _verdicts(rows)
-    assert set(found["verdict"]) == {"too few prompts"}
+    found = reaches(rows, "normed", 0)["embedding"]
+    assert found.correlation == Estimate(pytest.approx(1.0), n=3)
+    assert found.table()[["low", "high"]].isna().all(axis=None)
+    assert set(_verdicts(rows)) == {"too few data"}
 
 
 def test_a_sublayer_that_does_nothing_in_place_has_no_ratio():
@@ -155,37 +119,47 @@ def test_a_sublayer_that_does_nothing_in_place_has_no_ratio():
     assert one.trend.text() == "–"  # all ratios are equal: there is no order
 
 
-@pytest.mark.parametrize(
-    ("estimate", "text"),
-    [
-        (Estimate(0.624, 0.55, 0.71), "0.62 [0.55–0.71]"),
-        (Estimate(-0.12, -0.26, 0.03), "−0.12 [−0.26 to 0.03]"),
-        (Estimate(-0.5), "−0.50"),
-        (Estimate(float("nan")), "–"),
-    ],
-)
-def test_estimates_in_words(estimate, text):
-    assert estimate.text() == text
-
-
-def _verdicts(rows, lens="normed"):
-    cosines = rows[
-        rows["metric"].eq("cosine") & rows["lens"].eq(lens) & rows["intervention"].eq("propagated")
-    ]
-    as_is = hierarchy.hierarchy(cosines[~cosines["centred"]], 0)
-    centred = cosines["centred"] | cosines["space"].ne("logit")
-    return interventions.verdicts(
-        reaches(rows, lens, 0), choice(rows, 0), as_is, hierarchy.hierarchy(cosines[centred], 0)
+def _claims(rows):
+    in_place, output = (
+        picked(rows, metric="cosine", lens="normed", intervention=side)
+        for side in ("in_place", "propagated")
+    )
+    centred = picked(rows, True, metric="cosine", lens="normed", intervention="propagated")
+    return story.claims(
+        reaches(rows, "normed", 0),
+        choice(rows, 0),
+        Hierarchy.of(output, 0),
+        Hierarchy.of(centred, 0),
+        story.above_by_position(in_place, output),
     )
 
 
+def _verdicts(rows):
+    return [one.verdict for one in _claims(rows)]
+
+
 def test_verdicts_follow_the_numbers():
+    yes, no = "supported", "contradicted"
     shrinks = _verdicts(table(rising, lambda *key: rising(*key) / 2 * 1.1 ** -key[0]))
-    assert shrinks["verdict"].tolist() == ["held", "held", "held", "held", "not", "not", "held"]
-    turned = _verdicts(table(rising, lambda *key: 0.9 - rising(*key)))
-    assert turned["verdict"].tolist()[:2] == ["not", "not"]
-    assert turned["verdict"].tolist()[-1] == "not"
-    assert turned["measured"].str.contains("−").iloc[0]
+    assert shrinks == [yes, yes, yes, yes, no, no, yes, yes]
+    turned = table(rising, lambda *key: 0.9 - rising(*key))
+    assert _verdicts(turned)[:2] == [no, no]
+    assert _verdicts(turned)[-1] == no
+    assert "−" in _claims(turned)[0].measured
+
+
+def test_positions_are_counted_by_themselves():
+    """At the last token of the prompt logits are above in both layers, later in none or one."""
+    above = [(1, 1), (0, 0), (1, 0)]
+    rows = pd.DataFrame(
+        {"sublayer": "mlp", "layer": layer, "space": space, "prompt": prompt, "step": step}
+        | {"value": value + (space == "logit") * (above[step][layer] - 0.5)}
+        for step, layer in itertools.product(range(3), range(2))
+        for prompt, value in (("a", 0.1), ("b", 0.3))
+        for space in ("embedding", "logit")
+    )
+    found = story.above_by_position(rows[rows["step"] < 9], rows)
+    assert found.to_numpy().tolist() == [[0, 2, 2], [1, 0, 0], [2, 1, 1]]
 
 
 def test_choice_costs_by_hand():
@@ -193,48 +167,35 @@ def test_choice_costs_by_hand():
     rows = table(rising, falling)
     found = choice(rows, 0).only("attention")
     kl = sorted(10 * falling(layer, "attention", "probability") for layer in range(LAYERS))
-    costs = found.cost(2)
-    assert costs["chosen"] == pytest.approx(np.mean(kl[-2:]))
-    assert costs["best"] == pytest.approx(np.mean(kl[:2]))
-    assert costs["all"] == pytest.approx(np.mean(kl))
-    shown = interventions.choice_table(choice(rows, 0), agreement(rows))
+    assert found.there[0, found.least(2)[0]].mean() == pytest.approx(np.mean(kl[-2:]))
+    shown = story.choice_table(choice(rows, 0), agreement(rows))
     assert shown["sublayers"].tolist() == ["2 of 6 attention", "2 of 6 MLP"]
     assert shown["in both choices"].tolist() == ["0 [0–0]"] * 2
     assert shown["by chance"].tolist() == ["0.7"] * 2
-    assert shown["KL, chosen in place"].iloc[0] == pytest.approx(costs["chosen"])
+    assert shown["KL, chosen in place"].iloc[0] == pytest.approx(np.mean(kl[-2:]))
+    assert shown["KL, best"].iloc[0] == pytest.approx(np.mean(kl[:2]))
+    assert shown["KL, all"].iloc[0] == pytest.approx(np.mean(kl))
 
 
 def test_heaviest_are_in_order_and_ranked_in_place():
     rows = table(falling, rising)
-    shown = interventions.heaviest(choice(rows, 0), agreement(rows), count=3)
+    shown = story.heaviest(choice(rows, 0), agreement(rows), count=3)
     assert shown["sublayer"].tolist() == ["MLP 5", "MLP 4", "MLP 3"]
     assert shown["rank in place"].tolist() == [12, 11, 10]
     assert shown["KL at the output"].iloc[0] == pytest.approx(10 * rising(5, "mlp", "probability"))
 
 
-def test_figures_show_every_sublayer():
-    spaces = reaches(table(rising, falling), "normed", 0)
-    frames = {space: spaces[space].table() for space in SPACES}
-    options = {"name": "reach", "title": "Title", "caption": "Caption", "provenance": {}}
-    cloud = figure_propagated.in_place_and_output(frames, **options).figure
-    ratio = figure_propagated.amplification(frames, **options).figure
-    for figure in (cloud, ratio):
-        assert [panel.title for panel in figure.panels] == ["Attention", "MLP"]
-        assert [line.label for line in figure.panels[0].lines] == list(SPACES)
-        assert all(len(line.mean) == LAYERS for panel in figure.panels for line in panel.lines)
-    line = cloud.panels[1].lines[0]
-    assert line.x[2] == pytest.approx(rising(2, "mlp", "embedding"))
-    assert line.mean[2] == pytest.approx(falling(2, "mlp", "embedding"))
-    assert ratio.panels[1].lines[0].mean[2] == pytest.approx(line.mean[2] / line.x[2])
-    with pytest.raises(ValueError, match="lacks the columns ratio"):
-        figure_propagated.amplification(
-            {space: part.drop(columns="ratio") for space, part in frames.items()}, **options
-        )
+def test_lines_show_every_sublayer_in_each_space():
+    frame = story.lines(reaches(table(rising, falling), "normed", 0))
+    assert set(frame.groupby(["panel", "space"]).size()) == {LAYERS}
+    row = frame[frame["panel"].eq("MLP") & frame["space"].eq("embedding")].iloc[2]
+    assert row["here"] == pytest.approx(rising(2, "mlp", "embedding"))
+    assert row["there"] == pytest.approx(falling(2, "mlp", "embedding"))
+    assert row["mean"] == pytest.approx(row["there"] / row["here"])
 
 
 def test_only_one_kind_is_a_subset():
     both = reaches(table(rising, falling, noise=0.1), "raw", 0)["logit"]
-    parts = [both.only(sublayer) for sublayer in hierarchy.LABELS]
-    assert isinstance(parts[0], Reach)
-    assert sum(part.sublayers for part in parts) == both.sublayers
+    parts = [both.only(sublayer) for sublayer in ("attention", "mlp")]
+    assert sum(len(part.places) for part in parts) == len(both.places)
     assert np.sort(np.hstack([part.there for part in parts])) == pytest.approx(np.sort(both.there))

@@ -102,3 +102,8 @@ def test_claims_table_shows_the_papers_column_only_where_there_is_one():
     both = claims_table([plain, Claim("d", "m", "k", "in some (1 of 2)", "0.9")])
     assert list(both["the paper's numbers"]) == ["", "0.9"]
     assert list(both["verdict"]) == ["✓ supported", "◐ in some (1 of 2)"]
+
+
+def test_no_prompts_have_no_mean():
+    found = statistics.mean(np.array([]), 0)
+    assert (found.text(), found.n) == ("–", 0)

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chapters.i_supplementary import supplement, supplement_claims
+from chapters.i_supplementary import story
 from measurements.layer_profile import layer_profile
-from reporting.sweeps import RATIOS, REMOVED, sweep, thinned
+from measurements.sweeps import RATIOS, REMOVED, sweep, thinned
+from reporting.hierarchy import Hierarchy
 from runs.parameters import validate
 
 
@@ -31,7 +32,7 @@ def test_variances_are_compared_step_by_step(measured):
     """The ratio of each row against one formed by a loop over the table."""
     table = measured[REMOVED].table("deviations", lens="normed")
     place = ["prompt", "step", "layer", "sublayer"]
-    found = supplement._ratios(measured[REMOVED], "normed", "variance_r", "logit")
+    found = story.ratios(measured[REMOVED], "normed", "variance_r", "logit")
     for row in found.sample(10, random_state=0).itertuples():
         same = (table[place] == [getattr(row, name) for name in place]).all(axis=1)
         here = table[same]
@@ -42,7 +43,7 @@ def test_variances_are_compared_step_by_step(measured):
 
 
 def test_weighted_variance_is_counted_over_all_sublayers(measured):
-    found = supplement.variance_summary(measured[REMOVED], "normed", 0)["variance_p"]
+    found = story.weighted(measured[REMOVED], "normed", "variance_p", 0)
     table = measured[REMOVED].table("deviations", lens="normed")
     means = (
         table[table["metric"].isin(["variance_p", "variance_uniform"])]
@@ -51,40 +52,52 @@ def test_weighted_variance_is_counted_over_all_sublayers(measured):
         .unstack("metric")
     )  # fmt: skip
     lower = means["variance_p"] < means["variance_uniform"]
-    assert (found.below, found.layers) == (lower.sum(), len(lower))
-    assert found.ratio == pytest.approx((means["variance_p"] / means["variance_uniform"]).median())
+    assert (found.below.value, found.layers) == (lower.sum(), len(lower))
+    assert found.ratio.value == pytest.approx(
+        (means["variance_p"] / means["variance_uniform"]).median()
+    )
 
 
 def test_claims_have_verdicts_with_five_prompts_and_none_with_two(measured, tiny_folder, tmp_path):
-    found = supplement_claims.claims_table(measured[REMOVED], 0)
-    assert set(found["verdict"]) <= {"held", "partly", "not"}
+    found = story.claims(measured[REMOVED], 0)
     assert len(found) == 10
+    assert {one.verdict for one in found} - {"too few data"}
     few = layer_profile(
         validate(
             {"prompts": "MC1,MC2", "max_new_tokens": 2, "device": "cpu"}
             | {"model": str(tiny_folder), "results": str(tmp_path)}
         )
     )
-    assert set(supplement_claims.claims_table(few, 0)["verdict"]) == {"too few prompts"}
+    assert {one.verdict for one in story.claims(few, 0)} == {"too few data"}
 
 
-def test_exception_of_the_outer_layers():
-    assert supplement_claims._with_exception(0.95, False) == "held"
-    assert supplement_claims._with_exception(0.95, True) == "partly"
-    assert supplement_claims._with_exception(0.5, False) == "not"
+@pytest.mark.parametrize(
+    ("inner", "outer", "verdict"),
+    [(19, 0, "supported"), (19, 4, "in some (1 of 2)"), (10, 0, "contradicted")],
+)
+def test_exception_of_the_outer_layers(inner, outer, verdict):
+    close = [pd.Series([True] * n + [False] * (of - n)) for n, of in ((inner, 20), (outer, 4))]
+    assert story._with_exception(*close) == verdict
+
+
+def test_ratios_of_one_sublayer_are_those_of_a_loop(measured):
+    table = measured[REMOVED].table("deviations", metric="kl", lens="raw", layer=1, sublayer="mlp")
+    pair = table.pivot_table(index=["prompt", "step"], columns="quantity", values="value")
+    found = story.sublayers(measured[REMOVED], "raw", "kl", "probability").loc[("mlp", 1)]
+    pair = pair.dropna()
+    assert found["ratio"] == pytest.approx(np.median(pair["theorem"] / pair["measured"]))
+    assert found["rank"] == pytest.approx(pair["theorem"].corr(pair["measured"], "spearman"))
+    assert not found["outer"]
 
 
 def test_similarity_over_steps_has_a_panel_for_each_setting(measured):
-    found = supplement.similarity_at(measured, "mlp", 1, "normed")
+    found = story.similarity_at(measured, "mlp", 1, "normed")
     assert list(dict.fromkeys(found["panel"])) == list(measured)
     assert set(found["series"]) == {"embedding", "logit", "probability"}
-    profile = supplement.cosine_profile(measured[REMOVED], "normed")
-    rows = profile[(profile["sublayer"] == "mlp") & (profile["layer"] == 1)].set_index("space")
-    assert supplement.lowest(profile, "mlp", 1).startswith(rows["mean"].idxmin())
 
 
 def test_hierarchy_table_counts_layers():
-    profile = pd.DataFrame(
+    means = pd.DataFrame(
         [
             {"sublayer": kind, "layer": layer, "layers": 2, "space": space, "mean": mean}
             for kind in ("attention", "mlp")
@@ -96,6 +109,6 @@ def test_hierarchy_table_counts_layers():
             )
         ]
     )
-    table = supplement.hierarchy_table({"removed": {"raw": profile}})
+    table = story.hierarchy_table({"removed": Hierarchy.of_means(means)})
     assert table["attention: p below h"].tolist() == ["1 of 2"]
     assert np.isclose(float(table["median probability"].item()), (0.5 + 0.99) / 2)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from chapters.h_temperature.temperatures import TEMPERATURES, temperatures
-from chapters.validity.estimate_quality import estimate_quality, estimates
+from chapters.h_temperature.measure import TEMPERATURES, temperatures
+from chapters.validity.measure import estimate_quality, estimates
 from helpers.models import load
 from helpers.pruning import Recipe, prune
 from helpers.texts.calibration import calibration_text

@@ -1,5 +1,6 @@
 // The numbers behind the panel: what a perturbation of the logits does to the probabilities.
-// helpers/panel_model.py computes the same in Python; the tests compare the two.
+// chapters/representation_analysis/panel_model.py computes the same in Python; the tests compare
+// the two.
 (() => {
   "use strict";
 
@@ -95,8 +96,8 @@
       total.qq += q * q;
     }
     const estimate = (value) => (value * step * step) / 2;
-    const cosine = (zz, zd, dd) =>
-      (zz + size * zd) / Math.sqrt(zz * (zz + 2 * size * zd + size * size * dd));
+    const angle = (zz, zd, dd) =>
+      Math.max(0, 1 - (zz + size * zd) / Math.sqrt(zz * (zz + 2 * size * zd + size * size * dd)));
     const level = sums.z / count;
     return {
       size,
@@ -105,8 +106,8 @@
       bounded: -Math.expm1(-estimate(variance.r)),
       kl: Math.max(0, Math.log(total.q / sums.p) + top - step * mean.p),
       theorem_3: estimate(variance.p),
-      cosine: cosine(sums.zz, sums.zd, touched),
-      cosine_centred: cosine(
+      logit: angle(sums.zz, sums.zd, touched),
+      logit_centred: angle(
         sums.zz - count * level ** 2,
         sums.zd - level * sums.d,
         touched - sums.d ** 2 / count,

@@ -11,6 +11,33 @@
   const NARROW = 620; // below this width in pixels the charts stand one above the other
   const LOWEST = 1e-10; // what is smaller is not drawn
 
+  const raised = (exponent) =>
+    [...String(exponent)].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(sign)])).join("");
+
+  // Three significant digits, as a power of ten where it is small or large; panel.py has the same.
+  function number(value) {
+    if (!Number.isFinite(value)) return "–";
+    const [mantissa, exponent] = value.toExponential(2).split("e").map(Number);
+    if (value && (exponent < -3 || exponent >= 5)) return `${mantissa} × 10${raised(exponent)}`;
+    return String(Number(value.toPrecision(3)));
+  }
+
+  // The name of a number in the sentences: a reading, or one reading over another.
+  function named(reading, name, nothing) {
+    const [value, truth] = name.split("/").map((part) => reading[part]);
+    if (truth === undefined) return value;
+    return truth > nothing ? value / truth : NaN;
+  }
+
+  function settingTexts({ size, touched, temperature }, count) {
+    const [some, all] = [touched, count].map((tokens) => tokens.toLocaleString("en"));
+    return {
+      size: `${size} in logits`,
+      touched: `${some} of ${all} tokens`,
+      temperature: `T = ${temperature}`,
+    };
+  }
+
   // The figures' script may be loading Plotly already; it is loaded once.
   function loadPlotly() {
     if (window.Plotly) return Promise.resolve();
@@ -38,7 +65,7 @@
     return {
       range: [10 ** low, 10 ** high],
       tickvals: shown.map((power) => 10 ** power),
-      ticktext: shown.map((power) => (power ? `10${window.softmaxWords.raised(power)}` : "1")),
+      ticktext: shown.map((power) => (power ? `10${raised(power)}` : "1")),
     };
   }
 
@@ -145,7 +172,6 @@
 
   function prepare(panel) {
     const { normalDraws, logits, prepare: state, reading } = window.softmaxPanel;
-    const { sentences, settingTexts } = window.softmaxWords;
     const live = panel.querySelector(".panel-live");
     const content = JSON.parse(live.querySelector('script[type="application/json"]').textContent);
     const plot = live.querySelector(".panel-plot");
@@ -189,8 +215,10 @@
           texts[slider.dataset.control];
       }
       live.querySelector(".panel-draw output").textContent = `draw ${seed + 1}`;
-      for (const [part, words] of Object.entries(sentences(current))) {
-        live.querySelector(`[data-sentence="${part}"]`).innerHTML = words;
+      for (const place of live.querySelectorAll("data[data-reading]")) {
+        const value = named(current, place.dataset.reading, content.nothing);
+        place.value = Number.isFinite(value) ? value : "";
+        place.textContent = number(value);
       }
       showTokens(current);
       last = panel.clientWidth;

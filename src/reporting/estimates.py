@@ -6,11 +6,10 @@ since steps and sublayers of one text are not independent.
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from reporting.hierarchy import FEWEST_PROMPTS, Verdict, verdict
-from reporting.summaries import RESAMPLES
+from reporting import statistics
+from reporting.statistics import Estimate
 
 PLACE = ["metric", "prompt", "step", "layer", "sublayer", "lens", "space", "centred", "temperature"]
 FLOOR = 1e-9  # below, the measured number itself is within its tolerance of zero
@@ -18,6 +17,7 @@ TAIL = 0.9  # the tail: truths above this quantile of their prompt
 NEAR = 0.1  # "within 10%"
 CLOSE = (0.8, 1.25)  # a median estimate/truth that we would call close
 RANKED = 0.9  # a rank correlation that we would call close
+CRITERION = f"rank correlation above {RANKED}; median ratio {CLOSE[0]}–{CLOSE[1]}"
 
 
 def side_by_side(deviations: pd.DataFrame) -> pd.DataFrame:
@@ -35,107 +35,61 @@ def side_by_side(deviations: pd.DataFrame) -> pd.DataFrame:
     return found.assign(ratio=ratio)
 
 
+def theorem(deviations: pd.DataFrame) -> pd.DataFrame:
+    """:func:`side_by_side` for the paper's theorems alone, logits as they are."""
+    found = side_by_side(deviations[~deviations["centred"]])
+    return found[found["quantity"] == "theorem"]
+
+
 @dataclass(frozen=True)
 class Tracking:
-    """How one estimate tracks the truth: a statistic, its 95% interval over prompts, and the
-    numbers of comparisons and prompts. ``low`` and ``high`` are NaN with too few prompts."""
+    """How one estimate tracks the truth: rank correlation (Spearman), median estimate / truth, the
+    share of estimates within 10% of the truth, and the number of comparisons."""
 
-    statistic: str
-    value: float
-    low: float
-    high: float
+    rank: Estimate
+    ratio: Estimate
+    near: Estimate
     comparisons: int
-    prompts: int
 
     @property
-    def text(self) -> str:
-        """``0.93 [0.91–0.95]``."""
-        form = "{:.0%}" if self.statistic == "near" else "{:.2f}"
-        middle = form.format(self.value) if np.isfinite(self.value) else "–"
-        if not np.isfinite(self.low):
-            return middle
-        return f"{middle} [{form.format(self.low)}–{form.format(self.high)}]"
+    def conditions(self) -> list[bool | None]:
+        """Whether it ranks like the truth, and whether it is of its size."""
+        return [self.rank.within(RANKED), self.ratio.within(*CLOSE)]
+
+    @property
+    def close(self) -> bool | None:
+        """Whether it matches the truth closely: meets both conditions of ``CRITERION``."""
+        found = self.conditions
+        return False if False in found else None if None in found else True
+
+    def cells(self) -> dict[str, str]:
+        """What a table says of it."""
+        return {
+            "rank correlation": self.rank.text(),
+            "median estimate / truth": self.ratio.text(),
+            "within 10%": self.near.text(".0%"),
+            "n": f"{self.comparisons:,}",
+        }
 
 
-STATISTICS = ("rank", "ratio", "near")
+def ranked(pairs: pd.DataFrame) -> float:
+    """Spearman correlation of estimate and truth."""
+    return float(pairs["truth"].rank().corr(pairs["estimate"].rank()))
 
 
-def tracking(pairs: pd.DataFrame, seed: int, tail: bool = False) -> dict[str, Tracking]:
-    """``rank``: Spearman correlation; ``ratio``: median estimate/truth; ``near``: share of
-    estimates within 10% of the truth. ``tail`` keeps the largest tenth of each prompt's truths.
-
-    ``pairs`` as from :func:`side_by_side`, of one quantity.
-    """
+def tracking(pairs: pd.DataFrame, seed: int, tail: bool = False) -> Tracking:
+    """How the estimates of ``pairs`` (as from :func:`side_by_side`, of one quantity) track the
+    truth. ``tail`` keeps the largest tenth of each prompt's truths."""
     rows = pairs.dropna(subset="ratio")
     if tail:
         edge = rows.groupby("prompt", observed=True)["truth"].transform("quantile", TAIL)
         rows = rows[rows["truth"] >= edge]
-    groups = rows.groupby("prompt", observed=True)
-    each = pd.DataFrame(
-        {
-            "rank": {
-                prompt: part["truth"].rank().corr(part["estimate"].rank())
-                for prompt, part in groups
-            },
-            "ratio": groups["ratio"].median(),
-            "near": groups["ratio"].apply(lambda ratio: ((ratio - 1).abs() <= NEAR).mean()),
-        }
+    prompts = rows.groupby("prompt", observed=True)
+    near = rows.assign(near=(rows["ratio"] - 1).abs() <= NEAR)
+    each = (
+        pd.Series({prompt: ranked(part) for prompt, part in prompts}, dtype=float),
+        prompts["ratio"].median(),
+        near.groupby("prompt", observed=True)["near"].mean(),
     )
-    return {
-        name: _with_interval(name, each[name].dropna().to_numpy(), len(rows), seed)
-        for name in STATISTICS
-    }
-
-
-def _with_interval(name: str, values: np.ndarray, comparisons: int, seed: int) -> Tracking:
-    low, high = interval(values, seed)
-    middle = float(values.mean()) if len(values) else float("nan")
-    return Tracking(name, middle, low, high, comparisons, len(values))
-
-
-def interval(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """95% percentile interval of the mean of one value per prompt (N,); NaN with too few."""
-    if len(values) < FEWEST_PROMPTS:
-        return float("nan"), float("nan")
-    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), (2.5, 97.5))
-    return float(low), float(high)
-
-
-def tracking_table(pairs: pd.DataFrame, seed: int, by: tuple[str, ...] = ()) -> pd.DataFrame:
-    """One row per group of ``by`` and estimate: rank correlation and median ratio, overall and in
-    the tail, and the share within 10%."""
-    rows = []
-    for key, part in pairs.groupby([*by, "quantity"], sort=False, observed=True):
-        overall, tail = tracking(part, seed), tracking(part, seed, tail=True)
-        rows.append(
-            dict(zip((*by, "quantity"), map(str, key), strict=True))
-            | {
-                "rank correlation": overall["rank"].text,
-                "median ratio": overall["ratio"].text,
-                "within 10%": overall["near"].text,
-                "rank, largest tenth": tail["rank"].text,
-                "ratio, largest tenth": tail["ratio"].text,
-                "n": overall["rank"].comparisons,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def close_match(found: dict[str, Tracking]) -> Verdict:
-    """Does an estimate match closely? Rank correlation and median ratio at the unfavourable ends
-    of their intervals."""
-    rank, ratio = found["rank"], found["ratio"]
-    if not np.isfinite(rank.low):
-        return "too few prompts"
-    return verdict(rank.low >= RANKED, CLOSE[0] <= ratio.low and ratio.high <= CLOSE[1])
-
-
-def reported_tracking(drawn: pd.DataFrame) -> dict[str, dict[str, Tracking]]:
-    """:func:`tracking` by metric of what the paper drew for one text (columns ``step``,
-    ``metric``, ``quantity``, ``value``): no intervals."""
-    frame = drawn.assign(prompt="reported")
-    return {
-        metric: tracking(side_by_side(part), 0)
-        for metric, part in frame.groupby("metric", sort=False)
-    }
+    found = [statistics.mean(values.dropna(), seed) for values in each]
+    return Tracking(*found, len(rows))

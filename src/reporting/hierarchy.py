@@ -1,16 +1,177 @@
-"""Does a claim of the paper hold here? Each claim with its criterion, stated before the verdict."""
+"""Do embedding, logit and probability space move alike? What Section 5 needs of one model."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from reporting.summaries import gaps, intervals, layer_means, layers_below, logits_above
+from reporting.claims import Claim, judge
+from reporting.layers import KEYS, LABELS, by_prompt, inner_and_outer, layer_means
+from reporting.statistics import FEWEST, Estimate, resampled
 
-Verdict = Literal["held", "partly", "not", "too few prompts"]
-FEWEST_PROMPTS = 5  # below, a bootstrap over prompts says nothing, and no claim is judged
-LABELS = {"attention": "attention", "mlp": "MLP"}
 STABLE = 0.95  # a cosine that Section 5 would call high: its embedding curves lie above it
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Cosines of one lens: ``means`` as from :func:`layers.layer_means`, and ``samples`` (1 + R
+    rows; columns sublayer, layer, space), the means over all prompts and over samples of them."""
+
+    means: pd.DataFrame
+    samples: pd.DataFrame
+    prompts: int = 1
+
+    @classmethod
+    def of(cls, deviations: pd.DataFrame, seed: int) -> "Hierarchy":
+        """From rows of ``deviations``, cosines of one lens."""
+        table = by_prompt(deviations, KEYS)
+        samples = pd.DataFrame(resampled(table, seed), columns=table.columns)
+        return cls(layer_means(deviations), samples, len(table))
+
+    @classmethod
+    def of_means(cls, means: pd.DataFrame) -> "Hierarchy":
+        """From means alone, such as a reported curve: no intervals."""
+        return cls(means, means.set_index(KEYS)["mean"].sort_index().to_frame().T)
+
+    @property
+    def layers(self) -> int:
+        """Depth of the model."""
+        return int(self.means["layers"].iloc[0])
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are prompts enough for intervals and verdicts."""
+        return self.prompts >= FEWEST
+
+    def below(self, sublayer: str | None = None) -> Estimate:
+        """In how many sublayers (of one kind, if named) probabilities are less similar than
+        embeddings, by the mean."""
+        return self._count("probability", "embedding", sublayer)
+
+    def above(self, sublayer: str | None = None) -> Estimate:
+        """In how many sublayers logits are more similar than embeddings, by the mean."""
+        return self._count("embedding", "logit", sublayer)
+
+    def below_minimum(self, sublayer: str) -> int:
+        """In how many layers the lowest single probability cosine is below the embedding's."""
+        rows = self.means[self.means["sublayer"] == sublayer]
+        lowest = rows.pivot(index="layer", columns="space", values="low")
+        return int((lowest["probability"] < lowest["embedding"]).sum())
+
+    def gap(self, sublayer: str | None = None) -> Estimate:
+        """Median over layers of embedding cosine minus probability cosine."""
+        apart = self._of("embedding", sublayer) - self._of("probability", sublayer)
+        return Estimate.of(np.median(apart, axis=1), self.prompts)
+
+    def median(self, space: str) -> Estimate:
+        """Median over all sublayers of the mean cosine in a space."""
+        return Estimate.of(np.median(self._of(space), axis=1), self.prompts)
+
+    @property
+    def medians(self) -> str:
+        """The key numbers of a figure: the median cosine of each space."""
+        spaces = ("embedding", "logit", "probability")
+        return ", ".join(f"{space} {self.median(space).value:.2f}" for space in spaces)
+
+    def lowest(self, space: str) -> float:
+        """Median over sublayers of the lowest single cosine in a space."""
+        return float(self.means.loc[self.means["space"] == space, "low"].median())
+
+    def counts(self, name: Literal["below", "above"]) -> str:
+        """:meth:`below` or :meth:`above` for both kinds of sublayer, in a cell of a table."""
+        counts = {label: getattr(self, name)(kind) for kind, label in LABELS.items()}
+        return "; ".join(f"{key} {one.text('.0f')} of {self.layers}" for key, one in counts.items())
+
+    def in_most(self, name: Literal["below", "above"]) -> list[bool | None]:
+        """For each kind of sublayer, whether that is so in more than half of the layers."""
+        return [getattr(self, name)(kind).within(self.layers / 2) for kind in LABELS]
+
+    def _count(self, lower: str, higher: str, sublayer: str | None) -> Estimate:
+        less = self._of(lower, sublayer) < self._of(higher, sublayer)
+        return Estimate.of(less.sum(axis=1), self.prompts)
+
+    def _of(self, space: str, sublayer: str | None = None) -> np.ndarray:
+        """Mean cosines (1 + R, K)."""
+        found = self.samples.xs(space, axis=1, level="space")
+        return (found if sublayer is None else found[sublayer]).to_numpy()
+
+
+def layer_table(found: dict[str, Hierarchy]) -> pd.DataFrame:
+    """In how many layers is the probability space below the embedding space? One row per source
+    (measured lens, or reported) and kind of sublayer."""
+    return pd.DataFrame(
+        {
+            "source": source,
+            "sublayer": label,
+            "by mean": f"{one.below(kind).text('.0f')} of {one.layers}",
+            "by minimum": f"{one.below_minimum(kind)} of {one.layers}",
+            "median gap": one.gap(kind).text(".3f"),
+            "logit above embedding": f"{one.above(kind).text('.0f')} of {one.layers}",
+        }
+        for source, one in found.items()
+        for kind, label in LABELS.items()
+    )
+
+
+def claims(as_is: Hierarchy, centred: Hierarchy) -> list[Claim]:
+    """The claims of Section 5 for one lens; ``as_is`` uses logits as they are, ``centred`` logits
+    with their mean subtracted."""
+    inner, outer = inner_and_outer(as_is.means, "embedding")
+    middle = inner.groupby("sublayer")["mean"].median().reindex(list(LABELS))
+    ends = outer.groupby("sublayer")["mean"].min().reindex(list(LABELS))
+    lowest = as_is.lowest("probability"), as_is.lowest("embedding")
+    far = lowest[0] < lowest[1] / 2
+    stable = [middle[kind] >= STABLE and ends[kind] < middle[kind] for kind in LABELS]
+    return [
+        Claim(
+            "Embeddings stay similar, except at the first and last layers",
+            "; ".join(
+                f"{label} {middle[kind]:.2f} inner, {ends[kind]:.2f} outer"
+                for kind, label in LABELS.items()
+            ),
+            f"median inner cosine at least {STABLE}; first or last layer lower",
+            judge(stable if as_is.enough else [None]),
+        ),
+        Claim(
+            "Probabilities fluctuate although embeddings are alike",
+            f"{as_is.counts('below')}; lowest {lowest[0]:.2f} against {lowest[1]:.2f}",
+            "mean below embedding in most layers; lowest value less than half of the embedding's",
+            judge([*as_is.in_most("below"), far if as_is.enough else None]),
+        ),
+        Claim(
+            "Logits are even more similar than embeddings",
+            as_is.counts("above"),
+            "mean above embedding in most layers",
+            judge(as_is.in_most("above")),
+        ),
+        Claim(
+            "… also without the offset that all logits share",
+            centred.counts("above"),
+            "the same with centred logits (our addition)",
+            judge(centred.in_most("above")),
+        ),
+    ]
+
+
+def agreement(by_category: pd.DataFrame, space: str) -> Estimate:
+    """Mean Spearman correlation, over pairs of categories, of their means along all sublayers:
+    1 if every category ranks the sublayers alike; no number with fewer than two categories."""
+    rows = by_category[by_category["space"] == space]
+    wide = rows.pivot(index=["sublayer", "layer"], columns="category", values="mean")
+    correlation = wide.corr(method="spearman").to_numpy()
+    pairs = correlation[np.triu_indices(len(correlation), k=1)]
+    return Estimate(float(pairs.mean()) if len(pairs) else float("nan"))
+
+
+def section_5(as_is: Hierarchy, centred: Hierarchy) -> pd.DataFrame:
+    """:func:`claims` as a plain table."""
+    return pd.DataFrame(asdict(one) for one in claims(as_is, centred))
+
+
+# What other modules still ask of this one.
+FEWEST_PROMPTS = FEWEST
+Verdict = Literal["held", "partly", "not", "too few prompts"]
 
 
 def verdict(*conditions: bool) -> Verdict:
@@ -18,160 +179,6 @@ def verdict(*conditions: bool) -> Verdict:
     return "held" if all(conditions) else "partly" if any(conditions) else "not"
 
 
-@dataclass(frozen=True)
-class Hierarchy:
-    """What Section 5 needs of one model through one lens.
-
-    ``means`` as from :func:`summaries.layer_means`; ``below`` (by mean), ``below_minimum`` and
-    ``above`` count layers, ``gap`` is a median cosine difference, all by sublayer; ``interval``
-    holds 95% intervals over prompts, or None for a reported curve.
-    """
-
-    means: pd.DataFrame
-    below: pd.Series
-    below_minimum: pd.Series
-    above: pd.Series
-    gap: pd.Series
-    interval: pd.DataFrame | None
-
-    @property
-    def layers(self) -> int:
-        """Depth of the model."""
-        return int(self.means["layers"].iloc[0])
-
-    def median(self, space: str, sublayer: str | None = None) -> float:
-        """Median over layers of the mean cosine in ``space``; of both sublayers unless one is
-        named."""
-        chosen = self.means[self.means["space"] == space]
-        if sublayer:
-            chosen = chosen[chosen["sublayer"] == sublayer]
-        return float(chosen["mean"].median())
-
-    def at_least(self, count: str, sublayer: str) -> float:
-        """Lower end of the interval of ``below`` or ``above``; the count itself if reported."""
-        if self.interval is None:
-            return float(getattr(self, count)[sublayer])
-        return float(self.interval.loc[sublayer, f"{count}_low"])
-
-    def lowest(self, space: str) -> float:
-        """Median over layers of the lowest single cosine in ``space``."""
-        return float(self.means.loc[self.means["space"] == space, "low"].median())
-
-
 def hierarchy(deviations: pd.DataFrame, seed: int) -> Hierarchy:
-    """Summarize measured cosines of one lens (rows of ``deviations``).
-
-    With fewer than ``FEWEST_PROMPTS`` prompts there are no intervals, and so no verdicts.
-    """
-    enough = deviations["prompt"].nunique() >= FEWEST_PROMPTS
-    return _summarize(layer_means(deviations), intervals(deviations, seed) if enough else None)
-
-
-def reported_hierarchy(means: pd.DataFrame) -> Hierarchy:
-    """Summarize a reported curve (columns as :func:`summaries.layer_means`)."""
-    return _summarize(means, None)
-
-
-def _summarize(means: pd.DataFrame, interval: pd.DataFrame | None) -> Hierarchy:
-    return Hierarchy(
-        means=means,
-        below=layers_below(means, "mean"),
-        below_minimum=layers_below(means, "low"),
-        above=logits_above(means),
-        gap=gaps(means),
-        interval=interval,
-    )
-
-
-def layer_table(found: dict[str, Hierarchy]) -> pd.DataFrame:
-    """In how many layers is the probability space below the embedding space? One row per
-    source (measured lens, or reported) and sublayer, counts with intervals where measured."""
-    rows = []
-    for source, one in found.items():
-        for sublayer in LABELS:
-            rows.append(
-                {
-                    "source": source,
-                    "sublayer": LABELS[sublayer],
-                    "by mean": _count(one, one.below, sublayer, "below"),
-                    "by minimum": f"{one.below_minimum[sublayer]} of {one.layers}",
-                    "median gap": _gap(one, sublayer),
-                    "logit above embedding": _count(one, one.above, sublayer, "above"),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def section_5(as_is: Hierarchy, centred: Hierarchy) -> pd.DataFrame:
-    """The three claims of Section 5 for one lens: criterion, measured number, verdict.
-
-    ``as_is`` uses logits as they are, ``centred`` logits with their mean subtracted.
-    """
-    embedding = as_is.means[as_is.means["space"] == "embedding"]
-    last = as_is.layers - 1
-    inner = embedding[~embedding["layer"].isin([0, last])].groupby("sublayer")["mean"].median()
-    outer = embedding[embedding["layer"].isin([0, last])].groupby("sublayer")["mean"].min()
-    inner, outer = inner.reindex(list(LABELS)), outer.reindex(list(LABELS))  # two layers: no inner
-    half = as_is.layers / 2
-    lowest = as_is.lowest("probability"), as_is.lowest("embedding")
-    table = pd.DataFrame(
-        [
-            {
-                "claim": "Embeddings stay similar, except at the first and last layers",
-                "criterion": f"median inner cosine at least {STABLE}; first or last layer lower",
-                "measured": _both("{:.2f} inner, {:.2f} outer", inner, outer),
-                "verdict": verdict(
-                    *(inner[kind] >= STABLE and outer[kind] < inner[kind] for kind in LABELS)
-                ),
-            },
-            {
-                "claim": "Probabilities fluctuate although embeddings are alike",
-                "criterion": "mean below embedding in most layers; "
-                "lowest value less than half of the embedding's",
-                "measured": _both(f"{{}} of {as_is.layers} layers", as_is.below)
-                + f"; lowest {lowest[0]:.2f} against {lowest[1]:.2f}",
-                "verdict": verdict(
-                    *(as_is.at_least("below", kind) > half for kind in LABELS),
-                    lowest[0] < lowest[1] / 2,
-                ),
-            },
-            {
-                "claim": "Logits are even more similar than embeddings",
-                "criterion": "mean above embedding in most layers",
-                "measured": _both(f"{{}} of {as_is.layers} layers", as_is.above),
-                "verdict": verdict(*(as_is.at_least("above", kind) > half for kind in LABELS)),
-            },
-            {
-                "claim": "… also without the offset that all logits share",
-                "criterion": "the same with centred logits (our addition)",
-                "measured": _both(f"{{}} of {centred.layers} layers", centred.above),
-                "verdict": verdict(*(centred.at_least("above", kind) > half for kind in LABELS)),
-            },
-        ]
-    )
-    if as_is.interval is None:
-        table["verdict"] = "too few prompts"
-    return table[["claim", "verdict", "measured", "criterion"]]
-
-
-def _both(form: str, *values: pd.Series) -> str:
-    return "; ".join(
-        f"{label} {form.format(*(value[kind] for value in values))}"
-        for kind, label in LABELS.items()
-    )
-
-
-def _count(one: Hierarchy, counts: pd.Series, sublayer: str, name: str) -> str:
-    text = f"{counts[sublayer]} of {one.layers}"
-    if one.interval is None:
-        return text
-    low, high = (one.interval.loc[sublayer, f"{name}_{end}"] for end in ("low", "high"))
-    return f"{text} [{low:.0f}–{high:.0f}]"
-
-
-def _gap(one: Hierarchy, sublayer: str) -> str:
-    text = f"{one.gap[sublayer]:.3f}"
-    if one.interval is None:
-        return text
-    low, high = (one.interval.loc[sublayer, f"gap_{end}"] for end in ("low", "high"))
-    return f"{text} [{low:.3f}–{high:.3f}]"
+    """:meth:`Hierarchy.of`."""
+    return Hierarchy.of(deviations, seed)

@@ -88,7 +88,7 @@ def _means(table: np.ndarray, draws: np.ndarray) -> Iterator[np.ndarray]:
 
 def counted(by_prompt: np.ndarray | pd.DataFrame) -> int:
     """Prompts (rows) that have a value."""
-    table = np.asarray(by_prompt, dtype=float).reshape(len(by_prompt), -1)
+    table = np.atleast_2d(np.asarray(by_prompt, dtype=float).T).T
     return int(np.isfinite(table).any(axis=1).sum())
 
 

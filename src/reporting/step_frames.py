@@ -1,10 +1,10 @@
-"""From the ``deviations`` table to lines over decoding steps, as ``figures.step_series`` draws."""
+"""From the ``deviations`` table to lines over decoding steps, as ``figures.lines`` draws them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-SPACES = ("embedding", "logit", "probability")
 ESTIMATES = {
     ("angular", "embedding", "theorem"): "Theorem 1",
     ("angular", "logit", "theorem"): "Theorem 1",
@@ -19,10 +19,12 @@ VARIANCES = {
 }
 Lines = Sequence[tuple[str, str]]  # metric and space of what one panel shows
 
-# the lines of each panel of Appendix I
-DEVIATION_PANELS: Mapping[str, Lines] = {
+PROBABILITY_PANELS: Mapping[str, Lines] = {
     "Angular deviation, probability space": [("angular", "probability")],
     "KL divergence": [("kl", "probability")],
+}
+DEVIATION_PANELS: Mapping[str, Lines] = {  # of Appendix I
+    **PROBABILITY_PANELS,
     "Angular deviation, embedding and logit space": [
         ("angular", "embedding"),
         ("angular", "logit"),
@@ -34,10 +36,7 @@ DEVIATION_PANELS: Mapping[str, Lines] = {
         ("variance_r", "probability"),
     ],
 }
-COSINES: Lines = [("cosine", space) for space in SPACES]
-PROBABILITY_PANELS: Mapping[str, Lines] = {
-    name: DEVIATION_PANELS[name] for name in list(DEVIATION_PANELS)[:2]
-}
+COSINES: Lines = [("cosine", space) for space in ("embedding", "logit", "probability")]
 Y_LABELS = {
     "Angular deviation, probability space": "1 − cos (0 = unchanged)",
     "KL divergence": "KL(dense ‖ pruned) in nats",
@@ -45,11 +44,16 @@ Y_LABELS = {
     "Relative orthogonal magnitude": "‖Δ⊥‖ / ‖state‖",
     "Variance of the change of logits": "Var(Δz) in squared logits",
 }
+STEPS: Mapping[str, Any] = {
+    "x_label": "decoding step",
+    "x_whole": True,
+    "edges": "lowest single values",
+}
 
 
 def step_lines(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.DataFrame:
-    """Means over prompts at each step: columns ``panel``, ``series``, ``space``, ``quantity``,
-    ``step``, ``mean``, ``low`` and ``high`` (single prompts) and ``n`` (prompts that got so far).
+    """Means over prompts at each step, with ``low`` and ``high`` (single prompts) and ``n``
+    (prompts that got so far), in the columns of ``figures.lines``.
 
     ``deviations`` are rows of one sublayer and lens, logits as they are or, for the variance with
     equal weights, centred. A panel names the metrics and spaces that it shows; every estimate of
@@ -62,14 +66,14 @@ def step_lines(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.Data
             if metric != "variance_uniform":
                 rows = rows[~rows["centred"]]
             for quantity, part in rows.groupby("quantity", observed=True):
-                grouped = part.groupby("step")["value"]
-                found = grouped.agg(mean="mean", low="min", high="max", n="size").reset_index()
                 label = _label(metric, space, str(quantity), len(lines) > 1)
-                parts.append(
-                    found.assign(panel=panel, series=label, space=space, quantity=quantity)
+                found = part.groupby("step")["value"].agg(
+                    mean="mean", low="min", high="max", n="size"
                 )
-    found = pd.concat(parts, ignore_index=True)
-    return found.assign(quantity=found["quantity"].astype(str))
+                look = {"panel": panel, "series": label, "space": space, "quantity": str(quantity)}
+                parts.append(found.rename_axis("x").reset_index().assign(**look))
+    lines_of = pd.concat(parts, ignore_index=True)
+    return lines_of.assign(point="step " + lines_of["x"].astype(str))
 
 
 def by_lens(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.DataFrame:
@@ -97,11 +101,10 @@ def typical_ranges(frames: Iterable[pd.DataFrame]) -> dict[str, tuple[float, flo
 def y_labels(found: pd.DataFrame) -> dict[str, str]:
     """The y label of each panel. Panels of two lenses have scales of their own: labels differ by
     a space that nobody sees."""
-    names = dict.fromkeys(found["panel"])
     return {
-        name: Y_LABELS[name.rsplit(", ", 1)[0] if name.endswith(" lens") else name]
+        name: Y_LABELS[name.removesuffix(", raw lens").removesuffix(", normed lens")]
         + " " * name.endswith("normed lens")
-        for name in names
+        for name in dict.fromkeys(found["panel"])
     }
 
 

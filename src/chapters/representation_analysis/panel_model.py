@@ -7,7 +7,6 @@ Tokens are ranked by their logit: rank 0 is the likeliest.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,36 +48,20 @@ class Outline:
 
 
 def outline(logits: Tensor, exact: int = EXACT, knots: int = KNOTS) -> Outline:
-    """The `exact` largest of the logits (V,), and `knots` of the others, where the line bends most.
-
-    Each new knot goes where the line is furthest from the logits, so the error is spread evenly.
-    Values are rounded to five decimals.
-    """
+    """The `exact` largest of the logits (V,), and up to `knots` of the others, ever further apart
+    from both ends: there the line bends most. Values are rounded to five decimals."""
     ordered = np.sort(logits.detach().double().cpu().numpy().ravel())[::-1]
-    if len(ordered) < 2 or not np.isfinite(ordered).all() or ordered[0] == ordered[-1]:
+    count = len(ordered)
+    if count < 2 or not np.isfinite(ordered).all() or ordered[0] == ordered[-1]:
         raise ValueError("an outline needs finite logits that are not all the same")
-    last = len(ordered) - 1
-    chosen = {*range(min(exact, len(ordered))), last}
-    pending = [_worst(ordered, min(exact, len(ordered)) - 1, last)]
-    while pending and len(chosen) < exact + knots:
-        error, middle, first, end = heapq.heappop(pending)
-        if error >= 0:
-            break
-        chosen.add(middle)
-        heapq.heappush(pending, _worst(ordered, first, middle))
-        heapq.heappush(pending, _worst(ordered, middle, end))
-    ranks = sorted(chosen)
-    return Outline(tuple(ranks), tuple(round(float(ordered[rank]), 5) for rank in ranks))
-
-
-def _worst(ordered: np.ndarray, first: int, end: int) -> tuple[float, int, int, int]:
-    """Minus the largest distance from the straight line between two ranks, and where it is."""
-    if end - first < 2:
-        return 0.0, first, first, end
-    line = np.linspace(ordered[first], ordered[end], end - first + 1)
-    distance = np.abs(ordered[first : end + 1] - line)
-    middle = int(distance.argmax())
-    return -float(distance[middle]), first + middle, first, end
+    ranks = np.arange(min(exact, count))
+    if count > exact:
+        steps = np.geomspace(1, count - exact, knots // 2)
+        ranks = np.unique(np.concatenate([ranks, exact - 1 + steps, count - steps]).round())
+    return Outline(
+        tuple(int(rank) for rank in ranks),
+        tuple(round(float(ordered[int(rank)]), 5) for rank in ranks),
+    )
 
 
 def normal_draws(count: int, seed: int) -> Tensor:
@@ -128,8 +111,8 @@ def readings(
     """What the panel shows for each size of Δz (root mean square in logit units); all by default.
 
     Columns: `size`; `angular` = 1 − cos(p, q), `theorem_2` and `bounded`, its estimates; `kl` =
-    KL(p‖q) in nats and its estimate `theorem_3`; `cosine` of z and z + Δz, and the same with the
-    mean logit taken out, `cosine_centred`.
+    KL(p‖q) in nats and its estimate `theorem_3`; `logit` = 1 − cos(z, z + Δz), and the same with
+    the mean logit taken out, `logit_centred`.
     """
     z = state.logits()
     unit = direction(len(z), len(z) if touched is None else touched, seed)
@@ -145,8 +128,8 @@ def readings(
             "bounded": theory.angular_bounded(variance_r * squared, temperature),
             "kl": theory.kl_identity(z, size * unit, temperature),
             "theorem_3": theory.kl_theorem_3(variance_p * squared, temperature),
-            "cosine": deviation(*_products(z, size * unit))["cosine"],
-            "cosine_centred": deviation(*_products(centred, size * centred_unit))["cosine"],
+            "logit": deviation(*_products(z, size * unit))["angular"],
+            "logit_centred": deviation(*_products(centred, size * centred_unit))["angular"],
         }
         rows.append({"size": size} | {name: float(value) for name, value in row.items()})
     return pd.DataFrame(rows)

@@ -1,0 +1,119 @@
+"""What Section 6 needs of one measurement: the head's attenuation, and how the theorems track."""
+
+import pandas as pd
+
+from reporting import reported
+from reporting.claims import Claim, judge, listed
+from reporting.estimates import CRITERION, Tracking, side_by_side, theorem, tracking
+from reporting.layers import LABELS, Contrast, contrast
+from runs.store import Measurement
+
+LENSES = ("raw", "normed")
+THEOREMS = {
+    "Theorem 1, embedding": ("angular", "embedding"),
+    "Theorem 1, logit": ("angular", "logit"),
+    "Theorem 2": ("angular", "probability"),
+    "Theorem 3": ("kl", "probability"),
+}
+Contrasts = dict[tuple[str, bool], dict[str, Contrast]]  # lens and centred; kind of sublayer
+Tracked = dict[tuple[str, str], Tracking]  # theorem and lens
+
+
+def contrasts(orthogonal: pd.DataFrame, seed: int) -> Contrasts:
+    """The relative orthogonal magnitude in the logit space beside that in the embedding space,
+    logits as they are and centred."""
+    found: Contrasts = {}
+    for lens in LENSES:
+        for centred in (False, True):
+            found[lens, centred] = {}
+            for kind in LABELS:
+                rows = orthogonal[orthogonal["lens"].eq(lens) & orthogonal["sublayer"].eq(kind)]
+                base = rows[rows["space"].eq("embedding")]
+                other = rows[rows["space"].eq("logit") & rows["centred"].eq(centred)]
+                found[lens, centred][kind] = contrast(base, other, seed)
+    return found
+
+
+def contrast_table(found: Contrasts) -> pd.DataFrame:
+    """One row per reading; for each kind of sublayer the count of layers and the median ratio."""
+    rows = []
+    for (lens, centred), kinds in found.items():
+        row = {"logits read": f"{lens}, {'centred' if centred else 'as they are'}"}
+        for kind, one in kinds.items():
+            row[f"{LABELS[kind]}: layers reduced"] = str(one)
+            row[f"{LABELS[kind]}: logit / embedding"] = one.ratio.text()
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def pairs(measured: Measurement) -> dict[str, pd.DataFrame]:
+    """Truth beside each theorem's estimate of it, over all sublayers and steps."""
+    tables = {
+        metric: theorem(measured.table("deviations", metric=metric)) for metric in ("angular", "kl")
+    }
+    return {
+        name: tables[metric][tables[metric]["space"] == space]
+        for name, (metric, space) in THEOREMS.items()
+    }
+
+
+def tracked(found: dict[str, pd.DataFrame], seed: int) -> Tracked:
+    """How each theorem tracks the truth, ``found`` as from :func:`pairs`."""
+    return {
+        (name, lens): tracking(rows[rows["lens"] == lens], seed)
+        for name, rows in found.items()
+        for lens in LENSES
+    }
+
+
+def median_ratio(rows: pd.DataFrame, **place: str | int) -> float:
+    """Median estimate / truth where each named column equals the value."""
+    for column, value in place.items():
+        rows = rows[rows[column] == value]
+    return float(rows["ratio"].median())
+
+
+def reported_tracking() -> dict[str, Tracking]:
+    """The same of what the paper's Figure 6 drew for one text: no intervals."""
+    drawn = reported.figure_6().assign(prompt="reported")
+    names = {metric: name for name, (metric, _) in THEOREMS.items()}
+    return {
+        names[metric]: tracking(side_by_side(part), 0)
+        for metric, part in drawn.groupby("metric", sort=False)
+    }
+
+
+def tracking_table(found: Tracked, size: str) -> pd.DataFrame:
+    """All theorems through both lenses, and what the paper's Figure 6 shows."""
+    rows = {f"{name}, {lens} lens, {size}": one for (name, lens), one in found.items()}
+    rows |= {
+        f"{name}, reported, {reported.FIGURE_4.size}": one
+        for name, one in reported_tracking().items()
+    }
+    return pd.DataFrame({"source": source} | one.cells() for source, one in rows.items())
+
+
+def claims(shrunk: Contrasts, found: Tracked) -> list[Claim]:
+    """The claims of Section 6, through both lenses."""
+    attenuation = {
+        "The head reduces the relative orthogonal magnitude": False,
+        "… also with centred logits (our addition)": True,
+    }
+    return [
+        Claim(
+            f"{text}, {lens} lens",
+            "; ".join(f"{LABELS[kind]} {one}" for kind, one in shrunk[lens, centred].items()),
+            "smaller after the head in more than half of the layers of each kind",
+            judge(one.in_most for one in shrunk[lens, centred].values()),
+        )
+        for text, centred in attenuation.items()
+        for lens in LENSES
+    ] + [
+        Claim(
+            f"{name} is close, {lens} lens",
+            listed({"rank correlation": one.rank, "ratio": one.ratio}),
+            CRITERION,
+            judge(one.conditions),
+        )
+        for (name, lens), one in found.items()
+    ]

@@ -1,0 +1,114 @@
+"""One number at every layer of a model: its means, its lines over depth, and two such numbers
+beside each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reporting.figures import cosine_range
+from reporting.statistics import Estimate, resampled
+
+LABELS = {"attention": "attention", "mlp": "MLP"}
+PANELS = {"attention": "Attention", "mlp": "MLP"}
+PLACE = ["sublayer", "layer"]
+KEYS = [*PLACE, "space"]
+DEPTH: Mapping[str, Any] = {
+    "x_label": "relative depth (0 = first, 1 = last layer)",
+    "x_range": (-0.02, 1.02),
+}
+COSINE = "cosine similarity, dense to pruned (1 = unchanged)"
+
+
+def layer_means(deviations: pd.DataFrame, by: tuple[str, ...] = ()) -> pd.DataFrame:
+    """One metric per sublayer, layer and space: averaged within each prompt, then over prompts.
+
+    ``low`` and ``high`` are the smallest and largest single value, ``n`` the number of values,
+    ``prompts`` the number of prompts and ``layers`` the depth of the model. ``by`` adds columns
+    to group by, such as ``category``.
+    """
+    keys = [*by, *KEYS]
+    within = deviations.groupby([*keys, "prompt"], observed=True)["value"]
+    prompts = within.agg(["mean", "min", "max", "size"]).reset_index()
+    grouped = prompts.groupby(keys, observed=True)
+    table = grouped.agg(
+        mean=("mean", "mean"),
+        low=("min", "min"),
+        high=("max", "max"),
+        n=("size", "sum"),
+        prompts=("prompt", "size"),
+    ).reset_index()
+    text = {name: table[name].astype(str) for name in keys if name != "layer"}
+    return table.assign(layers=int(deviations["layer"].max()) + 1, **text)
+
+
+def over_depth(means: pd.DataFrame, series: str = "space") -> pd.DataFrame:
+    """Rows of :func:`layer_means` as lines for ``figures.lines``: attention above MLP, over the
+    relative depth layer / (layers − 1), so that models of different depth can be compared."""
+    last = (means["layers"] - 1).clip(lower=1)
+    point = "layer " + means["layer"].astype(str) + " of 0–" + (means["layers"] - 1).astype(str)
+    frame = means.assign(
+        panel=means["sublayer"].map(PANELS),
+        series=means[series],
+        x=means["layer"] / last,
+        point=point,
+    )
+    return frame.sort_values("panel", kind="stable", ignore_index=True)
+
+
+def cosines(frame: pd.DataFrame) -> dict[str, Any]:
+    """The axes of cosines over depth, for ``figures.lines``."""
+    limits = cosine_range(frame[["mean", "low", "high"]].to_numpy(float).ravel())
+    return {**DEPTH, "y_label": COSINE, "y_range": limits, "edges": "single values"}
+
+
+def inner_and_outer(means: pd.DataFrame, space: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of :func:`layer_means` of one space: of the inner layers, and of the first and last."""
+    rows = means[means["space"] == space]
+    outer = rows["layer"].isin([0, int(rows["layers"].iloc[0]) - 1])
+    return rows[~outer], rows[outer]
+
+
+def by_prompt(deviations: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Means within each prompt: prompts × ``keys``."""
+    plain = deviations.astype({name: str for name in [*keys, "prompt"] if name != "layer"})
+    return plain.groupby(["prompt", *keys])["value"].mean().unstack(keys).sort_index(axis=1)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One number beside another at each of ``layers`` sublayers: in how many it is lower
+    (``below``), and the median over them of their ratio."""
+
+    layers: int
+    below: Estimate
+    ratio: Estimate
+
+    @property
+    def in_most(self) -> bool | None:
+        """Whether it is lower in more than half of them; None if the interval does not decide."""
+        return self.below.within(self.layers / 2)
+
+    def __str__(self) -> str:
+        return f"{self.below.text('.0f')} of {self.layers}"
+
+
+def contrast(base: pd.DataFrame, other: pd.DataFrame, seed: int) -> Contrast:
+    """``other`` beside ``base``, each of them rows of one metric, space and lens.
+
+    Sublayers that were not touched, as a checkpoint may leave some, are not compared."""
+    first, second = (by_prompt(rows, PLACE) for rows in (base, other))
+    touched = (first > 0).any()
+    first, second = first.loc[:, touched], second.loc[:, touched]
+    prompts, layers = first.shape
+    if not layers:
+        return Contrast(0, Estimate(0.0), Estimate(float("nan")))
+    here, there = np.split(resampled(pd.concat([first, second], axis=1), seed), 2, axis=1)
+    ratio = np.divide(there, here, out=np.full_like(here, np.nan), where=here > 0)
+    return Contrast(
+        layers,
+        Estimate.of((there < here).sum(axis=1), prompts),
+        Estimate.of(np.nanmedian(ratio, axis=1), prompts),
+    )
