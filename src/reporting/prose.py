@@ -1,6 +1,7 @@
 """What every chapter says in the same way: who measured, on what, and prose with numbers in it."""
 
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -105,3 +106,11 @@ def join_words(words: Iterable[object]) -> str:
     """``a, b and c``."""
     texts = [str(word) for word in words]
     return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+
+
+def span(values: Iterable[float], form: str = ".2f") -> str:
+    """From the smallest to the largest, such as ``0.69 to 0.86``; one number if both read alike,
+    a dash where there is none."""
+    finite = [value for value in values if isfinite(value)]
+    ends = [f"{end(finite):z{form}}".replace("-", "−") for end in (min, max) if finite]
+    return " to ".join(dict.fromkeys(ends)) or "–"
