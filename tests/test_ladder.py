@@ -1,19 +1,21 @@
 """The ladder measured on a tiny model, against full forward passes, and what is made of it."""
 
 import re
+from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import tiny_model
+from hypothesis import example, given
+from hypothesis import strategies as some
 from transformers import AutoModelForCausalLM
 
-from chapters.ladder import figure_ladder, ladder_tables, ladder_words
-from chapters.ladder.candidates import Candidates, rungs
-from chapters.ladder.figure_ladder import setting_styles
-from chapters.ladder.ladder import FORMS, ladder
-from chapters.ladder.ladder_summary import PLAIN, PREFIX, Ladders
+from chapters.ladder import story
+from chapters.ladder.measure import FORMS, Candidates, ladder, rungs, share_won, sizes
+from chapters.ladder.story import PLAIN, PREFIX, Ladders
 from helpers.errors import InputError
 from helpers.texts.probes import probes
 from measurements import asked_dense
@@ -158,6 +160,132 @@ def test_a_model_that_reads_too_little_is_one_line(take, tiny_tokenizer, tmp_pat
         take(dropped=0, model=str(tmp_path))
 
 
+# rungs against every set of candidates of a small vocabulary
+
+TOKENS = 9
+# few different values, so that logits tie
+LOGITS = some.lists(some.integers(-3, 3), min_size=TOKENS, max_size=TOKENS)
+ROLES = some.lists(some.integers(0, 3), min_size=TOKENS, max_size=TOKENS)
+
+
+def tokens_of(roles):
+    """Token 0 is right; of the others 1 are right too, 2 of the family, and 3 unclear."""
+    named = [tuple(place for place, role in enumerate(roles) if role == kind) for kind in (1, 2, 3)]
+    right, family, unclear = ([place for place in each if place] for each in named)
+    return Candidates((0, *right), tuple(family), tuple(unclear))
+
+
+def values(found, candidates):
+    return {size: value for name, size, value in found if name == candidates}
+
+
+def by_hand(logits, right, rivals, size):
+    """Share of all sets of `size` in which the right one is strictly best, set by set."""
+    best = max(logits[token] for token in right)
+    sets = list(combinations(rivals, size - 1))
+    return sum(all(logits[rival] < best for rival in each) for each in sets) / len(sets)
+
+
+@given(LOGITS, LOGITS, ROLES)
+def test_shares_are_those_of_all_sets(logits, dense, roles):
+    tokens = tokens_of(roles)
+    found, rank = rungs(torch.tensor(logits).float(), torch.tensor(dense).float(), tokens)
+    others = [t for t in range(TOKENS) if t not in (*tokens.right, *tokens.unclear)]
+    for name, rivals in (("random", others), ("kind", tokens.family)):
+        for size, value in values(found, name).items():
+            assert value == pytest.approx(by_hand(logits, tokens.right, rivals, size), abs=1e-12)
+    whole = by_hand(logits, tokens.right, others, len(others) + 1)
+    assert values(found, "vocabulary") == {TOKENS: whole}
+    best = max(logits[token] for token in tokens.right)
+    assert rank == 1 + sum(logits[token] >= best for token in others)
+
+
+@given(LOGITS, LOGITS, ROLES)
+def test_matched_are_the_neighbours_in_dense_rank(logits, dense, roles):
+    tokens = tokens_of(roles)
+    found, _ = rungs(torch.tensor(logits).float(), torch.tensor(dense).float(), tokens)
+    order = sorted(range(TOKENS), key=lambda token: (-dense[token], token))
+    first = next(token for token in order if token in tokens.right)
+    order = [t for t in order if t == first or t not in (*tokens.right, *tokens.unclear)]
+    place = order.index(first)
+    walk = [at for step in range(1, TOKENS) for at in (place - step, place + step)]
+    line = [order[at] for at in walk if 0 <= at < len(order)]
+    best = max(logits[token] for token in tokens.right)
+    for size, value in values(found, "matched").items():
+        assert value == all(logits[token] < best for token in line[: size - 1])
+
+
+@given(LOGITS, ROLES)
+@example([-1, 0, 0, 1, 0, 0, 0, 3, 2], [0, 0, 0, 1, 0, 0, 0, 0, 3])  # no candidate, in between
+def test_among_its_own_neighbours_the_dense_model_is_right_where_it_is_over_all(logits, roles):
+    """The token above comes first, so a right token that is not the best loses at once."""
+    z = torch.tensor(logits).float()
+    found, _ = rungs(z, z, tokens_of(roles))
+    ties = logits.count(max(logits)) > 1
+    (whole,) = values(found, "vocabulary").values()
+    for value in values(found, "matched").values():
+        assert value >= whole if ties else value == whole
+
+
+@given(some.integers(0, 40), some.integers(0, 40))
+def test_the_closed_form_counts_draws(ahead, more):
+    rivals = ahead + more
+    for size in range(1, rivals + 2):
+        exact = comb(rivals - ahead, size - 1) / comb(rivals, size - 1)
+        assert share_won(ahead, rivals, size) == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "rivals", "size"), [(3, 49_151, 4_096), (70, 49_151, 512), (9_000, 49_151, 128)]
+)
+def test_the_closed_form_holds_for_a_vocabulary(ahead, rivals, size):
+    exact = comb(rivals - ahead, size - 1) / comb(rivals, size - 1)
+    assert share_won(ahead, rivals, size) == pytest.approx(exact, rel=1e-7)
+
+
+@given(LOGITS, LOGITS, ROLES)
+def test_more_candidates_are_never_easier(logits, dense, roles):
+    found, _ = rungs(torch.tensor(logits).float(), torch.tensor(dense).float(), tokens_of(roles))
+    (whole,) = values(found, "vocabulary").values()
+    for name in ("random", "matched"):
+        shares = list(values(found, name).values())
+        assert shares == sorted(shares, reverse=True)
+        assert all(share >= whole for share in shares)
+    kind = list(values(found, "kind").values())
+    assert kind == sorted(kind, reverse=True)
+
+
+def test_the_likeliest_token_wins_everywhere_and_a_tie_everywhere_loses():
+    tokens = Candidates((2,), (0, 1), ())
+    found, rank = rungs(torch.tensor([1.0, 2.0, 9.0, 3.0]), torch.zeros(4), tokens)
+    assert rank == 1
+    assert {value for _, _, value in found} == {1.0}
+    found, rank = rungs(torch.zeros(4), torch.zeros(4), tokens)
+    assert rank == 4
+    assert {value for _, _, value in found} == {0.0}
+
+
+def test_draws_that_cannot_be_are_refused():
+    for wrong in ((5, 4, 2), (0, 4, 6), (0, 4, 0)):
+        with pytest.raises(ValueError, match="cannot be drawn"):
+            share_won(*wrong)
+
+
+def test_sizes_double_up_to_all():
+    assert sizes(20) == [2, 4, 8, 16, 20]
+    assert sizes(16) == [2, 4, 8, 16]
+    assert sizes(2) == [2]
+    assert sizes(1) == []
+
+
+def test_a_token_that_begins_right_and_wrong_answers_is_no_candidate():
+    """As the blank before a number: 7 may follow it, and 8."""
+    tokens = Candidates.of([3, 9, None], [4, 9, 5, None])
+    assert tokens == Candidates((3,), (4, 5), (9,))
+    assert Candidates.of([4, 3], [4, 5]) is None
+    assert Candidates.of([None, 3], [4]) is None
+
+
 # what is made of it
 
 VOCABULARY = 64
@@ -231,9 +359,9 @@ def test_the_fewest_candidates_that_cost_a_share(both):
     none = kept.fewest("Drop-2M", 0.5)
     assert none.value == np.inf
     assert none.high == np.inf
-    assert ladder_tables.rung_text(none).startswith("none [")
+    assert story.rung_text(none).startswith("none [")
     assert kept.fewest("Dense", 0.9).value == np.inf
-    assert ladder_tables.rung_text(kept.fewest("Dense", 0.9)) == "none"
+    assert story.rung_text(kept.fewest("Dense", 0.9)) == "none"
 
 
 def test_other_questions_are_refused(both):
@@ -242,27 +370,27 @@ def test_other_questions_are_refused(both):
 
 
 def test_the_figure_ends_at_all_tokens(both):
-    frame = both.above_floor().curve()
-    made_figure = figure_ladder.candidate_ladder(
-        frame, name="ladder", title="t", caption="c", provenance={}
-    ).figure
-    assert [panel.title for panel in made_figure.panels] == list(figures.ladder.PANELS.values())
-    for panel in made_figure.panels:
+    panels = drawn(both.above_floor()).panels
+    assert [panel.title for panel in panels] == list(story.PANELS.values())
+    for panel in panels:
         assert [line.label for line in panel.lines] == ["Dense", "Drop-2M", "Drop-4M"]
-        ends = {line.label: line.end for line in panel.lines}
-        assert ends["Drop-2M"] == (VOCABULARY, 0.5)
-    kind = made_figure.panels[-1].lines[1]
-    assert np.isnan(kind.mean[-2])  # nothing leads from the family to all tokens
-    assert frame["mean"].notna().all()
-    with pytest.raises(ValueError, match="lacks the columns low"):
-        figure_ladder.candidate_ladder(
-            frame.drop(columns="low"), name="ladder", title="t", caption="c", provenance={}
-        )
+        assert panel.lines[1].end == (VOCABULARY, 0.5)
+    assert [np.isnan(line.mean).sum() for line in panels[0].lines] == [0, 0, 0]
+    assert np.isnan(panels[-1].lines[1].mean[-2])  # nothing leads from the family to all tokens
+
+
+def drawn(ladders):
+    return figures.lines(
+        ladders.curve(),
+        **{"name": "ladder", "title": "t", "caption": "c", "provenance": {}},
+        **story.axis(ladders.vocabulary),
+        styles=figures.setting_styles(ladders.settings),
+    ).figure
 
 
 def test_settings_look_different_without_colour_and_stand_out_on_both_themes():
     names = ["Dense", "Drop-2M", "Drop-4M", "Drop-8A", "Wanda 25%", "Wanda 50%", "SparseGPT 2:4"]
-    looks = setting_styles(names)
+    looks = figures.setting_styles(names)
     assert len({(look.marker, look.dash) for look in looks.values()}) == len(names)
     for look in looks.values():
         light = brightness(look.colour)
@@ -279,33 +407,26 @@ def brightness(colour):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_sentences_say_the_numbers(both):
+def test_what_stands_above_the_answer(both):
     kept = both.above_floor()
     token = {"token": " the", "kind": False}
-    instead = {
+    instead = {name: {} for name in kept.settings} | {
         name: {item: token for item in kept.ranks.index.get_level_values("item")[1::2]}
-        if name != "Dense"
-        else {}
-        for name in kept.settings
+        for name in kept.pruned
     }
-    assert "among all tokens in 50%; the dense model in 100%, 100% and 100%" in (
-        ladder_words.answer(kept)
-    )
-    assert ladder_words.lost(kept).startswith(
-        "Among all tokens, 2 of 2 lose accuracy beyond chance (Drop-2M and Drop-4M)"
-    )
-    assert ladder_words.title(kept).startswith("Drop-2M finds the answer in 89% among 4 ")
-    which = ladder_words.which(kept, instead)
-    assert "3.5 to 16 in pruned ones. Of 20 answers" in which
-    assert "20 gave way" in which
-    table = ladder_tables.ahead(kept, instead)
+    table = kept.ahead(instead)
     assert table["another token first"].tolist() == ["0 of 20", "10 of 20", "10 of 20"]
     assert table["most often"].tolist() == ["–", "␣the (10)", "␣the (10)"]
-    facts = {"left_out": {PREFIX: ["x"]}, "instead": {PREFIX: {"colours-1": token}}}
-    words = ladder_words.left_out(both, kept, facts, PREFIX)
-    assert "1 families (colours)" not in words
-    assert "1 family (colours)" in words
-    assert "of 1 answer" in words
+    assert kept.steepest == "Drop-2M"  # 0.92 against 0.5; Drop-4M loses among few already
+    assert kept.span("vocabulary") == "50%"
+
+
+def test_the_claim_is_judged_by_families_above_the_floor(both):
+    assert both.above_floor().claim().verdict == "supported"
+    same = Ladders.of({"Dense": made(0), "Drop-2M": made(0)}, seed=0).above_floor()
+    assert same.claim().verdict == "too few data"
+    weak = Ladders.of({"Dense": made(0, tuple(FAMILIES)), "Drop-2M": made(5)}, seed=0)
+    assert weak.above_floor().claim().verdict == "model too weak"
 
 
 @pytest.mark.parametrize("questions", [1, 2])
@@ -316,22 +437,14 @@ def test_a_tiny_model_says_no_nan(take, questions):
         "Drop-1A": take(dropped=1, probes=questions),
     }
     tables = {name: run.table("ladder") for name, run in runs.items()}
-    every = Ladders.of(tables, 0)
-    kept, facts = every.above_floor(), runs["Dense"].manifest["facts"]
+    kept = Ladders.of(tables, 0).above_floor()
     instead = {name: run.manifest["facts"]["instead"][PREFIX] for name, run in runs.items()}
     shown = [
-        ladder_words.answer(kept),
-        ladder_words.title(kept),
-        ladder_words.caption(kept, "9k"),
-        ladder_words.rivals(kept),
-        ladder_words.which(kept, instead),
-        ladder_words.left_out(every, kept, facts, PREFIX),
-        ladder_words.plain(Ladders.of(tables, 0, PLAIN)),
-        ladder_tables.accuracies(kept).to_string(),
-        ladder_tables.ahead(kept, instead).to_string(),
-        figure_ladder.candidate_ladder(
-            kept.curve(), name="ladder", title="t", caption="c", provenance={}
-        )._repr_html_(),
+        kept.accuracies().to_string(),
+        kept.ahead(instead).to_string(),
+        str(kept.claim()),
+        Ladders.of(tables, 0, PLAIN).accuracies().to_string(),
+        figures.FigureOutput(drawn(kept))._repr_html_(),
     ]
     for text in shown:
         assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE)
