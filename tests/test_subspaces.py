@@ -11,11 +11,11 @@ from conftest import tiny_model
 from transformers import AutoModelForCausalLM
 
 from chapters.multi_scale_effects.measure import multiple_choice_prompts, options
-from chapters.subspace import subspace_tables, subspace_words
-from chapters.subspace.subspace import Subsets
-from chapters.subspace.subspaces import subspaces
+from chapters.subspace import story
+from chapters.subspace.measure import subspaces
+from chapters.subspace.story import Subsets
 from helpers.errors import InputError
-from reporting.reach import Estimate
+from reporting.statistics import Estimate
 from runs.parameters import validate
 
 SHORT = {"device": "cpu", "calibration_samples": 2, "calibration_length": 64, "probes": 1}
@@ -192,11 +192,11 @@ def test_summary_of_known_numbers():
     assert one.mean("survived").value == pytest.approx(0.75)
     assert one.mean("survived", "vocabulary").value == pytest.approx(0.5)
     assert one.mean("survived", "vocabulary").low < 0.5 < one.mean("survived", "vocabulary").high
-    assert one.difference("survived", "same_gaps") == Estimate(0.5, 0.5, 0.5)
+    assert one.difference("survived", "same_gaps") == Estimate(0.5, 0.5, 0.5, 6)
     assert one.noise("matched").value == pytest.approx(1.0)
     assert one.noise_ratio("random").value == pytest.approx(1.0)
-    assert one.band_ratio("noise", "10–99").value == pytest.approx(0.5)
-    assert one.band_ratio("moved", "10–99").value == pytest.approx(0.5)
+    assert one.tail_noise.value == pytest.approx(0.5)
+    assert one.top_moved.value == pytest.approx(2)
     # item 3, with one of the wider gaps, is the one that is lost
     assert one.wide_and_narrow().value == pytest.approx(-0.5)
     # by the normal law, Φ((2 + 0.01 i) / √2)
@@ -220,7 +220,7 @@ def test_noise_that_differs_between_questions_is_not_common():
 
 
 def test_curve_counts_every_set_once():
-    curve = Subsets.of(synthetic(SURVIVED), "word", seed=0).curve()
+    curve = story.gap_frame({"word": Subsets.of(synthetic(SURVIVED), "word", seed=0)})
     assert curve.groupby("series")["n"].sum().eq(24).all()
     options = curve[curve["series"] == "options"]
     # equal parts by gap, so one for each item of all families; the last item is the one lost
@@ -228,60 +228,61 @@ def test_curve_counts_every_set_once():
     assert options["x"].tolist() == pytest.approx([2.0, 2.01, 2.02, 2.03])
     assert options["mean"].tolist() == [1, 1, 1, 0]
     assert options[["low", "high"]].notna().all().all()
-    few = Subsets.of(synthetic(SURVIVED, families=3), "word", seed=0).curve()
+    few = story.gap_frame({"word": Subsets.of(synthetic(SURVIVED, families=3), "word", seed=0)})
     assert few[["low", "high"]].isna().all().all()
+
+
+def test_curve_of_two_tokens_is_the_normal_law():
+    assert (story.LAW.x[0], story.LAW.y[0]) == (0.0, 0.5)
+    assert story.LAW.y[20] == pytest.approx(0.5 * (1 + math.erf(1.0)))  # x = 2, Φ(√2)
+
+
+def test_only_options_show_their_interval():
+    frame = story.gap_frame({"word": Subsets.of(synthetic(SURVIVED), "word", seed=0)})
+    words = {"name": "f", "title": "T", "caption": "C", "provenance": {}}
+    (panel,) = figures.lines(frame, **words, x_label="x", y_label="y").figure.panels
+    assert [line.label for line in panel.lines if line.banded] == ["options"]
+    assert len({(line.look.dash, line.look.marker) for line in panel.lines}) == 4
+
+
+def test_bands_have_a_panel_for_logits_and_one_for_probabilities():
+    one = Subsets.of(synthetic(SURVIVED), "word", seed=0)
+    frame = story.band_frame({"one": one, "two": one})
+    assert frame.groupby(["panel", "space"]).ngroups == 2
+    assert frame["x"].unique().tolist() == pytest.approx([3.0, math.sqrt(990)])
+    assert frame["mean"].tolist() == [1, 0.5] * 4
 
 
 def test_verdicts_need_all_pruned_models():
     found = {"one": Subsets.of(synthetic(SURVIVED), "word", 0)}
-    table = subspace_tables.verdicts(found).set_index("claim")["verdict"]
-    assert table["The option subspace is special (ours)"] == "held"
-    assert (
-        table["Options lie in the tail even with an answer prefix (ours: the paper has none)"]
-        == "not"
-    )
-    assert table["… and so do log-likelihoods (ours)"] == "held"
-    turned = SURVIVED | {"same_gaps": 1.0}
-    found["two"] = Subsets.of(synthetic(turned), "word", 0)
-    both = subspace_tables.verdicts(found).set_index("claim")
-    assert both.loc["The option subspace is special (ours)", "verdict"] == "partly"
-    assert both.loc["The option subspace is special (ours)", "met in"] == "1 of 2"
+    verdicts = {key: claim.verdict for key, claim in story.claims(found).items()}
+    assert verdicts["special"] == verdicts["noise"] == verdicts["moved"] == "supported"
+    assert verdicts["tail"] == verdicts["lead"] == "contradicted"
+    found["two"] = Subsets.of(synthetic(SURVIVED | {"same_gaps": 1.0}), "word", 0)
+    assert story.claims(found)["special"].verdict == "in some (1 of 2)"
+    assert {claim.verdict for claim in story.claims(found, weak=True).values()} == {
+        "model too weak"
+    }
 
 
-def test_words_of_known_numbers():
+def test_questions_of_each_family_are_counted():
     one = Subsets.of(synthetic(SURVIVED), "word", 0)
-    two = Subsets.of(synthetic(SURVIVED | {"same_gaps": 1.0}), "word", 0)
-    assert subspace_words.answer({"one": one}).startswith("Yes.")
-    assert subspace_words.answer({"two": two}).startswith("No sign of it.")
-    assert subspace_words.answer({"one": one, "two": two}).startswith("In part.")
-    assert subspace_words.title("Drop-2A", one) == (
-        "Drop-2A, asked by word: options survive in 0.75, tokens with the same gaps in 0.25"
-    )
-    assert "not above chance" not in subspace_words.letters({"one": one})  # right: all of them
-    families = subspace_tables.family_table({"one": one})
+    assert one.above_chance  # right: all of them
+    families = story.family_table({"one": one})
     assert families["right, dense"].eq("4 of 4").all()
     assert families["one"].eq("3").all()
 
 
-def test_numbers_in_words():
-    answers = [Estimate(0.5), Estimate(4.5e-7), Estimate(-0.001)]
-    assert subspace_tables.span(answers[:1]) == "0.50"
-    assert subspace_tables.span(answers) == "0.00 to 0.50"
-    assert subspace_tables.factors(answers[:2]) == "2 to 2,200,000"
-    assert subspace_tables.span([]) == subspace_tables.factors([]) == "–"
-
-
 def test_few_families_give_no_verdict():
     found = {"one": Subsets.of(synthetic(SURVIVED, families=3), "word", 0)}
-    assert set(subspace_tables.verdicts(found)["verdict"]) == {subspace_tables.FEW}
-    assert subspace_words.signs([found["one"].mean("survived")]) == subspace_tables.FEW
-    text = subspace_words.answer(found) + subspace_words.leads(found)
-    assert "nan" not in text
+    assert {claim.verdict for claim in story.claims(found).values()} == {"too few data"}
 
 
-def test_missing_sets_are_left_out_of_tables():
-    """No draw had room for the same gaps: the tables say nothing of them."""
+def test_missing_sets_have_dashes():
+    """No draw had room for the same gaps."""
     kept = {name: value for name, value in SURVIVED.items() if name != "same_gaps"}
-    one = Subsets.of(synthetic(kept), "word", 0)
-    assert "elsewhere, same gaps" not in subspace_tables.survival_table({"one": one})
-    assert len(subspace_tables.cause_table({"one": one})) == 3
+    found = {"one": Subsets.of(synthetic(kept), "word", 0)}
+    assert story.survival_table(found)["elsewhere, same gaps"].tolist() == ["–"]
+    assert story.same_gap_table({"by word": found})["minus same gaps"].tolist() == ["–"]
+    assert len(story.cause_table(found)) == 3
+    assert story.claims(found)["special"].measured == "–"
