@@ -10,18 +10,25 @@ import torch
 from conftest import tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from chapters.noise_floor import noise, noise_words
-from chapters.noise_floor.double import float64_throughout, load_float64, logits_float64
-from chapters.noise_floor.figure_noise import noise_profile
-from chapters.noise_floor.noise_floor import noise_floor
-from chapters.noise_floor.readings import Reading, Text, alone, together, token_by_token
-from chapters.noise_floor.side_by_side import Condition, View, compare
+from chapters.noise_floor import story
+from chapters.noise_floor.measure import Condition, View, compare, noise_floor
+from chapters.noise_floor.readings import (
+    Reading,
+    Text,
+    alone,
+    float64_throughout,
+    load_float64,
+    logits_float64,
+    together,
+    token_by_token,
+)
 from helpers import machine
 from helpers.capture import Pair
 from helpers.models.architecture import Decoder
 from helpers.models.head import Head
 from helpers.models.load import load
 from measurements.layer_profile import layer_profile
+from reporting import figures
 from runs.parameters import validate
 
 SHORT = {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2, "device": "cpu"}
@@ -241,10 +248,10 @@ def test_same_run_again_is_exactly_zero(measured):
 
 def test_every_condition_is_there_and_ordered_by_its_digits(measured):
     table = measured.table("noise")
-    assert noise.present(table) == [name for name in noise.CONDITIONS if name != "one_thread"]
+    assert story.present(table) == [name for name in story.CONDITIONS if name != "one_thread"]
     assert list(measured.manifest["facts"]["left_out"]) == ["one_thread"]
-    floor = noise.floor(table).set_index(["condition", "space"])["median"]
-    for space in noise.SPACES:
+    floor = story.floor(table).set_index(["condition", "space"])["median"]
+    for space in story.SPACES:
         assert floor["bfloat16", space] > 3 * floor["float16", space]
         assert floor["float16", space] > 1e3 * floor["float64", space] > 0
         assert floor["float64", space] < 1e-9
@@ -288,7 +295,7 @@ def test_one_thread_is_measured_where_more_are_granted(tiny_folder, tmp_path, mo
 def small_table():
     """Noise 0.01 and 0.03 beside effects 0.02 and 1.0, in every space."""
     rows = []
-    for space in noise.SPACES:
+    for space in story.SPACES:
         for step, (own, effect) in enumerate(((0.01, 0.02), (0.03, 1.0))):
             place = {"prompt": "MC1", "step": step, "layer": 0, "sublayer": "mlp", "space": space}
             common = place | {"lens": "raw", "metric": "angular"}
@@ -306,25 +313,23 @@ def small_table():
 
 
 def test_floor_on_a_table_small_enough_to_see():
-    floor = noise.floor(small_table())
+    floor = story.floor(small_table())
     row = floor.iloc[0]
-    assert list(floor["space"]) == list(noise.SPACES)
+    assert list(floor["space"]) == list(story.SPACES)
     assert (row["median"], row["largest"], row["output_largest"]) == (0.02, 0.03, 0.5)
     assert (row["effect"], row["drowned"], row["n"]) == (0.51, 0.5, 2)
-    changed = noise.changed_effects(small_table())
+    changed = story.changed_effects(small_table())
     bfloat16 = changed[changed["condition"] == "bfloat16"]
     assert bfloat16["median"].to_numpy() == pytest.approx(0.1)
-    top = noise.top_changes(small_table())
+    top = story.top_changes(small_table())
     assert top.loc["bfloat16"].tolist() == [1, 1]
-    assert "at 1 of 1 positions with *bfloat16*" in noise_words.top_words(top)
-    assert noise_words.top_words(top.assign(changed=0)).startswith("At none of the 1 positions")
 
 
 def test_words_tell_exact_from_tiny():
-    table = noise.floor(small_table()).head(1)
-    shown = noise_words.floor_table(table.assign(median=1e-30, largest=1e-20)).iloc[0]
+    table = story.floor(small_table()).head(1)
+    shown = story.floor_table(table.assign(median=1e-30, largest=1e-20)).iloc[0]
     assert (shown["median"], shown["dropping / noise"]) == ("< 10⁻¹⁶", "> 5.1×10¹⁵")
-    shown = noise_words.floor_table(table.assign(median=0.0, largest=0.0)).iloc[0]
+    shown = story.floor_table(table.assign(median=0.0, largest=0.0)).iloc[0]
     assert (shown["median"], shown["dropping / noise"]) == ("0", "no noise")
     assert shown["KL, median"] == "–"
 
@@ -334,32 +339,28 @@ def test_words_tell_exact_from_tiny():
     [
         (0.0, "0"),
         (3.14e-13, "3.1×10⁻¹³"),
-        (9.96e-13, "1.0×10⁻¹²"),
         (0.0521, "0.052"),
-        (1234.5, "1,234"),
-        (5e9, "5.0×10⁹"),
+        (1234.5, "1234"),
         (math.nan, "–"),
     ],
 )
 def test_short_numbers(value, text):
-    assert noise_words.short(value) == text
+    assert story.text(value) == text
 
 
-def test_conclusion_counts_verdicts_and_judges_no_few_prompts():
-    judged = pd.DataFrame({"float32": ["held", "held", "not"], "bfloat16": ["held", "not", "not"]})
-    words = noise_words.conclusion(judged, "float32", "bfloat16")
-    assert words == "bfloat16 changes 1 of the 3 verdicts on Section 5"
-    few = judged.replace("held", "too few prompts")
-    assert "no claim is judged" in noise_words.conclusion(few, "float32", "bfloat16")
+def test_the_largest_of_some_conditions_in_the_probability_space():
+    floor = story.floor(small_table())
+    assert story.probability(floor, "largest", "bfloat16", "cached") == "0.03"
+    assert story.probability(floor, "largest", "cached") == "–"
 
 
 def test_figure_leaves_out_what_has_no_place_on_a_log_scale(measured):
-    table = noise.layer_noise(measured.table("noise"))
-    assert noise.CONDITIONS["again"] not in set(table["label"])
-    figure = noise_profile(
-        table, noise.DROPPING, name="noise", title="t", caption="c", provenance={}
-    ).figure
-    for panel in figure.panels:
-        assert panel.lines[0].label == noise.DROPPING
+    frame = story.layer_noise(measured.table("noise"))
+    assert story.CONDITIONS["again"] not in set(frame["series"])
+    words = {"name": "noise", "title": "t", "caption": "c", "provenance": {}}
+    axes = {"x_label": "x", "y_label": "y", "y_scale": "log", "y_range": story.drawn_range(frame)}
+    for panel in figures.lines(frame, **words, **axes).figure.panels:
+        assert panel.lines[0].label == story.DROPPING
+        assert len({line.look.dash for line in panel.lines[1:]}) == len(panel.lines) - 1
         drawn = [value for line in panel.lines for value in line.mean if not math.isnan(value)]
         assert min(drawn) > 0

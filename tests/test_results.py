@@ -50,7 +50,7 @@ def test_measured_once_then_read_back(parameters):
 
 
 def test_threads_are_part_of_a_measurement_about_threads(parameters, monkeypatch):
-    from chapters.noise_floor.noise_floor import noise_floor
+    from chapters.noise_floor.measure import noise_floor
 
     def identity(stored, threads):
         monkeypatch.setattr("helpers.machine.granted_threads", lambda: threads)

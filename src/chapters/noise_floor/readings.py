@@ -1,19 +1,22 @@
-"""The same texts read in different ways: alone, in a batch, token by token.
+"""The same texts read in different ways: alone, in a batch, token by token, in float64.
 
 In exact arithmetic all of them hold the same states. What parts them in practice is noise.
 """
 
-import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from helpers.capture import Pair, capture
+from helpers.decoding.reader import read_states
 from helpers.models.architecture import Decoder
+from helpers.models.head import Head
+from helpers.models.load import LoadedModel, load
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ class Reading:
 
 def alone(decoder: Decoder, texts: list[Text]) -> list[Reading]:
     """Each text in a batch of its own, in one pass without padding."""
-    return [_pass(decoder, text.tokens, text.steps)[0] for text in texts]
+    return [
+        _pass(decoder, text.tokens, text.steps, torch.ones_like(text.tokens))[0][0]
+        for text in texts
+    ]
 
 
 def together(decoder: Decoder, texts: list[Text]) -> list[Reading]:
@@ -69,7 +75,7 @@ def together(decoder: Decoder, texts: list[Text]) -> list[Reading]:
     ids = torch.stack([nn.functional.pad(row, (longest - len(row), 0)) for row in rows])
     lengths = torch.tensor([[len(row)] for row in rows], device=ids.device)
     mask = (torch.arange(longest, device=ids.device) >= longest - lengths).long()
-    read = _pass(decoder, ids, max(text.steps for text in texts), mask)
+    read, _ = _pass(decoder, ids, max(text.steps for text in texts), mask)
     return [_last(one, text.steps) for one, text in zip(read, texts, strict=True)]
 
 
@@ -79,13 +85,13 @@ def token_by_token(decoder: Decoder, texts: list[Text]) -> list[Reading]:
 
 
 def _stepwise(decoder: Decoder, text: Text) -> Reading:
-    parts = text.tokens.split([len(text.prompt), *[1] * (text.steps - 1)], dim=-1)
+    before = len(text.prompt)
+    parts = text.tokens.split([before, *[1] * (text.steps - 1)], dim=-1)
     cache: Any = None
     read: list[Reading] = []
-    for part in parts:
-        before = len(text.prompt) + len(read) - 1 if read else 0
-        mask = torch.ones(1, before + part.shape[-1], dtype=torch.long, device=part.device)
-        (reading,), cache = _pass_with_cache(decoder, part, 1, mask, cache, use_cache=True)
+    for step, part in enumerate(parts):
+        mask = torch.ones(1, before + step, dtype=torch.long, device=part.device)
+        (reading,), cache = _pass(decoder, part, 1, mask, cache, use_cache=True)
         read.append(reading)
     states = torch.cat([one.states for one in read], dim=1)
     return Reading(states, read[0].pairs, torch.cat([one.output for one in read]))
@@ -95,46 +101,73 @@ def _last(reading: Reading, steps: int) -> Reading:
     return Reading(reading.states[:, -steps:], reading.pairs, reading.output[-steps:])
 
 
-def _pass(decoder: Decoder, ids: Tensor, keep: int, mask: Tensor | None = None) -> list[Reading]:
-    mask = torch.ones_like(ids) if mask is None else mask
-    return _pass_with_cache(decoder, ids, keep, mask, None, use_cache=False)[0]
-
-
-@torch.inference_mode()
-def _pass_with_cache(
-    decoder: Decoder, ids: Tensor, keep: int, mask: Tensor, cache: Any, use_cache: bool
+def _pass(
+    decoder: Decoder,
+    ids: Tensor,
+    keep: int,
+    mask: Tensor,
+    cache: Any = None,
+    use_cache: bool = False,
 ) -> tuple[list[Reading], Any]:
     """One forward pass over ids (B, T) after what the cache holds: readings of the last ``keep``
     positions, one for each sequence, and the cache."""
-    places = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-    options: dict[str, Any] = {"position_ids": places, "logits_to_keep": 1}
-    accepted = inspect.signature(decoder.model.forward).parameters
-    options = {name: value for name, value in options.items() if name in accepted}
-    with capture(decoder, slice(-keep, None)) as trace, _outputs(decoder, keep) as held:
-        after = decoder.model(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=use_cache,
-            **options,
-        )
-    states = trace.states
-    readings = [
-        Reading(states.tensor[:, row], states.pairs, held[0][row]) for row in range(len(ids))
-    ]
-    return readings, getattr(after, "past_key_values", None)
+    with capture(decoder, slice(-keep, None)) as trace:
+        output, cache = read_states(decoder, ids, mask, cache, use_cache)
+    states, last = trace.states, output[:, -keep:].to(decoder.device)
+    return [
+        Reading(states.tensor[:, row], states.pairs, last[row]) for row in range(len(ids))
+    ], cache
+
+
+class _Wider(TorchFunctionMode):
+    """Answers every request for float32 with float64."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """``function`` with float64 wherever its arguments, or its name, say float32."""
+        if function is torch.Tensor.float:
+            function = torch.Tensor.double
+        wide = tuple(_wider(value) for value in args)
+        named = {name: _wider(value) for name, value in (kwargs or {}).items()}
+        return function(*wide, **named)
+
+
+def _wider(value: Any) -> Any:
+    return torch.float64 if value is torch.float32 else value
 
 
 @contextmanager
-def _outputs(decoder: Decoder, keep: int) -> Iterator[list[Tensor]]:
-    """What leaves the final norm at the last ``keep`` positions of each forward pass."""
-    held: list[Tensor] = []
+def float64_throughout() -> Iterator[None]:
+    """Inside the context torch computes in float64 where code asks for float32.
 
-    def hold(module: nn.Module, args: Any, output: Tensor) -> None:
-        held.append(output.detach()[:, -keep:].to(decoder.device, copy=True))
+    Architectures ask for float32 by name inside their norms, rotary positions and softmaxes,
+    whatever the format of their weights: a float64 model would lose half its digits at every norm.
 
-    handle = decoder.final_norm.register_forward_hook(hold)
-    try:
-        yield held
-    finally:
-        handle.remove()
+    Run a model of :func:`load_float64` inside it: then no step on the way from tokens to logits
+    is rounded to float32, rotary frequencies and attention included.
+    """
+    with _Wider():
+        yield
+
+
+def load_float64(name: str, revision: str = "main", device: str = "auto") -> LoadedModel:
+    """The model ``name`` with its weights as float64 and the constants of its positions computed
+    in float64. Weights keep their stored values: only the arithmetic on them has more digits."""
+    with float64_throughout():
+        return load(name, revision, "float64", device)
+
+
+def logits_float64(head: Head, states: Tensor) -> Tensor:
+    """Logits (N, V), float64 throughout, of states (N, d): what ``head.logits`` would be with no
+    rounding on the way."""
+    z = states.double() @ head.weight.detach().double().T
+    if head.bias is not None:
+        z += head.bias.double()
+    if head.cap:
+        z = z.div_(head.cap).tanh_().mul_(head.cap)
+    return z

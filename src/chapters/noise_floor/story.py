@@ -1,8 +1,11 @@
 """How large is the noise beside the effect? Pure functions of the ``noise`` table, and of the
 same profile measured in two formats."""
 
+import math
+
 import pandas as pd
 
+from reporting.figures.scales import short
 from reporting.hierarchy import Hierarchy, section_5
 
 CONDITIONS = {
@@ -15,11 +18,14 @@ CONDITIONS = {
     "projection": "projections in float64",
     "float64": "float64 throughout",
 }
-FORMATS = ("projection", "float64", "bfloat16", "float16")
+ORDERS = ("batch", "cached", "one_thread")  # the same format, summed in another order
 SPACES = ("embedding", "logit", "probability")
 REFERENCE, DROPPING = "reference", "dropping a sublayer"
 PLACE = ["prompt", "step", "layer", "sublayer", "space"]
 ABSOLUTE = 1e-9  # effects below are too small for their relative change to mean anything
+RESOLUTION = 1e-16  # of float64 beside 1: smaller deviations are there, but tell nothing
+LOWEST = 1e-18  # far below that: what lies there is not drawn
+PANELS = {"attention": "Attention", "mlp": "MLP"}
 
 
 def floor(noise: pd.DataFrame) -> pd.DataFrame:
@@ -105,25 +111,39 @@ def top_changes(noise: pd.DataFrame) -> pd.DataFrame:
 
 
 def layer_noise(noise: pd.DataFrame, space: str = "probability") -> pd.DataFrame:
-    """Median 1 − cos (raw lens) per sublayer and layer, over prompts and steps: of every
-    condition that is not exactly the reference everywhere, and of dropping that sublayer.
+    """Median 1 − cos (raw lens) per sublayer and layer, over prompts and steps, for
+    ``figures.lines``: of dropping that sublayer, in the hue of ``space``, and of the dense model in
+    every condition that is not exactly the reference everywhere, in grey.
 
-    Projections alone are left out: their line would lie on that of float64 throughout.
+    Projections alone are left out: their line would lie on that of float64 throughout. What is
+    exactly 0 has no place on a logarithmic axis.
     """
-    noise = noise[noise["condition"] != "projection"]
     rows = noise[
         noise["metric"].eq("angular")
         & noise["space"].eq(space)
         & noise["lens"].eq("raw")
+        & noise["condition"].ne("projection")
         & (noise["quantity"].eq("noise") | noise["condition"].eq(REFERENCE))
-    ]
-    labels = CONDITIONS | {REFERENCE: DROPPING}
-    means = rows.groupby(["condition", "sublayer", "layer"], observed=True)["value"]
-    table = means.agg(value="median", low="min", high="max", n="size").reset_index()
-    moved = table.groupby("condition", observed=True)["high"].transform("max") > 0
-    table = table[moved].astype({"condition": str, "sublayer": str})
-    table["label"] = table["condition"].map(labels)
-    return table.assign(layers=int(rows["layer"].max()) + 1).reset_index(drop=True)
+    ].astype({"condition": str, "sublayer": str})
+    means = rows.groupby(["condition", "sublayer", "layer"])["value"]
+    table = means.agg(mean="median", low="min", high="max", n="size").reset_index()
+    table = table[table.groupby("condition")["high"].transform("max") > 0]
+    last = int(rows["layer"].max())
+    names = table["condition"].replace(CONDITIONS | {REFERENCE: DROPPING})
+    table = table.assign(
+        panel=table["sublayer"].map(PANELS),
+        series=pd.Categorical(names, [DROPPING, *CONDITIONS.values()]),
+        space=table["condition"].eq(REFERENCE).map({True: space, False: "dense"}),
+        x=table["layer"] / max(last, 1),
+        point=[f"layer {layer} of 0–{last}" for layer in table["layer"]],
+    )
+    return table.sort_values(["panel", "series", "x"]).astype({"series": str})
+
+
+def drawn_range(frame: pd.DataFrame) -> tuple[float, float]:
+    """The y range of :func:`layer_noise`: all medians that tell anything."""
+    seen = frame.loc[frame["mean"] > LOWEST, "mean"]
+    return (seen.min() / 3, 3 * seen.max()) if len(seen) else (LOWEST, 1.0)
 
 
 def present(noise: pd.DataFrame) -> list[str]:
@@ -163,3 +183,65 @@ def order_changes(first: Hierarchy, second: Hierarchy) -> tuple[int, int]:
         wide = one.means.pivot(index=["sublayer", "layer"], columns="space", values="mean")
         below.append(wide["probability"] < wide["embedding"])
     return int((below[0] != below[1]).sum()), len(below[0])
+
+
+def floor_table(table: pd.DataFrame) -> pd.DataFrame:
+    """:func:`floor` as it is printed, in short numbers.
+
+    Below ``RESOLUTION`` only that is said; 0 stands where every single value is exactly 0.
+    """
+
+    def resolved(name: str, largest: str) -> list[str]:
+        pairs = zip(table[name], table[largest], strict=True)
+        return ["< 10⁻¹⁶" if most and value < RESOLUTION else text(value) for value, most in pairs]
+
+    return pd.DataFrame(
+        {
+            "what changes": table["condition"].map(CONDITIONS),
+            "space": table["space"],
+            "median": resolved("median", "largest"),
+            "largest": resolved("largest", "largest"),
+            "output, median": resolved("output_median", "output_largest"),
+            "output, largest": resolved("output_largest", "output_largest"),
+            "KL, median": resolved("kl_median", "kl_largest"),
+            "KL, largest": resolved("kl_largest", "kl_largest"),
+            "dropping": table["effect"].map(text),
+            "dropping / noise": [
+                "no noise"
+                if row.largest == 0
+                else ("> " if row.median < RESOLUTION else "")
+                + text(row.effect / max(row.median, RESOLUTION))
+                for row in table.itertuples()
+            ],
+            "noise above a tenth": table["drowned"].map("{:.1%}".format),
+            "n": table["n"],
+        }
+    )
+
+
+def changed_table(table: pd.DataFrame) -> pd.DataFrame:
+    """:func:`changed_effects` as it is printed."""
+    return pd.DataFrame(
+        {
+            "format": table["condition"].map(CONDITIONS),
+            "space": table["space"],
+            "effect": table["metric"].map({"angular": "1 − cos", "kl": "KL"}),
+            "relative change, median": table["median"].map(text),
+            "in 95% of places below": table["most"].map(text),
+            "changed by over a tenth": table["over"].map("{:.1%}".format),
+            "n": table["n"],
+        }
+    )
+
+
+def probability(table: pd.DataFrame, column: str, *conditions: str) -> str:
+    """The largest number of some conditions in the probability space, from :func:`floor` or, by
+    angle, :func:`changed_effects`; a dash if none of them was measured."""
+    rows = table[table["space"].eq("probability") & table["condition"].isin(conditions)]
+    rows = rows[rows["metric"].eq("angular")] if "metric" in rows else rows
+    return text(rows[column].max())
+
+
+def text(value: float) -> str:
+    """A number of any size in few signs; a dash where it is missing."""
+    return "–" if math.isnan(value) else short(value, 2)
