@@ -5,7 +5,7 @@ from conftest import LAYERS, tiny_batch, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chapters.d_error_propagation.measure_attention_paths import attention_paths, looked_at
+from chapters.d_error_propagation.measure_paths import attention_paths, looked_at
 from helpers import theory
 from helpers.capture.attention import Call, calls, eager, look
 from helpers.errors import InputError

@@ -8,7 +8,7 @@ import torch
 from conftest import tiny_batch, tiny_model
 from test_generation import pruned_from
 
-from chapters.d_error_propagation.decomposition import ORDERS, TERMS, Pieces
+from chapters.d_error_propagation.measure_terms import ORDERS, TERMS, Pieces
 from helpers.decoding import Guest, Reader
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder

@@ -1,6 +1,7 @@
 """Steps of derivations: what they check, and that they notice what is wrong."""
 
 import math
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 
-from reporting import derivations, limits
+from reporting import derivations
 from reporting.derivations import Proof, Step, check
 from reporting.states import State, angular, divergence, skewed, states, vector
 
@@ -128,25 +129,40 @@ def test_proof_counts_what_holds():
     proof = Proof([skewed()])
     first = proof.check(Step("1", "fine", lambda s: (s.q, s.q)))
     assert list(first["holds"]) == ["yes"]
-    assert proof.summary() == "All 1 checked steps hold"
+    assert proof.summary() == "1 of 1 checked steps hold"
     proof.check(Step("2", "odd", lambda s: (s.q, s.p)), Step("3", "too", lambda s: (s.p, s.p)))
     assert proof.summary() == "2 of 3 checked steps hold; not odd"
 
 
-def test_curves_and_their_slopes():
-    frame = derivations.curves(
+def test_errors_and_their_slopes():
+    frame = derivations.errors(
         [derivations.THEOREM_2, derivations.LINEAR], [skewed()], sizes=(1, 0.5)
     )
     assert len(frame) == 2 * 3 * 2
-    row = frame[(frame["temperature"] == 2) & (frame["size"] == 0.5)].iloc[0]
+    row = frame[(frame["series"] == "T = 2") & (frame["x"] == 0.5)].iloc[0]
     one = skewed().at(2).scaled(0.5)
-    assert row["error"] == abs(float(one.turn - derivations.theorem_2(one)))
+    assert row["mean"] == abs(float(one.turn - derivations.theorem_2(one)))
+    assert row["panel"] == "Fixed skewed case"
     table = derivations.slopes(frame)
     assert list(table["step"]) == ["Theorem 2", "linear response"]
     assert list(table["expected order"]) == [3, 2]
     assert table["T = 2"].tolist() == pytest.approx([3, 2], abs=0.05)
-    assert derivations.spread([2.991, 3.014, 3.0]) == "2.99 to 3.01"
-    assert derivations.spread([2.999, 3.001]) == "3.00"
+    by_step = derivations.errors([derivations.LINEAR], [skewed()], [1], by="step", space="logit")
+    assert set(by_step["series"]) == {"linear response"}
+
+
+def test_guides_have_whole_slopes_and_leave_the_lowest_point():
+    frame = derivations.errors([derivations.THEOREM_3], [skewed()])
+    (panel,) = derivations.guides(frame).values()
+    lowest = frame.loc[frame["x"] == frame["x"].min(), "mean"].min()
+    for order, guide in zip((2, 3, 4), panel, strict=True):
+        assert guide.y[1] / guide.y[0] == pytest.approx((guide.x[1] / guide.x[0]) ** order)
+        assert guide.y[0] == lowest / 2
+
+
+def test_no_error_is_missing_on_a_logarithmic_axis():
+    same = Step("", "same", lambda s: (s.q, s.q), 2)
+    assert derivations.errors([same], [skewed()])["mean"].isna().all()
 
 
 def test_states_of_a_table_in_order_of_layer_and_token():
@@ -170,35 +186,37 @@ def test_states_of_a_table_in_order_of_layer_and_token():
     assert movers["token"].tolist() == ["'a'"]
 
 
-def test_tables_of_limits():
+def test_numbers_of_cases_stand_one_a_row():
     s = skewed()
-    angles = limits.angles({"one": s}).iloc[0]
-    assert angles["1 − cos(p, q)"] == s.turn.item()
-    assert angles["bounded form"] == pytest.approx(1 - math.exp(-angles["Theorem 2"]))
-    kl = limits.divergences({"one": s}).iloc[0]
-    assert kl["KL(p‖q)"] == s.kl.item()
-    offsets = limits.offsets(s, (0, 1000))
-    assert offsets["1 − cos(p, q)"].tolist() == pytest.approx([s.turn.item()] * 2)
-    assert offsets["1 − cos(z, z + Δz)"][1] < offsets["1 − cos(z, z + Δz)"][0] / 1000
-    moments = limits.uniform_moments([s]).set_index("logits")
-    gap = moments["second moment"] - moments["variance"]
-    assert gap["as they are"] == pytest.approx(moments["mean of Δz⊥"]["as they are"] ** 2)
-    assert gap["centred"] == pytest.approx(0, abs=1e-12)
+    columns = {"truth": lambda s: s.turn, "Theorem 2": derivations.theorem_2}
+    table = derivations.tabled({"one": s, "cold": s.at(0.5)}, columns | {"b": derivations.bounded})
+    assert table["case"].tolist() == ["one", "cold"]
+    assert table["truth"].tolist() == [s.turn.item(), s.at(0.5).turn.item()]
+    assert table["b"].tolist() == pytest.approx([1 - math.exp(-x) for x in table["Theorem 2"]])
+
+
+def test_an_offset_turns_logits_less_and_probabilities_not_at_all():
+    s = skewed()
+    moved = replace(s, z=s.z + 1000)
+    assert moved.turn.item() == pytest.approx(s.turn.item())
+    assert moved.logit_turn < s.logit_turn / 1000
+    assert s.centred().across.mean().item() == pytest.approx(0, abs=1e-12)
 
 
 def test_linear_response_leaves_the_range_of_probabilities():
     tie = State("tie", vector(0, 0), vector(5, -5))
-    row = limits.responses([tie]).iloc[0]
-    assert row["below zero, linear"] == pytest.approx(2)  # p + p·u = 1/2 − 5/2
-    assert row["below zero, closed form"] == 0
-    assert row["mass that moves"] == pytest.approx(1 / (1 + math.exp(-10)) - 0.5)
+    response = derivations.LINEAR.sides(tie)[1]
+    assert (tie.p + response).tolist() == pytest.approx([3, -2])  # p + p·u = 1/2 ± 5/2
 
 
 def test_sizes_run_from_nothing_to_the_limit():
-    frame = limits.sizes([State("tie", vector(0, 0), vector(5, -5))], (0.0, 1.0))
-    start = frame[frame["size"] == 0]
-    assert (start["value"].abs() < 1e-15).all()
-    end = frame[frame["size"] == 1].set_index("estimate")["value"]
-    assert end["exact identity"] == pytest.approx(end["truth"])
-    assert end["Theorem 2"] == pytest.approx(12.5)
-    assert limits.largest_misses(frame)["Theorem 2"] == pytest.approx(12.5 - end["truth"])
+    estimates = {
+        ("truth", "measured"): lambda s: s.turn,
+        ("Theorem 2", "theorem"): derivations.theorem_2,
+        ("exact identity", "exact"): derivations.identity,
+    }
+    tie = State("tie", vector(0, 0), vector(5, -5))
+    frame = derivations.by_size(estimates, [tie], (0.0, 1.0)).set_index(["x", "series"])["mean"]
+    assert (frame[0.0].abs() < 1e-15).all()
+    assert frame[1.0]["exact identity"] == pytest.approx(frame[1.0]["truth"])
+    assert frame[1.0]["Theorem 2"] == pytest.approx(12.5)

@@ -8,7 +8,7 @@ import torch
 
 import helpers
 from chapters.background.measure_readouts import readouts
-from chapters.d_error_propagation.decomposition import decomposition
+from chapters.d_error_propagation.measure_terms import decomposition
 from chapters.propagation.measure import propagation
 from chapters.pruning_by_hand.pruning_quality import pruning_quality
 from measurements.generation import generation

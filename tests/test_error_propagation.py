@@ -2,16 +2,20 @@
 
 import itertools
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from chapters.d_error_propagation import error_propagation
-from chapters.d_error_propagation.path_summary import Paths, by_depth, scaled
-from chapters.d_error_propagation.term_summary import ORDERS, TERMS, Terms, by_step, parting_words
+from chapters.d_error_propagation import story
+from chapters.d_error_propagation.story import (
+    ORDERS,
+    TERMS,
+    Paths,
+    Terms,
+    by_depth,
+    by_step,
+    scaled,
+)
 from helpers.errors import InputError
-from reporting.reach import Estimate
-from reporting.resampling import counted, estimate, ratio, resampled
 
 PROMPTS = [f"P{number}" for number in range(6)]
 
@@ -64,47 +68,28 @@ def terms(parts=3, steps=8, history=lambda step: 0.3, after=1.0):
     return Terms(pd.DataFrame(rows).assign(space="embedding"), seed=0)
 
 
-def test_resampled_means_against_a_loop():
-    values = np.random.default_rng(1).normal(size=(6, 2))
-    values[2, 1] = np.nan
-    found = resampled(pd.DataFrame(values), seed=5)
-    draws = np.random.default_rng(5).integers(6, size=(len(found) - 1, 6))
-    assert found[0, 1] == pytest.approx(np.nanmean(values[:, 1]))
-    for row in (0, 7, 100):
-        kept = [value for value in values[draws[row], 1] if not np.isnan(value)]
-        assert found[row + 1, 1] == pytest.approx(sum(kept) / len(kept))
-
-
-def test_too_few_prompts_have_no_interval():
-    few = pd.DataFrame({"above": [2.0, 4.0, np.nan], "below": [1.0, 2.0, 3.0]})
-    assert not counted(few)
-    assert ratio(few, "above", "below", 0) == Estimate(2.0)
-    assert estimate(few[["below"]], 0) == Estimate(2.0)
-    assert np.isnan(ratio(few[few["above"].isna()], "above", "below", 0).value)
-
-
 def test_paths_leave_untouched_layers_out_and_count_the_others():
     one = paths(value=0.6, remainder=0.1)
     assert one.layers == [1, 2, 3]
     assert not one.own
-    assert one.median("value", "share").value == pytest.approx(0.625)
-    assert one.missed_at(2).value == pytest.approx(0.1)
+    assert one.reduced(one.samples("value", "share")).value == pytest.approx(0.625)
+    assert one.reduced(one.missed, layer=2).value == pytest.approx(0.1)
     assert one.by_values.value == one.dominant.value == 1
     assert paths(remainder=0.45).dominant.value == 0
     assert one.from_first == (3, pytest.approx(0.3))
     lines = by_depth({"A": one})
-    assert set(lines["step"]) == {1, 2, 3}
+    assert set(lines["x"]) == {1, 2, 3}
     assert (lines["n"] == len(PROMPTS)).all()
 
 
 def test_nothing_reached_is_one_line():
     with pytest.raises(InputError, match="no attention reads anything"):
-        error_propagation.reached({"A": paths(layers=())})
+        story.reached({"A": paths(layers=())})
 
 
 def test_orders_of_known_powers():
     found = scaled({"A": paths(scales=tuple(2.0**-power for power in range(8)))})
-    slopes = found.drop_duplicates("path").set_index("path")
+    slopes = found.drop_duplicates("series").set_index("series")
     assert slopes.loc["values", "slope"] == pytest.approx(1)
     assert slopes.loc["remainder", "slope"] == pytest.approx(2)
     assert dict(slopes["order"]) == {"values": 1, "weights": 1, "remainder": 2}
@@ -118,7 +103,7 @@ def test_terms_before_and_after_the_parting():
     assert one.rise().value == pytest.approx(1.7 / 0.7)
     assert one.before_parting == 0
     assert one.largest_residual == pytest.approx(7e-6)
-    assert parting_words(one) == "6 of 6, at step 3"
+    assert one.parting == "6 of 6, at step 3"
     lines = by_step({"A": one}, "share", "tokens_first")
     assert len(lines) == 8 * len(TERMS)
 
@@ -137,60 +122,43 @@ def test_texts_that_never_part_and_short_ones_have_no_numbers():
     assert one.value("tokens", "share", parted=True).text() == "–"
     assert one.rise().text() == "–"
     assert one.growth("history").text() == "–"
-    assert parting_words(one) == "0 of 6"
-    table = error_propagation.verdicts({"A": paths()}, {"A": one}, scaled({"A": paths()}))
-    judged = dict(zip(table["claim"], table["verdict"], strict=True))
-    assert judged["D.3, 7.1: … and compound"] == "too few prompts"
-    assert judged["D.1: to first order there are two paths, values and weights"] == "not measured"
-    assert not table.map(str).apply(lambda column: column.str.contains("nan")).any(axis=None)
+    assert one.parting == "0 of 6, at step –"
+    found = {claim.claim: claim for claim in story.claims({"A": paths()}, {"A": one}, scaled({}))}
+    assert found["D.3, 7.1: … and compound"].verdict == "too few data"
+    orders = found["D.1: to first order there are two paths, values and weights"]
+    assert (orders.verdict, orders.measured) == ("too few data", "–")
+    assert "nan" not in str(found)
 
 
 def test_verdicts_follow_the_numbers():
     small = paths(scales=tuple(2.0**-power for power in range(8)))
-    found = {
-        name: dict(zip(table["claim"], table["verdict"], strict=True))
-        for name, table in (
-            (
-                "flat",
-                error_propagation.verdicts({"A": small}, {"A": terms()}, scaled({"A": small})),
-            ),
-            (
-                "growing",
-                error_propagation.verdicts(
-                    {"A": paths(value=0.3, remainder=0.45)},
-                    {"A": terms(history=lambda step: 0.1 + step, after=0.01)},
-                    scaled({"A": small}),
-                ),
-            ),
-        )
-    }
-    assert list(found["flat"].values()) == [
-        *("held", "held", "held"),  # orders, two paths, values
-        *("held", "not"),  # persists, does not compound
-        *("held", "held"),  # the tokens' term, and that it leads
-        *("held", "not"),  # rises, does not go on
+    growing = paths(value=0.3, remainder=0.45), terms(history=lambda step: 0.1 + step, after=0.01)
+    found = [
+        [claim.verdict for claim in story.claims({"A": path}, {"A": term}, scaled({"A": small}))]
+        for path, term in ((small, terms()), growing)
     ]
-    assert list(found["growing"].values()) == [
-        *("held", "not", "not"),
-        *("held", "held"),
-        *("held", "not"),
-        *("held", "held"),
+    yes, no = "supported", "contradicted"
+    assert found[0] == [
+        *(yes, yes, yes),  # orders, two paths, values
+        *(yes, no),  # persists, does not compound
+        *(yes, yes),  # the tokens' term, and that it leads
+        *(yes, no),  # rises, does not go on
     ]
+    assert found[1] == [yes, no, no, yes, yes, yes, no, yes, yes]
+    weak = story.claims({"A": small}, {}, scaled({"A": small}))
+    assert [claim.verdict for claim in weak[3:]] == ["model too weak"] * 6
 
 
 def test_layer_without_attention_has_dashes():
-    table = error_propagation.layer_paths({"A": paths(), "B": paths(layers=(1,))}, "ABC", 2)
+    table = story.layer_paths({"A": paths(), "B": paths(layers=(1,))}, "ABC", 2)
     assert list(table["model"]) == ["A", "B", "C"]
     assert table.loc[0, "from its inputs"] == "all"
     assert (table.loc[1:, "by values"] == "–").all()
 
 
-def test_words_on_the_first_token_name_where_it_becomes_long():
+def test_first_token_has_the_layer_where_it_becomes_long():
     facts = {"A": {"layers": [1, 2, 3], "first_norms": {"dense": [1, 2, 200], "pruned": [1, 1, 2]}}}
-    one = paths()
-    assert error_propagation.first_token({"A": one}, facts).startswith("In none")
-    table = one.table.copy()
-    table.loc[table["metric"].eq("first") & table["layer"].eq(3), "value"] = 0.8
-    words = error_propagation.first_token({"A": Paths(table, 0)}, facts)
-    assert "makes 0.80 of the change at layer 3" in words
-    assert "in layer 2: there it grows 100-fold" in words
+    row = story.first_token({"A": paths()}, facts).iloc[0]
+    assert row.tolist() == ["A", 3, "0.30", "200", "2", "2", "100"]
+    apart = {"A": facts["A"] | {"layers": [0, 3, 5]}}
+    assert story.first_token({"A": paths()}, apart)["by a factor of"].item() == "–"

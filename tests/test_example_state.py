@@ -7,8 +7,7 @@ from conftest import LAYERS, VOCABULARY
 from helpers.models.load import load
 from helpers.texts.data import select_prompts, tokenize
 from measurements.example_state import example_state
-from reporting import states
-from reporting.figures import error_orders, estimate_sizes
+from reporting import derivations, figures, states
 from runs import parameters
 
 
@@ -62,24 +61,18 @@ def test_the_table_says_what_it_holds(measured):
 
 
 def test_states_and_figures_are_made_of_it(measured):
-    from reporting import derivations, limits
-
     found = states.states(measured.table("logits"))
     assert [s.name for s in found] == [f"MLP of layer {n}" for n in (LAYERS // 2, LAYERS - 1)]
-    curves = derivations.curves([derivations.THEOREM_3], found)
+    errors = derivations.errors([derivations.THEOREM_3], found)
     words = {"name": "orders", "title": "t", "caption": "c", "provenance": {}, "y_label": "error"}
-    panels = error_orders(curves, **words).figure.panels
+    drawn = figures.lines(
+        errors, **words, references=derivations.guides(errors), **derivations.LOG_AXES
+    )
+    panels = drawn.figure.panels
     assert [panel.title for panel in panels] == [s.name for s in found]
     for panel in panels:
         assert [line.label for line in panel.lines] == ["T = 0.5", "T = 1", "T = 2"]
-        assert (panel.x_scale, panel.y_scale) == ("log", "log")
-        for order, guide in zip((2, 3, 4), panel.references, strict=True):
-            factor = guide.x[1] / guide.x[0]
-            assert guide.y[1] / guide.y[0] == pytest.approx(factor**order)
+        assert len(panel.references) == 3
     line = panels[0].lines[1]
     truth = derivations.THEOREM_3.error(found[0].scaled(line.x[3]))
     assert line.mean[3] == pytest.approx(truth.item())
-    far = estimate_sizes(limits.sizes(found, (0.0, 1.0, 50.0)), **words).figure.panels[0]
-    labels = ["truth", "Theorem 2", "bounded form", "exact identity"]
-    assert [line.label for line in far.lines] == labels
-    assert far.lines[0].mean[1] == pytest.approx(found[0].turn.item())

@@ -15,6 +15,7 @@ from chapters.subspace import story
 from chapters.subspace.measure import subspaces
 from chapters.subspace.story import Subsets
 from helpers.errors import InputError
+from reporting import figures
 from reporting.statistics import Estimate
 from runs.parameters import validate
 

@@ -4,20 +4,26 @@ A step says what is equal, or how fast a difference falls. It is a function of a
 short line in a chapter states it for every state, temperature and size of Δz.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from helpers import theory
+from reporting import prose
+from reporting.figures import Reference
 from reporting.states import State
 
 TOLERANCE = 1e-10  # of the largest entry: what "equal" means in float64
 SIZES = tuple(2.0**-power for power in range(12))
 SMALL = tuple(2.0**-power for power in range(6, 12))  # where the first dropped term rules
 TEMPERATURES = (0.5, 1.0, 2.0)
+
+SIZE_AXIS: Mapping[str, Any] = {"x_label": "size of Δz, as a share of the state's own"}
+LOG_AXES: Mapping[str, Any] = {**SIZE_AXIS, "x_scale": "log", "y_scale": "log", "value": "error"}
 
 Side = Tensor | float
 Sides = Callable[[State], tuple[Side, Side]]
@@ -65,7 +71,7 @@ def check(step: Step, states: Sequence[State]) -> dict[str, object]:
     if step.order is not None:
         slopes = [step.slope(state) for state in states]
         holds = min(slopes) >= step.order - 0.1
-        return _row(step, f"order {spread(slopes)}", f"order {step.order}", None, holds)
+        return _row(step, f"order {prose.span(slopes)}", f"order {step.order}", None, holds)
     worst, texts = 0.0, []
     for state in states:
         left, right = as_tensors(step.sides(state))
@@ -145,58 +151,101 @@ class Proof:
         return pd.DataFrame(rows)
 
     def summary(self) -> str:
-        """``All 12 steps hold``, or how many do and which do not."""
+        """``12 of 12 checked steps hold``, and which do not."""
         failed = [str(row["step"]) for row in self.rows if row["holds"] == "no"]
-        if not failed:
-            return f"All {len(self.rows)} checked steps hold"
-        kept = len(self.rows) - len(failed)
-        return f"{kept} of {len(self.rows)} checked steps hold; not {', '.join(failed)}"
+        kept = f"{len(self.rows) - len(failed)} of {len(self.rows)} checked steps hold"
+        return "; not ".join([kept, *failed])
 
 
-def curves(
+def errors(
     steps: Iterable[Step],
     states: Iterable[State],
     temperatures: Sequence[float] = TEMPERATURES,
     sizes: Sequence[float] = SIZES,
+    by: str = "temperature",
+    space: str = "probability",
 ) -> pd.DataFrame:
-    """The error of every step on every state as Δz is scaled, for a figure of orders.
+    """The error of every step on every state as Δz is scaled, for ``figures.lines``: a panel for
+    each state, a line for each step or temperature, whichever ``by`` names.
 
-    Columns ``step``, ``state``, ``temperature``, ``size`` (1 is the state's own Δz), ``error``,
-    ``slope`` (the measured order at small sizes) and ``order`` (the expected one).
+    ``x`` is the size (1 is the state's own Δz) and ``mean`` the error, missing where there is
+    none. Beside these stand ``step``, ``state``, ``temperature``, ``slope`` (the measured order
+    at small sizes) and ``order`` (the expected one).
     """
     rows = []
     for step in steps:
         for state in states:
             for temperature in temperatures:
                 one = state.at(temperature)
-                slope = step.slope(one)
-                rows += [
-                    {
-                        "step": step.says,
-                        "state": state.name,
-                        "temperature": temperature,
-                        "size": size,
-                        "error": float(step.error(one.scaled(size))),
-                        "slope": slope,
-                        "order": step.order,
-                    }
-                    for size in sizes
-                ]
-    return pd.DataFrame(rows)
+                names = {"step": step.says, "temperature": f"T = {temperature:g}"}
+                line = names | {
+                    "state": state.name,
+                    "panel": state.name[0].upper() + state.name[1:],
+                    "series": names[by],
+                    "space": space,
+                    "slope": step.slope(one),
+                    "order": step.order,
+                }
+                found = {size: float(step.error(one.scaled(size))) for size in sizes}
+                rows += [line | {"x": size, "mean": error} for size, error in found.items()]
+    frame = pd.DataFrame(rows)
+    return frame.assign(mean=frame["mean"].where(frame["mean"] > 0))
 
 
-def slopes(curves: pd.DataFrame) -> pd.DataFrame:
-    """One row per step and state, the measured order at each temperature, and the expected one."""
-    keys = ["step", "state", "order", "temperature"]
-    wide = curves.drop_duplicates(keys).pivot(
-        index=["step", "state", "order"], columns="temperature", values="slope"
+def guides(frame: pd.DataFrame, orders: Sequence[int] = (2, 3, 4)) -> dict[str, list[Reference]]:
+    """Thin lines whose slopes are whole orders, by panel of ``frame`` (``panel``, ``x``, ``mean``):
+    they leave the lower left corner of its points. Where an error runs along the guide of order
+    k, it falls as the k-th power of the size."""
+    found = {}
+    for panel, rows in frame[frame["mean"] > 0].groupby("panel"):
+        left, right = float(rows["x"].min()), float(rows["x"].max())
+        start = float(rows.loc[rows["x"] == left, "mean"].min()) / 2
+        found[str(panel)] = [
+            Reference(
+                x=(left, right), y=(start, start * (right / left) ** order), label=f"order {order}"
+            )
+            for order in orders
+        ]
+    return found
+
+
+def slopes(errors: pd.DataFrame) -> pd.DataFrame:
+    """One row per step and state of :func:`errors`, the measured order at each temperature, and
+    the expected one."""
+    keys = ["step", "state", "order"]
+    wide = errors.pivot_table("slope", keys, "temperature", "first", sort=False)
+    return wide.rename_axis(columns=None).reset_index().rename(columns={"order": "expected order"})
+
+
+def by_size(
+    estimates: Mapping[tuple[str, str], Callable[[State], Tensor]],
+    states: Iterable[State],
+    sizes: Sequence[float],
+    space: str = "probability",
+) -> pd.DataFrame:
+    """Numbers of every state as Δz is scaled, for ``figures.lines``: a panel for each state, a
+    line for each of ``estimates``, which has functions by name and quantity (``measured``,
+    ``theorem``, ``bounded`` or ``exact``)."""
+    return pd.DataFrame(
+        {
+            "panel": state.name[0].upper() + state.name[1:],
+            "series": name,
+            "quantity": quantity,
+            "space": space,
+            "x": size,
+            "mean": float(function(state.scaled(size))),
+        }
+        for state in states
+        for (name, quantity), function in estimates.items()
+        for size in sizes
     )
-    wide = wide.reindex(list(dict.fromkeys(zip(*(curves[key] for key in keys[:3]), strict=True))))
-    wide.columns = [f"T = {temperature:g}" for temperature in wide.columns]
-    return wide.reset_index().rename(columns={"order": "expected order"})
 
 
-def spread(values: Iterable[float]) -> str:
-    """``2.98 to 3.01``, or one number if both are the same at two digits."""
-    texts = sorted({f"{value:.2f}" for value in values}, key=float)
-    return texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"
+def tabled(
+    cases: Mapping[str, State], columns: Mapping[str, Callable[[State], Side]]
+) -> pd.DataFrame:
+    """One row per case, with a number for each of ``columns``."""
+    return pd.DataFrame(
+        {"case": name} | {column: float(function(s)) for column, function in columns.items()}
+        for name, s in cases.items()
+    )

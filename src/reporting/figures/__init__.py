@@ -17,7 +17,6 @@ from reporting.figures.layers import (
     variance_profile,
 )
 from reporting.figures.lines import lines
-from reporting.figures.orders import error_orders, estimate_sizes
 from reporting.figures.score_curves import KEPT, score_curves
 from reporting.figures.series import step_series
 from reporting.figures.specification import Figure, Line, Panel, Reference, cosine_range
@@ -52,8 +51,6 @@ __all__ = [
     "cosine_range",
     "curves",
     "describe",
-    "error_orders",
-    "estimate_sizes",
     "folded_tables",
     "importance_profile",
     "layer_profile",
