@@ -222,6 +222,11 @@ def shares(kept: pd.DataFrame, series: str) -> dict[str, Estimate]:
     return dict(zip(rows["setting"], rows["share"], strict=True))
 
 
+def series_of(kept: pd.DataFrame, space: str) -> list[str]:
+    """The series of one ``space``, in order of appearance."""
+    return list(kept.loc[kept["space"].eq(space), "series"].unique())
+
+
 def keeps(claim: str, found: Mapping[str, Estimate], paper: str = "") -> Claim:
     """The claim that most of a score is left; ``found`` are shares kept, by name of model."""
     return _share_claim(claim, found, f"at least {KEPT:.0%}", paper, low=KEPT)
@@ -269,7 +274,7 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
         cells = {
             "pruned": _score(row.value, row.stderr),
             "difference": _change(row).text(".3f"),
-            "lost / gained": f"{row.flips_lost} / {row.flips_gained}",
+            "lost / gained": f"{row.flips_lost:.0f} / {row.flips_gained:.0f}" if asked else "–",
             "p": "<0.001" if asked and row.p_value < 0.001 else f"{row.p_value:.3f}",
         }
         rows.append(

@@ -59,7 +59,6 @@ def claims(
     """The claims of Section 1, asked of the model with most parts dropped in each panel."""
     most = list({panel: name for name, panel in panels(models).items()}.values())
     mine = kept[kept["setting"].isin(most)]
-    asked = mine.drop_duplicates("series")
     return [
         *(
             scores.keeps(
@@ -67,7 +66,7 @@ def claims(
                 scores.shares(mine, series),
                 at_eight(CHOOSING),
             )
-            for series in asked.loc[asked["space"].eq("choosing"), "series"]
+            for series in scores.series_of(mine, "choosing")
         ),
         *(
             scores.loses(
@@ -75,7 +74,7 @@ def claims(
                 scores.shares(mine, series),
                 at_eight(WRITING),
             )
-            for series in asked.loc[asked["space"].eq("generating"), "series"]
+            for series in scores.series_of(mine, "generating")
         ),
         form_decides(
             "… because they generate: the same questions lose more when written (ours)",
