@@ -147,29 +147,15 @@ class _Applier:
         linears = self.weights[layer]
         if self.recipe.structure and linears:
             self._prune_groups(linears, statistics)
-        elif self.method.solve:
-            for linear in linears:
-                # the last weight that reads an input takes its statistic along
-                evidence = self._evidence(linear, statistics.pop(linear.name))
-                weight, keep = self.method.solve(evidence, self.recipe)
-                self._write(linear, weight, keep, self._expected(linear))
         else:
             for linear in linears:
-                score = self._score(linear, statistics)
-                self._mask(linear, self._choose(score), self._expected(linear))
+                # the last weight that reads an input takes its statistic along
+                seen = self._evidence(linear, statistics.pop(linear.name, None))
+                weight, keep = self.method.remove(seen, self.recipe)
+                self._write(linear, weight, keep, self._expected(linear))
 
     def _evidence(self, linear: LinearWeight, inputs: Any) -> Evidence:
         return Evidence(linear.matrix, inputs, self._generator(linear), linear.where)
-
-    def _score(self, linear: LinearWeight, statistics: Statistics) -> Tensor:
-        assert self.method.score is not None
-        return self.method.score(self._evidence(linear, statistics.get(linear.name)))
-
-    def _choose(self, score: Tensor) -> Tensor:
-        """Keep-mask of single weights by their scores."""
-        if self.recipe.pattern:
-            return masks.n_of_m(score, self.recipe.pattern)
-        return masks.unstructured(score, self.recipe.amount, self.method.group)
 
     def _expected(self, linear: LinearWeight) -> int:
         """How many weights must go, from the sizes alone."""
@@ -184,15 +170,15 @@ class _Applier:
     def _prune_groups(self, linears: tuple[LinearWeight, ...], statistics: Statistics) -> None:
         groups = find_groups(self.decoder, linears, self.recipe.structure)
         output = groups.output.linear
+        assert self.method.score is not None
         if self.method.drawn:
             # one number per group, not a sum of many, which would hardly differ between groups
-            assert self.method.score is not None
             blank = output.matrix.new_empty((1, groups.count))
             drawn = self.method.score(Evidence(blank, None, self._generator(output)))
             count = masks.removal_count(self.recipe.amount, groups.count)
             keep = masks.keep_highest(drawn, count)[0]
         else:
-            score = self._score(output, statistics)
+            score = self.method.score(self._evidence(output, statistics.get(output.name)))
             keep = keep_groups(score.sum(0, dtype=widest(score.device)), groups, self.recipe.amount)
         removed = masks.removal_count(self.recipe.amount, groups.count)
         for part in groups.parts:

@@ -70,6 +70,21 @@ class Method:
         """Whether it sets weights to zero and changes no other, so that masks say it all."""
         return self.solve is None
 
+    def remove(self, seen: Evidence, recipe: Recipe) -> tuple[Tensor, Tensor]:
+        """The new weight and its keep-mask, bool, both (rows, columns)."""
+        from helpers.pruning import masks
+
+        if self.solve:
+            return self.solve(seen, recipe)
+        assert self.score is not None
+        score = self.score(seen)
+        keep = (
+            masks.n_of_m(score, recipe.pattern)
+            if recipe.pattern
+            else masks.unstructured(score, recipe.amount, self.group)
+        )
+        return seen.weight.masked_fill(~keep, 0), keep
+
 
 def magnitude(weight: Tensor) -> Tensor:
     """|W|, in the dtype and shape (rows, columns) of ``weight``."""

@@ -72,6 +72,11 @@ class Hessian:
         """H, float64 (float32 on Apple's GPU)."""
         return self._upper.triu() + self._upper.triu(1).T
 
+    @property
+    def norms(self) -> Tensor:
+        """‖X_j‖₂ (columns,), so that it serves every method."""
+        return self._upper.diagonal().sqrt()
+
     def factor(self, damping: float, where: str) -> InverseFactor:
         """:func:`inverse_factor` of the sum, made once for all weights that share the input."""
         if self._factor is None or self._factor[0] != damping:
