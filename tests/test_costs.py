@@ -3,9 +3,8 @@ import pandas as pd
 import pytest
 import torch
 
-from chapters.pruning_by_hand import byhand, costs
-from chapters.pruning_by_hand import figure_matrices as matrices
-from chapters.pruning_by_hand.figure_matrices import Matrix
+from chapters.pruning_by_hand import story
+from chapters.pruning_by_hand.matrices import Matrix, matrices
 
 PERPLEXITY = {
     "random": (900.0, 2000.0, 1500.0),
@@ -38,49 +37,36 @@ def prunings():
 
 
 def test_perplexities_over_seeds(prunings):
-    found = costs.perplexities(prunings)
+    found = story.perplexities(prunings)
     row = found.loc[("Wanda", "50%")]
     assert (row["mean"], row["low"], row["high"], row["n"]) == (55, 50, 60, 2)
-    assert costs.extremes(found, "50%") == ("SparseGPT", "magnitude")
-    assert costs.dense_perplexity(prunings) == 25
-
-
-def test_perplexity_table_shows_ranges(prunings):
-    table = costs.perplexity_table(costs.perplexities(prunings))
+    table = story.cost_table(found, "setting")
     assert table.columns.tolist() == ["method", "50%", "4:8", "2:4"]
-    assert table["method"].tolist() == ["random", "magnitude", "Wanda", "SparseGPT"]
+    assert table["method"].tolist() == ["Random", "Magnitude", "Wanda", "SparseGPT"]
     assert table.loc[3, "50%"] == "50.0 [45.0–55.0]"
     assert table.loc[0, "4:8"] == "2,005 [2,000–2,010]"
 
 
-def test_published_order_in_words(prunings):
-    words = costs.published_order(costs.perplexities(prunings), "50%")
-    assert words == (
-        "SparseGPT at most Wanda; Wanda below magnitude; 4:8 better than 2:4 for every method"
-    )
+def test_published_order(prunings):
+    methods, patterns = story.published_order(story.perplexities(prunings), "50%")
+    assert (methods.verdict, patterns.verdict) == ("supported", "supported")
     swapped = prunings.assign(
         value=prunings["value"].where(prunings["method"] != "sparsegpt", 10_000.0)
     )
-    words = costs.published_order(costs.perplexities(swapped), "50%")
-    assert "SparseGPT **above** Wanda" in words
-    assert "4:8 not better than 2:4 for SparseGPT" in words
-
-
-@pytest.mark.parametrize(
-    ("value", "words"), [(44.53, "44.5"), (1279.2, "1,279"), (6_403_338, "6.4 million")]
-)
-def test_numbers_in_words(value, words):
-    assert costs.number(value) == words
+    methods, patterns = story.published_order(story.perplexities(swapped), "50%")
+    assert (methods.verdict, patterns.verdict) == ("in some (1 of 2)", "in some (2 of 3)")
 
 
 def test_layer_errors_importances_and_drops(prunings):
-    errors = costs.layer_errors(prunings)
-    assert errors.columns.tolist() == ["sublayer", "weight", "magnitude", "Wanda", "SparseGPT"]
+    errors = story.layer_errors(prunings)
+    assert errors.columns.tolist() == ["sublayer", "weight", "Magnitude", "Wanda", "SparseGPT"]
+    assert errors["sublayer"].tolist() == ["MLP"]
     assert errors.loc[0, "SparseGPT"] == pytest.approx(0.11)
-    found = costs.importances(prunings)
-    assert set(found["layers"]) == {3}
-    assert costs.least(found, 2) == {"attention": [2, 1], "mlp": [2, 1]}
-    assert costs.drops(prunings).to_numpy().tolist() == [["attention", "33.0"], ["MLP", "33.0"]]
+    found = story.importances(prunings)
+    assert found["x"].tolist() == [0, 0.5, 1] * 2
+    assert [story.least(found, name, 2) for name in ("attention", "mlp")] == [[2, 1], [2, 1]]
+    table = story.cost_table(story.drops(prunings), "dropped")
+    assert table.to_numpy().tolist() == [["attention", "33.0"], ["MLP", "33.0"]]
 
 
 @pytest.fixture
@@ -88,13 +74,13 @@ def corner():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(40, 8, generator=generator, dtype=torch.float64) * torch.arange(1, 9)
     weight = torch.randn(6, 8, generator=generator, dtype=torch.float64)
-    return byhand.Corner(weight, x.T @ x)
+    return story.Corner(weight, x.T @ x)
 
 
 @pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt"])
 @pytest.mark.parametrize("pattern", ["", "2:4"])
 def test_steps_by_hand(corner, method, pattern):
-    before, _, mask, after = byhand.steps(corner, method, 0.5, pattern)
+    before, _, mask, after = story.steps(corner, method, 0.5, pattern)
     assert mask.keep.sum() == 24
     assert (after.values[~mask.keep] == 0).all()
     assert np.array_equal(before.values, corner.weight.numpy())
@@ -108,7 +94,7 @@ def test_steps_by_hand(corner, method, pattern):
 
 
 def test_error_equals_the_definition(corner):
-    after = byhand.steps(corner, "wanda")[-1]
+    after = story.steps(corner, "wanda")[-1]
     root = torch.linalg.cholesky(corner.product)
     change = corner.weight - torch.from_numpy(after.values)
     expected = (change @ root).norm() / (corner.weight @ root).norm()

@@ -13,10 +13,9 @@ from helpers.pruning import METHODS, Recipe, prunable, pruned
 from helpers.pruning.calibrate import walk
 from helpers.pruning.drop import Place, dropped
 from helpers.pruning.importance import importance
-from helpers.pruning.masks import unstructured
-from helpers.pruning.methods import magnitude, wanda
+from helpers.pruning.methods import Evidence
 from helpers.pruning.selection import DropTarget, one_shot
-from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
+from helpers.pruning.sparsegpt import layer_error
 from helpers.pruning.statistics import Hessian
 from helpers.texts.calibration import Calibration, calibration_text, held_out_text, perplexity
 from runs.columns import COUNT, REMOVED, SEED, SUBLAYER, TEXT, VALUE, Column
@@ -87,9 +86,9 @@ def pruning_quality(parameters: RunParameters) -> Measured:
 
 
 def _settings(parameters: RunParameters, seed: int) -> Iterator[Recipe]:
-    """Every method at the share and in each pattern; magnitude, which no seed changes, once."""
+    """Every method at the share and in each pattern; what no seed changes, once."""
     for method in METHODS:
-        if method == "magnitude" and seed != parameters.seed:
+        if not METHODS[method].seeded and seed != parameters.seed:
             continue
         yield Recipe(method, ratio=parameters.sparsity, seed=seed)
         for pattern in PATTERNS:
@@ -147,35 +146,26 @@ def _drop(loaded: LoadedModel, places: tuple[Place, ...], target: str, text: Ten
 def _layer_errors(loaded: LoadedModel, sparsity: float, used: Calibration) -> Iterator[Row]:
     """Relative error ‖WX − ŴX‖/‖WX‖ of every weight, each method on the same dense inputs."""
     weights = prunable(loaded.decoder)
+    unused = torch.Generator(device="cpu")
     rows: list[Row] = []
 
     def compare(layer: int, statistics: Any) -> None:
         for linear in weights[layer]:
-            weight, hessian = linear.matrix, statistics[linear.name].total
-            by_wanda = unstructured(wanda(weight, hessian.diagonal().sqrt()), sparsity, "row")
-            found = {
-                "magnitude": weight * unstructured(magnitude(weight), sparsity, "layer"),
-                "wanda": weight * by_wanda,
-                "sparsegpt": sparsegpt(weight, inverse_factor(hessian), sparsity)[0],
-            }
+            weight, inputs = linear.matrix, statistics[linear.name]
+            hessian = inputs.total
             whole = layer_error(weight, torch.zeros_like(weight), hessian)
-            for method, new in found.items():
-                rows.append(
-                    {
-                        "method": method,
-                        "target": linear.kind,
-                        "amount": sparsity,
-                        "layer": layer,
-                        "sublayer": linear.kind,
-                        "weight": linear.role,
-                        "metric": "layer_error",
-                        "calibration": used.description,
-                        "value": float(layer_error(weight, new, hessian) / whole),
-                    }
-                )
+            place = {"target": linear.kind, "sublayer": linear.kind, "layer": layer}
+            place |= {"weight": linear.role, "metric": "layer_error", "amount": sparsity}
+            for name, method in METHODS.items():
+                if method.drawn:
+                    continue
+                seen = Evidence(weight, inputs, unused, linear.where)
+                new, _ = method.remove(seen, Recipe(name, ratio=sparsity))
+                error = float(layer_error(weight, new, hessian) / whole)
+                rows.append(place | {"method": name, "value": error})
 
     walk(loaded.decoder, used, weights, Hessian, compare, sequential=False, progress=False)
-    yield from rows
+    yield from (row | {"calibration": used.description} for row in rows)
 
 
 def _table(rows: list[Row], seed: int) -> pd.DataFrame:

@@ -11,7 +11,6 @@ from reporting.figures.folded import folded_tables
 from reporting.figures.html import FigureOutput
 from reporting.figures.layers import (
     category_profile,
-    importance_profile,
     layer_profile,
     magnitude_profile,
     variance_profile,
@@ -52,7 +51,6 @@ __all__ = [
     "curves",
     "describe",
     "folded_tables",
-    "importance_profile",
     "layer_profile",
     "lines",
     "magnitude_profile",

@@ -105,22 +105,6 @@ def variance_profile(frame: pd.DataFrame, *, y_label: str = VARIANCE, **words: A
     return _stacked(data, lines, words, y_label=y_label, y_scale="log")
 
 
-def importance_profile(frame: pd.DataFrame, **words: Any) -> FigureOutput:
-    """How much each sublayer turns the state: mean 1 − cos, with the range over seeds.
-
-    `frame` has the columns of `COLUMNS` without `space`.
-    """
-    data = _prepared(frame.assign(space="embedding"))
-    highest = max(1.02, float(data["high"].max()) + 0.02)
-    return _stacked(
-        data,
-        lambda rows: [_line(rows, "embedding", "1 − cos")],
-        words,
-        y_label="importance, mean 1 − cos (0 = turns nothing)",
-        y_range=(-0.02, highest),
-    )
-
-
 def _variants(
     data: pd.DataFrame,
     by: str,
