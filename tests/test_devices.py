@@ -10,7 +10,7 @@ import helpers
 from chapters.background.measure_readouts import readouts
 from chapters.d_error_propagation.measure_terms import decomposition
 from chapters.propagation.measure import propagation
-from chapters.pruning_by_hand.pruning_quality import pruning_quality
+from chapters.pruning_by_hand.measure import pruning_quality
 from measurements.generation import generation
 from measurements.layer_profile import layer_profile
 from runs.parameters import validate

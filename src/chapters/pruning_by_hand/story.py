@@ -37,7 +37,7 @@ class Corner:
 
     @classmethod
     def of(cls, measured: Measurement) -> Corner:
-        """The corner that :func:`chapters.pruning_by_hand.weight_corner.weight_corner` stored."""
+        """The corner that :func:`chapters.pruning_by_hand.measure.weight_corner` stored."""
         table = measured.table("weights").pivot(
             index=["quantity", "row"], columns="column", values="value"
         )
