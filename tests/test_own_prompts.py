@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from chapters.e_prompts.prompt_lengths import prompt_lengths
+from chapters.e_prompts.measure import prompt_lengths
 from helpers.errors import InputError
 from helpers.texts import data
 from helpers.texts.data import select_prompts

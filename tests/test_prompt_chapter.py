@@ -1,18 +1,15 @@
 """The chapter on prompts: their lengths, what a template adds, what so few can support."""
 
-import re
 from itertools import product
 from math import atan, pi, sqrt
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapters.e_prompts import figure_prompts, prompt_words
-from chapters.e_prompts.prompt_lengths import prompt_lengths, template_parts
-from chapters.e_prompts.prompt_words import Lengths
+from chapters.e_prompts import story
+from chapters.e_prompts.measure import prompt_lengths, template_parts
 from helpers import shares
 from helpers.models.load import load, model_facts, outline
 from helpers.texts.data import appendix_e, select_prompts, table_2
@@ -63,64 +60,33 @@ def test_parts_are_the_tokens_of_the_whole_and_hold_the_prompt(model, tiny_folde
 def test_a_template_that_rewrites_the_prompt_is_one_part(tiny_tokenizer):
     parts = template_parts(tiny_tokenizer, "<s>A B</s>", "a b")
     assert parts == {"before": ["<s>", "A", " ", "B", "</s>"], "prompt": [], "after": []}
-    assert prompt_words.template_table(parts)["Tokens"].tolist() == [5]
+    assert story.template_table(parts)["Tokens"].tolist() == [5]
 
 
-def test_tables_and_words_of_lengths(measured):
-    lengths = Lengths.of(measured.table("prompts"))
-    chosen = select_prompts("Gen4,MC2,Table2")
-    sizes = [len(prompt.text) for prompt in chosen]
-    table = prompt_words.prompt_table(chosen, lengths)
-    assert table["Tokens"].tolist() == [f"{size} → {size + 2}" for size in sizes]
-    assert lengths.span() == f"{min(sizes)} to {max(sizes)}"
-    assert lengths.added() == "2"
-    assert lengths.added_share() == pytest.approx(6 / (sum(sizes) + 6))
-    assert lengths.groups() == ("1 Open-Ended Generation, 2 Multiple-Choice Selection, 3 Table 2")
-    answers = prompt_words.answer_table(chosen)
-    assert answers["Right"].tolist() == ["B", "72"]
-
-
-def test_groups_join_neighbours_only():
-    frame = pd.DataFrame({"prompt": list("abcd"), "category": ["x", "x", "y", "x"], "plain": 1})
-    assert Lengths(frame).groups() == "1–2 x, 3 y, 4 x"
+def test_lengths_groups_and_figure(measured):
+    found = story.lengths(measured.table("prompts"))
+    sizes = [len(prompt.text) for prompt in select_prompts("Gen4,MC2,Table2")]
+    assert found["plain"].tolist() == sizes
+    assert found["template"].tolist() == [size + 2 for size in sizes]
+    assert story.span(found["plain"]) == f"{min(sizes)}–{max(sizes)}"
+    alone = measured.table("prompts", form="plain")
+    assert story.lengths(alone)["template"].tolist() == sizes
+    drawn = story.profile(found.assign(category=["x", "x", "y"]))
+    plain = drawn[drawn["series"] == "text alone"].set_index("x")["mean"]
+    assert plain[[1, 2, 3]].tolist() == sizes
+    assert plain.index[plain.isna()].tolist() == [2.5]
+    assert story.groups(found.assign(category=["x", "x", "y"])) == "1–2 x, 3–3 y"
+    assert story.groups(found.assign(category=["x", "y", "x"])) == "1–1 x, 2–2 y, 3–3 x"
 
 
 def test_a_constant_guess_is_right_as_often_as_the_letter():
-    assert prompt_words.constant_guess() == {"A": 0, "B": 1, "C": 3, "D": 0}
-
-
-def test_figure_breaks_between_categories_and_names_each_prompt():
-    frame = pd.DataFrame(
-        {
-            "prompt": ["a", "b", "c"],
-            "category": ["x", "x", "y"],
-            "plain": [3, 5, 4],
-            "template": [6, 8, 7],
-        }
-    )
-    words = {"name": "lengths", "title": "t", "caption": "c", "provenance": {}}
-    for kept, labels in ((frame, 2), (frame.drop(columns="template"), 1), (frame[:1], 2)):
-        drawn = figure_prompts.prompt_profile(kept.reset_index(drop=True), **words)
-        assert len(drawn.figure.panels[0].lines) == labels
-        assert not re.search(r"\bnan\b", drawn._repr_html_(), re.IGNORECASE)
-    (template, plain) = figure_prompts.prompt_profile(frame, **words).figure.panels[0].lines
-    assert [x for x, y in zip(plain.x, plain.mean, strict=True) if np.isfinite(y)] == [1, 2, 3]
-    assert [y for y in template.mean if np.isfinite(y)] == [6, 8, 7]
-    assert np.isnan(plain.mean[2])
-    assert plain.points[3] == "c, y"
+    assert story.constant_guess() == {"A": 0, "B": 1, "C": 3, "D": 0}
 
 
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
         ("all", "12 prompts of the paper's [Appendix E](e-prompts.md)"),
-        ("MC1", "1 prompt of the paper's [Appendix E](e-prompts.md)"),
-        (["x"], "1 prompt of [one's own](e-prompts.md)"),
-        (
-            "all,Table2",
-            "12 prompts of the paper's [Appendix E](e-prompts.md) and the question of the "
-            "paper's [Table 2](e-prompts.md)",
-        ),
         (
             [{"id": "Table2", "prompt": table_2().text}, "x", "y"],
             "the question of the paper's "

@@ -60,20 +60,12 @@ def prompts(parameters: RunParameters) -> str:
     chosen = select_prompts(parameters.prompts)
     listed = [prompt for prompt in chosen if prompt in appendix_e()]
     own = len(chosen) - len(listed) - (table_2() in chosen)
-    words = []
-    if listed:
-        words.append(
-            f"{len(listed)} {_prompts(len(listed))} of the paper's [Appendix E](e-prompts.md)"
-        )
+    words = [f"{len(listed)} prompts of the paper's [Appendix E](e-prompts.md)"] if listed else []
     if table_2() in chosen:
         words.append("the question of the paper's [Table 2](e-prompts.md)")
     if own:
-        words.append(f"{own} {_prompts(own)} of [one's own](e-prompts.md)")
+        words.append(f"{own} prompts of [one's own](e-prompts.md)")
     return join_words(words)
-
-
-def _prompts(count: int) -> str:
-    return "prompt" if count == 1 else "prompts"
 
 
 def shown_layer(parameters: RunParameters) -> int:
@@ -95,10 +87,9 @@ def cost(run: Measurement, *more: Measurement) -> str:
     manifests = [each.manifest for each in (run, *more)]
     minutes = sum(one["seconds"] for one in manifests) / 60
     memory = max(one["peak_memory_bytes"] for one in manifests) / 2**30
-    threads = run.manifest["threads"]
     return (
         f"{minutes:.1f} minutes, in a process of {memory:.1f} GiB, on "
-        f"{threads} thread{'s' if threads != 1 else ''} ({run.manifest['processor']})"
+        f"{run.manifest['threads']} threads ({run.manifest['processor']})"
     )
 
 
