@@ -114,6 +114,14 @@ SHORT = {
         "calibration_samples": 2,
         "calibration_length": 64,
     },
+    "use-it-on-your-model": {
+        "prompts": "MC2,Math1",
+        "max_new_tokens": 2,
+        "dropped": 2,
+        "items": 3,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
     "a-perturbation": {},
     "e-prompts": {},
     "b-kl-divergence": {},
@@ -136,6 +144,7 @@ SHORT = {
     },
 }
 FIGURES = {
+    "use-it-on-your-model": 0,
     "subspace": 2,
     "decisions": 6,
     "07-multi-scale-effects": 6,
