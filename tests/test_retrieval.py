@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from chapters.inconsistent_effects.retrieval_items import retrieval_items
 from helpers.errors import InputError
-from helpers.evaluation import beir, hub_tasks, search_sets
+from helpers.evaluation import beir, hub, search_sets
 from helpers.evaluation.encoders import TextEncoder
 from helpers.evaluation.retrieval import search
 from helpers.evaluation.search_sets import SearchSet, search_set
@@ -293,14 +293,14 @@ def test_hub_out_of_reach_says_what_would_serve(tmp_path, monkeypatch):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    hub_tasks.reachable.cache_clear()
+    hub.reachable.cache_clear()
     try:
         with pytest.raises(
             InputError, match=r"SciFact.*out of reach.*fiqa,boolq-passages"
         ) as error:
             search_set("SciFact")
     finally:
-        hub_tasks.reachable.cache_clear()
+        hub.reachable.cache_clear()
     assert "task_folder" in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -13,12 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import InputError
-from helpers.evaluation import embedded_tasks as embedded
-from helpers.evaluation import hub_tasks
+from helpers.evaluation import hub, task_files
 from helpers.evaluation.asked_tasks import FOLDERS, OWN, SUBJECTS, worked_examples
-from helpers.evaluation.row_fields import LETTERS, listed_options
-from helpers.evaluation.task_layouts import LAYOUTS
-from helpers.evaluation.task_rows import question
+from helpers.evaluation.task_rows import LAYOUTS, LETTERS, listed_options, question
 from helpers.evaluation.tasks import TASKS, documents, examples, first, identity
 from runs.parameters import validate
 from runs.wanted_tasks import each_task, embedded_tasks, identities, wanted_tasks
@@ -151,7 +148,7 @@ def test_options_that_slipped_into_the_question_are_found():
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "jsonl.gz", "parquet"])
 def test_files_as_on_the_hub_are_read(name, suffix, tmp_path):
     task, row = TASKS[name], ROWS[name]
-    folder = tmp_path / name / (task.hub.part or "data")
+    folder = tmp_path / name / (task.part or "data")
     folder.mkdir(parents=True)
     path = folder / f"{task.scored}-00000-of-00001.{suffix}"
     if suffix == "parquet":
@@ -308,10 +305,10 @@ def no_hub(monkeypatch, tmp_path):
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    for cached in (hub_tasks.reachable, hub_tasks.commit):
+    for cached in (hub.reachable, hub.commit):
         cached.cache_clear()
     yield
-    for cached in (hub_tasks.reachable, hub_tasks.commit):
+    for cached in (hub.reachable, hub.commit):
         cached.cache_clear()
 
 
@@ -392,8 +389,8 @@ def test_hub_and_metric_are_those_of_lm_eval(name):
     base = Path(lm_eval.tasks.__file__).parent / FOLDERS.get(name, name)
     manager = lm_eval.tasks.TaskManager(include_path=str(base), include_defaults=False)
     own = manager.task_index[SUBJECTS.get(name, {}).get("task", name)].cfg
-    assert own["dataset_path"] == task.hub.path
-    assert name == "mmlu" or (own.get("dataset_name") or "") == task.hub.part
+    assert own["dataset_path"] == task.hub
+    assert name == "mmlu" or (own.get("dataset_name") or "") == task.part
     assert (own.get("test_split") or own["validation_split"]) == task.scored
     if task.program:  # its worked examples and its metric are functions
         assert task.kind == "generation"
@@ -407,7 +404,7 @@ def test_hub_and_metric_are_those_of_lm_eval(name):
 
 
 def test_an_embedded_task_whose_wheel_is_missing_says_so(monkeypatch):
-    monkeypatch.setitem(embedded.WHEELS, "humaneval", ("no-such-wheel", "1.0"))
+    monkeypatch.setitem(task_files.WHEELS, "humaneval", ("no-such-wheel", "1.0"))
     with pytest.raises(InputError, match="task humaneval is not installed: run `make setup`"):
         identity(TASKS["humaneval"])
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import InputError
-from helpers.evaluation.hub_tasks import offline_unless
+from helpers.evaluation.hub import offline_unless
 from helpers.evaluation.programs import written_program
 from helpers.evaluation.tasks import Document, Task, documents, examples, first
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from helpers.errors import InputError
+from helpers.errors import InputError, first_line
 from helpers.models.load import FINGERPRINTED, MODULES, fingerprint, source_of
 
 SMALL = ("*.json",)
@@ -65,8 +65,9 @@ def _taken(name: str, revision: str, kinds: tuple[str, ...]) -> Path:
     try:
         return Path(snapshot_download(source, revision=revision, allow_patterns=list(kinds)))
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(f"encoder {name!r} cannot be had from the hub: {reason}") from error
+        raise InputError(
+            f"encoder {name!r} cannot be had from the hub: {first_line(error)}"
+        ) from error
 
 
 def _json(path: Path) -> Any:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from helpers.errors import InputError
+from helpers.errors import InputError, first_line
 from helpers.evaluation import encoder_files, encoder_parts
 from helpers.machine import resolve_device
 from helpers.models.architecture import LAYOUTS, Decoder
@@ -228,8 +228,7 @@ def _sentence_transformer(name: str, revision: str, dtype: str, device: str) -> 
             local_files_only=True,
         )
     except (OSError, ValueError, SafetensorError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(f"encoder {name!r} cannot be loaded: {reason}") from error
+        raise InputError(f"encoder {name!r} cannot be loaded: {first_line(error)}") from error
     model.to(getattr(torch, dtype))
     return model.eval().requires_grad_(False)
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
-from helpers.errors import InputError
+from helpers.errors import InputError, first_line
 from helpers.evaluation import beir
+from helpers.evaluation.hub import commit, offline_unless, reachable
 from helpers.machine import installed_file
 from helpers.texts.files import json_rows
 from helpers.texts.passages import DISTRIBUTION, VERSION
@@ -180,21 +181,20 @@ def _from_folder(folder: Path) -> SearchSet:
 def _from_hub(name: str) -> SearchSet:
     import mteb
 
-    from helpers.evaluation.hub_tasks import HubSet, commit, offline_unless, reachable
-
     task = mteb.get_task(name)
     path = task.metadata.dataset["path"]
     otherwise = (
         f"take collections={','.join(FILES)}, which come with the book, or give a folder with "
         f"{name}/corpus.jsonl, queries.jsonl and qrels/test.tsv as task_folder"
     )
-    commit(name, HubSet(path), otherwise)
+    commit(name, path, otherwise)
     try:
         with offline_unless(reachable()):
             task.load_data()
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{name} cannot be had from the hub ({reason}): {otherwise}") from error
+        raise InputError(
+            f"{name} cannot be had from the hub ({first_line(error)}): {otherwise}"
+        ) from error
     task.convert_v1_dataset_format_to_v2(num_proc=None)
     found = task.dataset["default"][task.eval_splits[0]]
     queries = dict(zip(found["queries"]["id"], found["queries"]["text"], strict=True))

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from helpers.errors import InputError
+from helpers.errors import InputError, first_line
 from helpers.machine import resolve_device
 from helpers.models import embedded, embedded_encoder
 from helpers.models.architecture import Decoder
@@ -91,7 +91,7 @@ def load(
         options.pop("device_map", None)
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
     except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
+        raise InputError(f"model {name!r} cannot be loaded: {first_line(error)}") from error
     except RuntimeError as error:
         if "mismatch" not in str(error):
             raise
@@ -187,7 +187,7 @@ def _described(kind: Any, name: str, revision: str) -> Any:
     try:
         return kind.from_pretrained(source, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
-        raise InputError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
+        raise InputError(f"model {name!r} cannot be loaded: {first_line(error)}") from error
 
 
 def check_exists(name: str) -> None:
@@ -242,7 +242,3 @@ def _hub_commit(name: str, revision: str) -> str:
         f"model {name!r} is not in the local cache and the hub is out of reach (or has no such "
         f"model): use {embedded.NAME}, or a folder with config.json and safetensors"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

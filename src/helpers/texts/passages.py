@@ -8,7 +8,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from helpers.errors import InputError
+from helpers.errors import InputError, first_line
 from helpers.machine import installed_file
 from helpers.texts.files import json_rows, text_of
 
@@ -136,9 +136,8 @@ def _hub_passages(name: str) -> list[str]:
                 break
         return found
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
-            f"calibration text {name} cannot be had from the hub ({reason}): {local}"
+            f"calibration text {name} cannot be had from the hub ({first_line(error)}): {local}"
         ) from error
 
 

