@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapters.e_prompts import story
+from chapters.e_prompts import shares, story
 from chapters.e_prompts.measure import prompt_lengths, template_parts
-from helpers import shares
+from helpers.evaluation.paired import wilson
 from helpers.models.load import load, model_facts, outline
 from helpers.texts.data import appendix_e, select_prompts, table_2
 from reporting import prose
@@ -101,7 +101,7 @@ def test_prompts_in_words(chosen, words):
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_holds_what_the_score_test_does_not_refute(counts):
     successes, n = counts
-    low, high = shares.wilson(successes, n)
+    low, high = wilson(successes, n)
     for share in np.linspace(0, 1, 101):
         distance = abs(successes / n - share) - Z * sqrt(share * (1 - share) / n)
         if abs(distance) > 1e-9:
@@ -111,15 +111,15 @@ def test_wilson_holds_what_the_score_test_does_not_refute(counts):
 @pytest.mark.parametrize(("successes", "n"), [(-1, 4), (5, 4), (0, 0)])
 def test_no_share_is_refused(successes, n):
     with pytest.raises(ValueError, match="is no share"):
-        shares.wilson(successes, n)
+        wilson(successes, n)
 
 
 @pytest.mark.parametrize("width", [0.9, 0.5, 0.2, 0.1])
 def test_prompts_needed_is_the_fewest(width):
     def widest(n):
         """The width of a share of one half, which n even prompts can have."""
-        low, high = shares.wilson(n, 2 * n)
-        assert max(np.diff(shares.wilson(k, 2 * n))[0] for k in range(2 * n + 1)) == high - low
+        low, high = wilson(n, 2 * n)
+        assert max(np.diff(wilson(k, 2 * n))[0] for k in range(2 * n + 1)) == high - low
         return high - low
 
     n = shares.prompts_needed(width)

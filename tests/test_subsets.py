@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import subsets
+from measurements import subsets
 
 
 def outputs(seed, size=60, noise=1.0):

@@ -18,7 +18,7 @@ from helpers.errors import InputError
 from helpers.evaluation.asking import asked, last_states
 from helpers.evaluation.paired import log_binomial
 from helpers.models.load import model_facts
-from helpers.subsets import ranking
+from measurements.subsets import ranking
 from helpers.texts.probes import Probe, probes
 from measurements import pruned_model
 from measurements.asked_dense import asked_dense

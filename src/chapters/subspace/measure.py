@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from helpers import subsets, theory
+from helpers import theory
 from helpers.errors import InputError
 from helpers.evaluation.asking import Asked, asked, last_states
 from helpers.models.load import model_facts
 from helpers.texts.probes import LETTER_PREFIX, LETTERS, Probe, multiple_choice
-from measurements import pruned_model
+from measurements import pruned_model, subsets
 from measurements.asked_dense import asked_dense
 from measurements.pruned_model import pruned_counterpart
 from runs.columns import COUNT, FAMILY, ITEM, TEXT, VALUE, Column
@@ -75,7 +75,7 @@ def subspaces(parameters: RunParameters) -> Measured:
     output is read on other sets of tokens, ``repeats`` draws each of those drawn at random.
 
     Table ``subsets``: gap, noise, survival and more of each set, see
-    :func:`helpers.subsets.choice`.
+    :func:`measurements.subsets.choice`.
     """
     torch.manual_seed(parameters.seed)
     dense = asked_dense(parameters, Question.of)

@@ -5,18 +5,18 @@ answer is right or wrong, anything between where it is graded. An interval is No
 ``FEWEST`` questions; no number is ever NaN.
 """
 
-from math import exp, fsum, lgamma, log, sqrt
+from math import lgamma, sqrt
 from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from helpers.shares import LEVEL, wilson
+from scipy.special import bdtr, stdtrit
 
 Verdict = Literal["ok", "at_floor", "at_ceiling"]
 Interval = tuple[float, float]
 
+LEVEL = 0.95
 FEWEST = 5  # questions, below which no interval is given
 RIGHT = 0.5  # what an answer must score to count as right
 FLOOR = 0.1  # a score that is not clearly above this shows nothing, whatever guessing gives
@@ -67,7 +67,7 @@ def score_interval(values: ArrayLike) -> Interval | None:
     ratio = min(1.0, float(found.var(ddof=1)) / (mean * (1 - mean)))
     if ratio < ALIKE:
         ratio = 1.0
-    worth = n / ratio * (_normal() / student(n - 1)) ** 2
+    worth = n / ratio * (normal() / student(n - 1)) ** 2
     return wilson(mean * worth, worth)
 
 
@@ -93,7 +93,7 @@ def paired_interval(dense: ArrayLike, pruned: ArrayLike) -> Interval | None:
     difference = after - before
     largest = float(np.abs(difference).max()) or 1.0
     added = np.array([*difference, largest, -largest])
-    quantile = _normal() if binary(before) and binary(after) else student(n - 1)
+    quantile = normal() if binary(before) and binary(after) else student(n - 1)
     half = quantile * sqrt(float(added.var()) / (n + 2))
     centre = float(added.mean())
     return max(-1.0, centre - half), min(1.0, centre + half)
@@ -117,20 +117,12 @@ def mcnemar(lost: int, gained: int) -> float:
     if lost < 0 or gained < 0:
         raise ValueError(f"{lost} lost and {gained} gained are no counts")
     m, fewer = lost + gained, min(lost, gained)
-    terms = (exp(log_binomial(m, i) - m * log(2)) for i in range(fewer + 1))
-    return min(1.0, 2 * fsum(terms)) if lost != gained else 1.0
+    return min(1.0, 2 * float(bdtr(fewer, m, 0.5))) if lost != gained else 1.0
 
 
 def log_binomial(n: int, k: int) -> float:
     """Natural logarithm of the number of ways to take ``k`` of ``n``."""
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
-
-
-def above_chance(value: float, chance: float) -> float:
-    """A score corrected for guessing: 0 at ``chance``, 1 where all is right."""
-    if not 0 <= chance < 1:
-        raise ValueError(f"guessing cannot score {chance}")
-    return (value - chance) / (1 - chance)
 
 
 def verdict(dense: ArrayLike, chance: ArrayLike = 0.0, pruned: ArrayLike | None = None) -> Verdict:
@@ -150,20 +142,31 @@ def verdict(dense: ArrayLike, chance: ArrayLike = 0.0, pruned: ArrayLike | None 
     return "at_ceiling" if all(high >= CEILING for _, high in ends) else "ok"
 
 
-def student(freedom: int, level: float = LEVEL) -> float:
-    """Student's two-sided quantile: |t| stays below it with probability ``level``.
+def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's score interval of a share, from ``successes`` among ``n`` independent draws (as
+    many as they are worth, where that is no whole number).
 
-    Hill's expansion (Communications of the ACM 13, Algorithm 396, 1970) around the normal
-    quantile, to 1e-3 relative for 4 degrees of ``freedom`` and better for more.
+    The shares p that a normal test would not refute: |k/n − p| ≤ z √(p(1 − p)/n). Raises
+    :class:`ValueError` if the counts make no share.
     """
-    z, v = _normal(level), float(freedom)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + sum(term / v**power for power, term in enumerate(terms, start=1))
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"{successes} of {n} is no share")
+    z2 = normal(level) ** 2
+    share = successes / n
+    centre = share + z2 / (2 * n)
+    half = sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
+    low, high = (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
+    return (low if successes else 0.0), (high if successes < n else 1.0)
+
+
+def student(freedom: int, level: float = LEVEL) -> float:
+    """Student's two-sided quantile: |t| stays below it with probability ``level``."""
+    return float(stdtrit(freedom, (1 + level) / 2))
+
+
+def normal(level: float = LEVEL) -> float:
+    """The normal two-sided quantile."""
+    return NormalDist().inv_cdf((1 + level) / 2)
 
 
 def _ends(values: ArrayLike) -> Interval:
@@ -176,7 +179,3 @@ def _both(dense: ArrayLike, pruned: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     if len(before) != len(after):
         raise ValueError(f"{len(before)} questions when dense are {len(after)} when pruned")
     return before, after
-
-
-def _normal(level: float = LEVEL) -> float:
-    return NormalDist().inv_cdf((1 + level) / 2)

@@ -99,13 +99,7 @@ class _Applier:
             if not bool(linear.matrix.isfinite().all()):
                 raise InputError(f"{linear.where} holds weights that are NaN or infinite")
         used = self.calibration.description if self.calibration and recipe.calibrated else "none"
-        parameters = list(self.decoder.model.parameters())
-        self.report = Report(
-            recipe=str(recipe),
-            calibration=used,
-            parameters=self.decoder.parameter_count,
-            bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
-        )
+        self.report = Report(str(recipe), used, self.decoder.parameter_count)
 
     def _all_weights(self) -> Iterator[LinearWeight]:
         for linears in self.weights:

@@ -1,7 +1,6 @@
 """What was removed? Counted from the masks, weight by weight."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 from torch import Tensor
@@ -11,7 +10,7 @@ from helpers.pruning.weights import LinearWeight
 
 @dataclass(frozen=True)
 class Removal:
-    """One weight's count: ``removed`` of ``rows`` × ``columns``, at ``itemsize`` bytes each."""
+    """One weight's count: ``removed`` of ``rows`` × ``columns``."""
 
     layer: int
     sublayer: str
@@ -19,23 +18,20 @@ class Removal:
     rows: int
     columns: int
     removed: int
-    itemsize: int
 
 
 @dataclass
 class Report:
     """The account of one pruning.
 
-    ``recipe`` and ``calibration`` are words; ``parameters`` and ``bytes`` are of the whole dense
-    model, tied weights counted once;
-    ``masks`` holds the keep-masks (bool, on the CPU) by layer and weight name where they were
-    asked for.
+    ``recipe`` and ``calibration`` are words; ``parameters`` counts those of the whole dense model,
+    tied ones once; ``masks`` holds the keep-masks (bool, on the CPU) by layer and weight name where
+    they were asked for.
     """
 
     recipe: str
     calibration: str
     parameters: int
-    bytes: int
     removals: list[Removal] = field(default_factory=list)
     masks: dict[tuple[int, str], Tensor] = field(default_factory=dict)
 
@@ -46,9 +42,8 @@ class Report:
         removed = keep.numel() - int(keep.sum())
         if removed != expected:
             raise RuntimeError(f"{linear.where}: {removed} weights removed, not {expected}")
-        itemsize = linear.matrix.element_size()
         self.removals.append(
-            Removal(linear.layer, linear.kind, linear.name, rows, columns, removed, itemsize)
+            Removal(linear.layer, linear.kind, linear.name, rows, columns, removed)
         )
 
     @property
@@ -62,11 +57,6 @@ class Report:
         return self.parameters - self.removed
 
     @property
-    def bytes_kept(self) -> int:
-        """Bytes of the whole model's parameters that stay, as if only they were stored."""
-        return self.bytes - sum(part.removed * part.itemsize for part in self.removals)
-
-    @property
     def sparsity(self) -> float:
         """Share removed of the weights that the recipe targets."""
         targeted = sum(removal.rows * removal.columns for removal in self.removals)
@@ -74,38 +64,11 @@ class Report:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per weight: its place, size, what is removed and kept, and the bytes of the
-        weights that are kept, as if only they were stored."""
+        """One row per weight: its place, size, and what is removed and kept."""
         table = pd.DataFrame([vars(removal) for removal in self.removals])
         if table.empty:
             return table
         size = table["rows"] * table["columns"]
         table["sparsity"] = table["removed"] / size
         table["kept"] = size - table["removed"]
-        table["bytes_kept"] = table["kept"] * table["itemsize"]
         return table
-
-    @property
-    def per_layer(self) -> pd.DataFrame:
-        """One row per layer: weights, removed, kept, bytes kept and sparsity."""
-        table = self.table
-        table["weights"] = table["rows"] * table["columns"]
-        columns = ["weights", "removed", "kept", "bytes_kept"]
-        layers = table.groupby("layer", as_index=False)[columns].sum()
-        layers["sparsity"] = layers["removed"] / layers["weights"]
-        return layers
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """The totals: recipe, calibration, sparsity of the targeted weights and of the whole
-        model, and its parameters and bytes before and after."""
-        return {
-            "recipe": self.recipe,
-            "calibration": self.calibration,
-            "sparsity": self.sparsity,
-            "model_sparsity": self.removed / self.parameters,
-            "parameters": self.parameters,
-            "parameters_kept": self.parameters_kept,
-            "bytes": self.bytes,
-            "bytes_kept": self.bytes_kept,
-        }

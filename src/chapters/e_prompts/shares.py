@@ -1,35 +1,17 @@
 """What can a few prompts support? Intervals and tests of shares, in closed form."""
 
 from math import exp, lgamma, pi, sqrt
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
-LEVEL = 0.95
-
-
-def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a share, from ``successes`` among ``n`` independent draws (as
-    many as they are worth, where that is no whole number).
-
-    The shares p that a normal test would not refute: |k/n − p| ≤ z √(p(1 − p)/n). Raises
-    :class:`ValueError` if the counts make no share.
-    """
-    if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"{successes} of {n} is no share")
-    z2 = _quantile(level) ** 2
-    share = successes / n
-    centre = share + z2 / (2 * n)
-    half = sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
-    low, high = (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
-    return (low if successes else 0.0), (high if successes < n else 1.0)
+from helpers.evaluation.paired import LEVEL, normal, wilson
 
 
 def prompts_needed(width: float, level: float = LEVEL) -> int:
     """The fewest prompts whose interval is at most ``width`` wide, whatever the share is: Wilson's
     interval is widest at one half, where its width is z / √(n + z²)."""
-    z = _quantile(level)
+    z = normal(level)
     return max(1, int(np.ceil((z / width) ** 2 - z**2)))
 
 
@@ -48,7 +30,7 @@ def bootstrap_coverage(n: int, level: float = LEVEL) -> float:
     its own, larger quantile. So this is P(|t| ≤ z √((n − 1)/n)) with n − 1 degrees of freedom.
     """
     freedom = n - 1
-    t = np.linspace(0.0, _quantile(level) * sqrt(freedom / n), 2001)
+    t = np.linspace(0.0, normal(level) * sqrt(freedom / n), 2001)
     ratio = exp(lgamma((freedom + 1) / 2) - lgamma(freedom / 2))
     density = ratio / sqrt(freedom * pi) * (1 + t**2 / freedom) ** (-(freedom + 1) / 2)
     return float(2 * np.trapezoid(density, t))
@@ -74,7 +56,3 @@ def support(sizes: list[int]) -> pd.DataFrame:
 def _interval(successes: int, n: int) -> str:
     low, high = wilson(successes, n)
     return f"{low:.0%}–{high:.0%}"
-
-
-def _quantile(level: float) -> float:
-    return NormalDist().inv_cdf((1 + level) / 2)
