@@ -1,10 +1,7 @@
-"""Search through mteb: nDCG at ten of every query of a retrieval set."""
+"""Search all documents of a retrieval set: nDCG at ten of every query, as mteb takes it."""
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from math import log2
 
 import pandas as pd
 import torch
@@ -15,8 +12,9 @@ from helpers.evaluation.encoders import TextEncoder, vectors
 from helpers.evaluation.search_sets import SearchSet
 
 METRIC = "ndcg_at_10"
-DEPTHS = (1, 10, 100)
+DEPTH = 10
 TASK = "{task}"  # in an instruction: what the set asks for
+CHUNK = 50_000  # documents whose vectors exist at the same time
 
 
 def search(
@@ -24,140 +22,75 @@ def search(
 ) -> pd.DataFrame:
     """Search all documents with every query and score the ten that are most alike.
 
-    mteb runs the search and scores it; nothing is cached. ``instruction`` stands before each
-    query; ``{task}`` in it becomes what the set asks for, and ``\\n`` a new line. One row per
-    query, in the set's order, with the columns of table ``items``: ``value`` is its nDCG@10,
-    ``answer`` the id of the document found first, ``chance`` 0.
+    ``instruction`` stands before each query; ``{task}`` in it becomes what the set asks for, and
+    ``\\n`` a new line. One row per query, in the set's order, with the columns of table ``items``:
+    ``value`` is its nDCG@10, ``answer`` the id of the document found first, ``chance`` 0. Raises
+    :class:`InputError` for vectors that are not finite.
     """
     before = instruction.replace(TASK, searched.prompt).replace("\\n", "\n")
-    model = _Searching(encoder, searched.name, before, batch_size)
-    values, found = _evaluated(model, searched)
-    rows = [
-        {
-            "task": searched.name,
-            "kind": "retrieval",
-            "form": "",
-            "metric": METRIC,
-            "item": query,
-            "family": "",
-            "answer": _first(found.get(query, {}))[:300],
-            "chance": 0.0,
-            "value": values.get(query, 0.0),  # 0: nothing was found
-        }
-        for query in searched.queries
-    ]
-    return pd.DataFrame(rows)
 
-
-@dataclass(frozen=True)
-class _Searching:
-    """An encoder as mteb asks it: texts in, vectors out."""
-
-    encoder: TextEncoder
-    name: str
-    instruction: str
-    batch_size: int
-
-    def encode(self, inputs: Any, *, prompt_type: Any = None, **_: Any) -> Tensor:
-        """Vectors (n, d) of all texts that mteb's loader ``inputs`` holds."""
-        texts = [text for batch in inputs for text in batch["text"]]
-        query = getattr(prompt_type, "value", prompt_type) == "query"
-        words = f"Encoding {self.name}: {'queries' if query else 'documents'}"
-        found = vectors(self.encoder, texts, query, self.instruction, self.batch_size, words)
+    def encoded(texts: list[str], what: str) -> Tensor:
+        words = f"Encoding {searched.name}: {what}"
+        found = vectors(encoder, texts, what == "queries", before, batch_size, words)
         if not bool(found.isfinite().all()):
             raise InputError(
-                f"encoder {self.encoder.name!r} gives vectors that are not finite: try "
-                "dtype=float32"
+                f"encoder {encoder.name!r} gives vectors that are not finite: try dtype=float32"
             )
         return found
 
-    def similarity(self, embeddings1: Any, embeddings2: Any) -> Tensor:
-        """How alike queries (n, d) and documents (m, d) are, (n, m)."""
-        return self.encoder.similarity(*map(torch.as_tensor, (embeddings1, embeddings2)))
-
-    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Tensor:
-        """How alike the texts of each pair are, (n,)."""
-        return self.similarity(embeddings1, embeddings2).diagonal()
-
-    @property
-    def mteb_model_meta(self) -> Any:
-        """Nothing: results are kept here, not by mteb."""
-        from mteb.models.model_meta import ModelMeta
-
-        return ModelMeta.create_empty()
-
-
-def _evaluated(
-    model: _Searching, searched: SearchSet
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """nDCG@10 of each query, and how alike the documents are that it finds."""
-    from datasets import Dataset
-    from mteb.abstasks.retrieval import AbsTaskRetrieval
-    from mteb.abstasks.task_metadata import TaskMetadata
-
-    kept: dict[str, Any] = {}
-
-    class Task(AbsTaskRetrieval):
-        """The retrieval set, as one of mteb's tasks."""
-
-        metadata = TaskMetadata(
-            name=searched.name,
-            dataset={"path": searched.name, "revision": "none"},
-            description=searched.prompt,
-            type="Retrieval",
-            category="t2t",
-            eval_langs=["eng-Latn"],
-            main_score=METRIC,
-        )
-        k_values = DEPTHS
-        ignore_identical_ids = searched.ignore_identical_ids
-
-        def task_specific_scores(
-            self, scores: Any, qrels: Any, results: Any, **_: Any
-        ) -> dict[str, float]:
-            """Nothing to add; the scores of single queries are kept."""
-            kept.update(scores=scores, results=results)
-            return {}
-
-    with _quiet():
-        task = Task()
-        queries = {"id": list(searched.queries), "text": list(searched.queries.values())}
-        task.dataset = {
-            "default": {
-                "test": {
-                    "corpus": searched.documents,
-                    "queries": Dataset.from_dict(queries),
-                    "relevant_docs": searched.relevant,
-                    "top_ranked": None,
-                }
+    asked = encoded(list(searched.queries.values()), "queries")
+    ids = list(searched.documents["id"])
+    best = torch.empty(len(asked), 0)
+    places = torch.empty(len(asked), 0, dtype=torch.int64)
+    for start in range(0, len(ids), CHUNK):
+        texts = _texts(searched.documents[start : start + CHUNK])
+        alike = encoder.similarity(asked, encoded(texts, "documents"))
+        # one more than is scored, since a query may have to pass over itself
+        top = alike.float().cpu().topk(min(DEPTH + 1, alike.shape[1]))
+        joined = torch.cat([best, top.values], 1), torch.cat([places, top.indices + start], 1)
+        best, chosen = joined[0].topk(min(DEPTH + 1, joined[0].shape[1]))
+        places = joined[1].gather(1, chosen)
+    rows = []
+    for query, alike, found in zip(searched.queries, best.tolist(), places.tolist(), strict=True):
+        scores = dict(zip((ids[place] for place in found), alike, strict=True))
+        if searched.ignore_identical_ids:
+            scores.pop(query, None)
+        ranked = ranking(scores)
+        rows.append(
+            {
+                "task": searched.name,
+                "kind": "retrieval",
+                "form": "",
+                "metric": METRIC,
+                "item": query,
+                "family": "",
+                "answer": next(iter(ranked), "")[:300],
+                "chance": 0.0,
+                "value": ndcg(ranked, searched.relevant.get(query, {})),
             }
-        }
-        task.data_loaded = True
-        options = {"batch_size": model.batch_size, "show_progress_bar": False}
-        task.evaluate(model, "test", encode_kwargs=options)
-    values = {query: float(each["ndcg_cut_10"]) for query, each in kept["scores"].items()}
-    return values, kept["results"]
+        )
+    return pd.DataFrame(rows)
 
 
-def _first(found: Mapping[str, float]) -> str:
-    """The document found first; of several that are equally alike the last id, as in the score."""
-    return max(found, key=lambda document: (found[document], document), default="")
+def ranking(scores: Mapping[str, float]) -> list[str]:
+    """Documents from the most alike down; of several that are equally alike the last id first, as
+    trec_eval has it."""
+    return sorted(scores, key=lambda document: (scores[document], document), reverse=True)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars of small steps, and without warnings about other scores that mteb takes
-    of too few queries; and with the random numbers as they were."""
-    import datasets
+def ndcg(ranked: list[str], grades: Mapping[str, int]) -> float:
+    """nDCG@10 of documents in their order: Σ grade / log₂(rank + 1) over that of the best order;
+    0 where no document answers the query."""
 
-    bars = datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    state = torch.get_rng_state()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        torch.set_rng_state(state)
-        if not bars:
-            datasets.enable_progress_bars()
+    def gain(found: list[int]) -> float:
+        return sum(max(grade, 0) / log2(rank + 1) for rank, grade in enumerate(found[:DEPTH], 1))
+
+    best = gain(sorted(grades.values(), reverse=True))
+    return gain([grades.get(document, 0) for document in ranked]) / best if best else 0.0
+
+
+def _texts(documents: Mapping[str, list[str]]) -> list[str]:
+    """What is read of each document: its title, where it has one, and its text."""
+    titles = documents.get("title") or [""] * len(documents["text"])
+    pairs = zip(titles, documents["text"], strict=True)
+    return [f"{title or ''} {text}".strip() for title, text in pairs]
