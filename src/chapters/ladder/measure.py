@@ -18,11 +18,11 @@ from helpers.errors import InputError
 from helpers.evaluation.asking import asked, last_states
 from helpers.evaluation.paired import log_binomial
 from helpers.models.load import model_facts
-from measurements.subsets import ranking
 from helpers.texts.probes import Probe, probes
 from measurements import pruned_model
 from measurements.asked_dense import asked_dense
 from measurements.pruned_model import pruned_counterpart
+from measurements.subsets import ranking
 from runs.columns import COUNT, FAMILY, FORM, ITEM, NUMBER, TEXT, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
