@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers.errors import InputError
-from measurements.described import described
-from measurements.scoring import compared
+from measurements.scoring import ITEMS, SCORES, compared
 from reporting import kept_shares, score_tables
 from runs import store
 from runs.parameters import validate
@@ -25,8 +24,11 @@ RIGHT = {  # share of right answers by task, dense and pruned
 GENERATION = ("asdiv",)
 
 
-@store.measurement("model", "seed", "tasks", "items", "method", "target", "dropped")
-def answered(parameters, run):
+MODEL = ("model", "seed", "tasks", "items", "method", "target", "dropped")
+
+
+@store.measurement(*MODEL, tables={"items": ITEMS})
+def answered(parameters):
     """One model's answers to one task, made up; each time it is taken is noted."""
     with (Path(parameters.results) / "taken").open("a") as file:
         file.write(f"{parameters.tasks} {parameters.dropped}\n")
@@ -46,16 +48,16 @@ def answered(parameters, run):
         }
     )
     facts = {"model": {"parameters": 100, "size": "100"}, "pruned": "words", "parameters_left": 90}
-    return store.Measured({"items": described(rows, parameters, run)}, facts)
+    return store.Measured({"items": rows}, facts)
 
 
-@store.measurement("model", "seed", "tasks", "items", "method", "target", "dropped")
-def beside(parameters, run):
+@store.measurement(*MODEL, tables={"scores": SCORES})
+def beside(parameters):
     """Scores made of :func:`answered`."""
     parts = {
         name: parameters.model_copy(update={"tasks": name}) for name in parameters.tasks.split(",")
     }
-    return compared(parameters, run, answered, parts, lambda: (80, "nothing asked"))
+    return compared(parameters, answered, parts, lambda: (80, "nothing asked"))
 
 
 def _parameters(model, folder):
