@@ -19,7 +19,7 @@ def test_defaults_are_valid():
         ({"max_new_tokens": 2.5}, "max_new_tokens=2.5 is not allowed"),
         ({"device": "gpu"}, "device='gpu' is not allowed: it takes auto, cpu, cuda, cuda:N"),
         ({"dtype": "float8"}, "dtype='float8' is not allowed: it takes float32, bfloat16"),
-        ({"method": "wish"}, "method='wish' is not allowed: it takes drop, checkpoint"),
+        ({"method": "wish"}, "method='wish' is not allowed: it takes drop, checkpoint, magnitude"),
         ({"seed": -1}, "seed=-1 is not allowed"),
         ({"model": ""}, "model='' is not allowed"),
         ({"method": "checkpoint"}, "method=checkpoint needs checkpoint=FOLDER"),

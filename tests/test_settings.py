@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import InputError
+from helpers.pruning.methods import METHODS
 from runs.parameters import validate
 from runs.settings import named, setting_name
 
@@ -17,7 +18,7 @@ RUN = validate({"method": "wanda", "sparsity": 0.4})
             lambda pair: f"Drop-{pair[0]}{pair[1]}"
         ),
         st.tuples(
-            st.sampled_from(["Wanda", "SparseGPT", "Magnitude", "Random"]),
+            st.sampled_from([method.title for method in METHODS.values()]),
             st.one_of(
                 st.integers(0, 99).map(lambda share: f"{share}%"),
                 st.sampled_from(["37.5%", "2:4", "4:8", "1:16"]),

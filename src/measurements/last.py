@@ -6,8 +6,7 @@ from typing import Any
 
 from helpers.models.load import fingerprint
 from helpers.texts import passages
-from runs.parameters import CALIBRATION, RunParameters
-from runs.settings import SETTING
+from runs.parameters import CALIBRATION, SETTING, RunParameters
 
 
 @dataclass

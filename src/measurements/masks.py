@@ -13,7 +13,7 @@ from helpers.pruning.report import Report
 from helpers.pruning.weights import prunable
 from measurements.calibrated import calibration_for
 from runs.columns import COUNT, LAYER, TEXT, Column
-from runs.parameters import CALIBRATED, CALIBRATION, RunParameters
+from runs.parameters import CALIBRATION, RunParameters
 from runs.store import Measured, Measurement, measurement
 
 USES = ("model", "revision", "dtype", "seed", "method", "sparsity", "pattern", *CALIBRATION)
@@ -58,7 +58,7 @@ def pruned_in_place(
     decoder: Decoder, parameters: RunParameters, tokenizer: object, keep_masks: bool = False
 ) -> Report:
     """Prune the weights of ``decoder`` as the parameters ask for it, for good."""
-    used = calibration_for(parameters, tokenizer) if parameters.method in CALIBRATED else None
+    used = calibration_for(parameters, tokenizer) if parameters.calibrated else None
     ratio = None if parameters.pattern else parameters.sparsity
     recipe = Recipe(parameters.method, ratio, parameters.pattern, seed=parameters.seed)
     return prune(

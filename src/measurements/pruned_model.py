@@ -10,15 +10,15 @@ from helpers.models.head import Head
 from helpers.models.load import LoadedModel, load
 from helpers.pruning.checkpoint import differences
 from helpers.pruning.drop import Place, drop
+from helpers.pruning.methods import METHODS
 from helpers.pruning.selection import one_shot, refuse_count
 from measurements.last import Last, pruning_key
 from measurements.masks import apply_masks, in_words, masks, pruned_in_place
 from measurements.ranking import ranking, stored_importance
-from runs.parameters import CALIBRATION, RunParameters
+from runs.parameters import CALIBRATION, SETTING, RunParameters
 
 LAST = Last()
-MASKED = ("magnitude", "wanda", "random")  # these set weights to zero and change no other
-USES = ("method", "checkpoint", "target", "dropped", "sparsity", "pattern", *CALIBRATION)
+USES = (*SETTING, *CALIBRATION)
 
 
 def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
@@ -48,7 +48,7 @@ def _pruned(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str
     if parameters.method == "drop":
         return _without(parameters, dense)
     other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    if parameters.method in MASKED:
+    if METHODS[parameters.method].only_masks:
         words = apply_masks(other.decoder, masks(parameters))
     else:
         words = in_words(pruned_in_place(other.decoder, parameters, dense.tokenizer))

@@ -21,7 +21,7 @@ from helpers.pruning.recipe import Recipe
 from measurements.calibrated import calibration_for
 from measurements.prompted import prompted
 from runs.columns import CATEGORY, COUNT, FLAG, PROMPT, STRING, Column
-from runs.parameters import CALIBRATED, CALIBRATION, WEIGHT_METHODS, RunParameters
+from runs.parameters import CALIBRATION, RunParameters
 
 IN_PLACE = ("method", "checkpoint", "sparsity", *CALIBRATION)
 TEXTS = (
@@ -119,11 +119,10 @@ def _counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder
         summary = differences(dense, other).summary
         print(f"Comparing with {parameters.checkpoint}: {summary}", file=sys.stderr)
         return other.decoder, summary
-    if parameters.method not in WEIGHT_METHODS:
+    if not parameters.prunes_weights:
         return None, ""
     other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    calibrated = parameters.method in CALIBRATED
-    text = calibration_for(parameters, dense.tokenizer) if calibrated else None
+    text = calibration_for(parameters, dense.tokenizer) if parameters.calibrated else None
     recipe = Recipe(parameters.method, parameters.sparsity, seed=parameters.seed)
     report = prune(other.decoder, recipe, text, sequential=False, reversible=False)
     used = f", calibrated on {report.calibration}" if text else ""

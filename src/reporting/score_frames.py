@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.pruning.methods import METHODS
 from reporting import probe_effects
 from reporting.figures import Reference
 from reporting.figures.score_curves import COLUMNS
@@ -13,8 +14,8 @@ from reporting.probe_effects import Effect
 from reporting.reach import Estimate
 from reporting.reported.scores import figure_1
 from reporting.score_layouts import title
-from runs.parameters import WEIGHT_METHODS, RunParameters
-from runs.settings import LETTERS, WORDS
+from runs.parameters import RunParameters
+from runs.settings import LETTERS
 
 KINDS = {
     "multiple_choice": "choosing",
@@ -130,11 +131,11 @@ def against_pattern(
     """Rows of a score figure: a panel for each method of pruning weights, x the place of a
     sparsity, from none over shares, the smallest first, to patterns, the longest first; and the
     names of these places."""
-    weights = {name: one for name, one in settings.items() if one.method in WEIGHT_METHODS}
+    weights = {name: one for name, one in settings.items() if one.prunes_weights}
     keys = {name: _place(one) for name, one in weights.items()}
     order = {key: place for place, key in enumerate(sorted(set(keys.values())), start=1)}
     ticks = [(0.0, "dense"), *((float(place), key[-1]) for key, place in order.items())]
-    panels = {name: WORDS[one.method] for name, one in weights.items()}
+    panels = {name: METHODS[one.method].title for name, one in weights.items()}
     return _rows(kept, panels, {name: float(order[keys[name]]) for name in weights}), ticks
 
 

@@ -17,7 +17,7 @@ from reporting import figures
 from reporting.claims import TOO_FEW, Claim, judged, listed
 from reporting.forms import Effect, counted, counted_families
 from reporting.statistics import FEWEST, Estimate, resampled
-from runs.parameters import WEIGHT_METHODS, RunParameters
+from runs.parameters import RunParameters
 from runs.settings import DENSE
 from runs.store import Measurement
 
@@ -378,7 +378,7 @@ def by_sparsity(models: Mapping[str, RunParameters]) -> dict[str, RunParameters]
     def strictness(one: RunParameters) -> tuple[float, bool, int]:
         return one.whole_amount, bool(one.pattern), -int(one.pattern.partition(":")[2] or 0)
 
-    weights = [name for name in models if models[name].method in WEIGHT_METHODS]
+    weights = [name for name in models if models[name].prunes_weights]
     return {
         name: models[name] for name in sorted(weights, key=lambda name: strictness(models[name]))
     }

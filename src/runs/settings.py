@@ -3,17 +3,24 @@
 import re
 
 from helpers.errors import InputError
+from helpers.pruning.methods import METHODS
 from runs.parameters import RunParameters
 
 LETTERS = {"attention": "A", "mlp": "M", "block": "B"}
-SETTING = ("method", "checkpoint", "target", "dropped", "sparsity", "pattern")
-WORDS = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "magnitude": "Magnitude", "random": "Random"}
 DENSE, CHECKPOINT = "Dense", "Checkpoint"
+TITLES = {method.title.casefold(): name for name, method in METHODS.items()}
 DROPPED = re.compile(r"drop-(\d{1,4})([amb])", re.IGNORECASE)
 WEIGHTS = re.compile(
-    rf"({'|'.join(WORDS)}) (?:(\d{{1,2}}(?:\.\d+)?)%|([1-9]\d*:[1-9]\d*))", re.IGNORECASE
+    rf"({'|'.join(TITLES)}) (?:(\d{{1,2}}(?:\.\d+)?)%|([1-9]\d*:[1-9]\d*))", re.IGNORECASE
 )
 EXAMPLES = "names such as Dense, Drop-8A, Drop-2M, Drop-1B, Wanda 50%, SparseGPT 2:4"
+_DENSE: dict[str, object] = {
+    "method": "drop",
+    "checkpoint": "",
+    "target": "attention",
+    "dropped": 0,
+    "pattern": "",
+}
 
 
 def setting_name(parameters: RunParameters) -> str:
@@ -25,7 +32,8 @@ def setting_name(parameters: RunParameters) -> str:
         return f"Drop-{parameters.dropped}{LETTERS[parameters.target]}"
     if parameters.method == "checkpoint":
         return CHECKPOINT
-    return f"{WORDS[parameters.method]} {parameters.pattern or f'{100 * parameters.sparsity:g}%'}"
+    share = parameters.pattern or f"{100 * parameters.sparsity:g}%"
+    return f"{METHODS[parameters.method].title} {share}"
 
 
 def named(parameters: RunParameters, names: str) -> dict[str, RunParameters]:
@@ -46,15 +54,6 @@ def dense(parameters: RunParameters) -> RunParameters:
     return parameters.model_copy(update=_DENSE)
 
 
-_DENSE: dict[str, object] = {
-    "method": "drop",
-    "checkpoint": "",
-    "target": "attention",
-    "dropped": 0,
-    "pattern": "",
-}
-
-
 def _setting(parameters: RunParameters, name: str) -> dict[str, object]:
     """What a name changes of the parameters."""
     if name.casefold() == DENSE.casefold():
@@ -62,11 +61,10 @@ def _setting(parameters: RunParameters, name: str) -> dict[str, object]:
     if name.casefold() == CHECKPOINT.casefold() and parameters.method == "checkpoint":
         return {}
     if match := DROPPED.fullmatch(name):
-        letter = match[2].upper()
-        target = next(kind for kind, short in LETTERS.items() if short == letter)
+        target = next(kind for kind, letter in LETTERS.items() if letter == match[2].upper())
         return _DENSE | {"target": target, "dropped": int(match[1])}
     if match := WEIGHTS.fullmatch(name):
-        method, share, pattern = match[1].casefold(), match[2], match[3] or ""
+        method, share, pattern = TITLES[match[1].casefold()], match[2], match[3] or ""
         if pattern:
             kept, among = map(int, pattern.split(":"))
             if kept >= among:

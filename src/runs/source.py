@@ -20,7 +20,11 @@ PACKAGES = ("helpers", "runs", "measurements", "reporting", "chapters")
 DATA_FILES = ("*.json", "*.csv")
 CODE_CELL = re.compile(r"^```\{code-cell\}.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CELL_OPTIONS = re.compile(r"\A(---\n.*?\n---\n|(:[^\n]*\n)+)", re.DOTALL)
-DESCRIBED = {"Column": slice(2, 3), "parameter": slice(1, 3)}  # arguments that only readers read
+DESCRIBED = {  # arguments that only readers read
+    "Column": slice(2, 3),
+    "parameter": slice(1, 3),
+    "count": slice(1, 2),
+}
 
 
 def files_behind(*modules: str) -> list[Path]:

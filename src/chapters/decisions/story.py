@@ -14,13 +14,13 @@ import pandas as pd
 
 from chapters.decisions import margins
 from helpers.evaluation.collapse import loops
+from helpers.pruning.methods import METHODS
 from reporting import parting
 from reporting.claims import Claim, judged, listed
 from reporting.parting import TEXT
 from reporting.statistics import Estimate, mean
 from reporting.trends import Trend, windows
 from runs.parameters import RunParameters
-from runs.settings import WORDS
 from runs.store import Measurement
 
 BINS = 6
@@ -54,7 +54,8 @@ class Seen:
     @classmethod
     def of(cls, name: str, measured: Measurement, parameters: RunParameters) -> "Seen":
         """From a measurement ``generation`` and its parameters."""
-        kind = f"Weights: {WORDS.get(parameters.method, 'checkpoint')}"
+        title = METHODS[parameters.method].title if parameters.prunes_weights else "checkpoint"
+        kind = f"Weights: {title}"
         if parameters.method == "drop":
             kind = KINDS[parameters.target]
         tables = measured.table("deviations"), measured.table("tokens")

@@ -11,7 +11,7 @@ from helpers.pruning import Recipe, prune
 from helpers.pruning.selection import one_shot, refuse_count
 from helpers.texts.calibration import Calibration, draw
 from helpers.texts.passages import passages
-from runs.parameters import CALIBRATED, RunParameters
+from runs.parameters import RunParameters
 
 
 def prune_encoder(encoder: TextEncoder, parameters: RunParameters) -> str:
@@ -35,7 +35,7 @@ def prune_encoder(encoder: TextEncoder, parameters: RunParameters) -> str:
         return f"dropped {named}, ranked on {used.description}"
     if parameters.method == "checkpoint":
         raise InputError("a checkpoint is opened as an encoder of its own, not pruned again")
-    text = calibration_windows(encoder, parameters) if parameters.method in CALIBRATED else None
+    text = calibration_windows(encoder, parameters) if parameters.calibrated else None
     ratio = None if parameters.pattern else parameters.sparsity
     recipe = Recipe(parameters.method, ratio, parameters.pattern, seed=parameters.seed)
     report = prune(encoder.parts, recipe, text, reversible=False, progress=False)
