@@ -19,7 +19,7 @@ from helpers.evaluation.encoders import encoder_facts, open_encoder, vectors
 from helpers.models import embedded_encoder
 from helpers.models.load import fingerprint, load
 from helpers.pruning import Recipe, prune
-from measurements.remaining import remaining_parameters
+from measurements.pruned_model import remaining_parameters
 from runs.parameters import validate
 
 TEXTS = ["a long text, with some words in it", "b", "three more words", "the same", "z" * 50]

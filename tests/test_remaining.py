@@ -9,7 +9,7 @@ from helpers.models.architecture import Decoder
 from helpers.models.load import size_in_words
 from helpers.pruning import Recipe, prune
 from helpers.pruning.drop import drop
-from measurements.remaining import remaining_parameters
+from measurements.pruned_model import remaining_parameters
 
 
 def test_all_are_left_of_a_model_as_it_is(architecture):

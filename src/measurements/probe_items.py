@@ -7,7 +7,7 @@ from helpers.evaluation.probing import FORMS, asked_as, probe_rows, several_name
 from helpers.models.load import model_facts
 from helpers.texts.probes import families, probes
 from measurements import pruned_model
-from measurements.evaluated_model import evaluated_model
+from measurements.pruned_model import evaluated_model
 from measurements.scoring import ITEMS
 from runs.parameters import RunParameters
 from runs.settings import dense

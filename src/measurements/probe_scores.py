@@ -1,7 +1,7 @@
 """What is a pruned model worth on the paired probes, in each form? (Section 4)"""
 
 from measurements.probe_items import probe_items
-from measurements.scores import left
+from measurements.pruned_model import left
 from measurements.scoring import SCORES, compared
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement

@@ -1,24 +1,59 @@
-"""A whole pruned model beside the dense one, as the parameters ask for it."""
+"""A whole pruned model beside the dense one, as the parameters ask for it, and what is left."""
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
 from helpers.models.head import Head
-from helpers.models.load import LoadedModel, load
+from helpers.models.load import LoadedModel, fingerprint, load
 from helpers.pruning.checkpoint import differences
 from helpers.pruning.drop import Place, drop
 from helpers.pruning.methods import METHODS
 from helpers.pruning.selection import one_shot, refuse_count
-from measurements.last import Last, pruning_key
+from helpers.pruning.weights import prunable
+from helpers.texts import passages
 from measurements.masks import apply_masks, in_words, masks, pruned_in_place
 from measurements.ranking import ranking, stored_importance
 from runs.parameters import CALIBRATION, SETTING, RunParameters
 
-LAST = Last()
 USES = (*SETTING, *CALIBRATION)
+
+
+@dataclass
+class Last:
+    """One thing, such as a pruned model, and what it depends on. Nobody may change it."""
+
+    key: Any = None
+    made: Any = None
+
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The one that is kept, if it was made for this ``key``; else what ``make`` gives now."""
+        if self.key != key:
+            self.key = self.made = None
+            self.made = make()
+            self.key = key
+        return self.made
+
+
+def pruning_key(parameters: RunParameters, dense: str, device: object) -> tuple[Any, ...]:
+    """Everything that a pruned model depends on; ``dense`` is the fingerprint of the dense one."""
+    unread = parameters.unread(SETTING)
+    return (
+        *(dense, str(device), parameters.dtype, parameters.seed),
+        *(getattr(parameters, name) for name in (*SETTING, *CALIBRATION) if name not in unread),
+        passages.identity(parameters.calibration),
+        fingerprint(parameters.checkpoint) if parameters.checkpoint else "",
+    )
+
+
+LAST = Last()
 
 
 def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
@@ -93,3 +128,66 @@ def _layers(places: tuple[Place, ...]) -> str:
         )
         or "nothing"
     )
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A model to score (``loaded``), the ``dense`` one that it comes from, what was done to it in
+    words, and how many of its parameters remain. Nobody may change either model."""
+
+    loaded: LoadedModel
+    dense: LoadedModel
+    words: str
+    parameters_left: int
+
+
+def evaluated_model(parameters: RunParameters) -> EvaluatedModel:
+    """The model that ``parameters`` say; see
+    :func:`pruned_counterpart` for errors."""
+    dense = _dense(
+        *(parameters.model, parameters.revision, parameters.dtype, parameters.device),
+        fingerprint(parameters.model, parameters.revision),
+    )
+    if parameters.dense:
+        return EvaluatedModel(dense, dense, "nothing removed", dense.decoder.parameter_count)
+    decoder, words = pruned_counterpart(parameters, dense)
+    loaded = replace(dense, model=decoder.model, decoder=decoder)
+    return EvaluatedModel(loaded, dense, words, remaining_parameters(decoder, dense.decoder))
+
+
+def left(parameters: RunParameters) -> tuple[int, str]:
+    """Parameters that remain of the pruned model, and what was done to it in words."""
+    one = evaluated_model(parameters)
+    return one.parameters_left, one.words
+
+
+@lru_cache(maxsize=1)
+def _dense(model: str, revision: str, dtype: str, device: str, _identity: str) -> LoadedModel:
+    return load(model, revision, dtype, device)
+
+
+def remaining_parameters(decoder: Decoder, dense: Decoder | None = None) -> int:
+    """Parameters of ``decoder`` that remain, tied ones counted once.
+
+    A dropped sublayer counts nothing, nor does its norm; nor does a weight of 0 in a linear of
+    any sublayer, unless the same weight is 0 in ``dense`` too, where that is given: some are by
+    chance, in a model whose weights lie on a grid. Table 1 counts alike, without the LM head:
+    with eight attention sublayers dropped 7.1B of Mistral-7B become 6.8B, with eight MLPs 5.7B.
+    """
+    before = {} if dense is None else _weights(dense)
+    zeros = 0
+    for place, weight in _weights(decoder).items():
+        zero = weight == 0
+        if place in before:
+            zero &= before[place].to(weight.device) != 0
+        zeros += int(zero.sum())
+    return decoder.parameter_count - zeros
+
+
+def _weights(decoder: Decoder) -> dict[tuple[int, str], Tensor]:
+    """The linears' weights (outputs, inputs) by layer and name."""
+    try:
+        layers = prunable(decoder)
+    except InputError:  # packed or offloaded: no weight of it can have been set to 0
+        return {}
+    return {(linear.layer, linear.name): linear.matrix for layer in layers for linear in layer}

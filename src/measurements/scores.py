@@ -1,6 +1,6 @@
 """What is a pruned model worth, by task, beside the dense one? (Sections 1 and 4)"""
 
-from measurements.evaluated_model import evaluated_model
+from measurements.pruned_model import left
 from measurements.scoring import SCORES, compared
 from measurements.task_items import task_items
 from runs.parameters import RunParameters
@@ -18,9 +18,3 @@ def scores(parameters: RunParameters) -> Measured:
     """
     parts = each_task(parameters)
     return compared(parameters, task_items, parts, lambda: left(parameters))
-
-
-def left(parameters: RunParameters) -> tuple[int, str]:
-    """Parameters that remain of the pruned model, and what was done to it in words."""
-    one = evaluated_model(parameters)
-    return one.parameters_left, one.words

@@ -6,7 +6,7 @@ import torch
 from helpers.evaluation.tasks import source
 from helpers.models.load import model_facts
 from measurements import pruned_model
-from measurements.evaluated_model import evaluated_model
+from measurements.pruned_model import evaluated_model
 from measurements.scoring import ITEMS
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement

@@ -14,9 +14,7 @@ from helpers.evaluation.encoders import (
     open_encoder,
 )
 from helpers.models.load import fingerprint, model_facts
-from measurements.evaluated_model import evaluated_model
-from measurements.last import Last, pruning_key
-from measurements.remaining import remaining_parameters
+from measurements.pruned_model import Last, evaluated_model, pruning_key, remaining_parameters
 from runs.parameters import RunParameters
 
 LAST = Last()
