@@ -7,7 +7,6 @@ add a kind of figure, build a `Figure` from panels and lines and return `FigureO
 from reporting.figures.alternative import describe
 from reporting.figures.chooser import chooser
 from reporting.figures.curves import DIAGONAL, curves
-from reporting.figures.folded import folded_tables
 from reporting.figures.html import FigureOutput
 from reporting.figures.layers import (
     category_profile,
@@ -29,7 +28,7 @@ from reporting.figures.style import (
     setting_styles,
     style_of,
 )
-from reporting.figures.tables import HtmlOutput, badge, table
+from reporting.figures.tables import HtmlOutput, badge, folded_tables, table
 
 __all__ = [
     "DIAGONAL",

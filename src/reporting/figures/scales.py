@@ -16,7 +16,7 @@ Tick = tuple[float, str]
 
 SCALES = ("linear", "log")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_PLAIN = (1e-3, 1e4)  # log axes within these decades show 0.001, and others 10⁻³
+_PLAIN = (0.99e-3, 1.01e4)  # log axes between these show 0.001, and others 10⁻³
 
 
 def placed(value: float, scale: str) -> float:
@@ -52,15 +52,10 @@ def ticks(limits: Range, scale: str = "linear", whole: bool = False, most: int =
 
     `whole` asks for whole numbers, such as decoding steps.
     """
-    values = _decades(limits, most) if scale == "log" else _even(limits, most, whole)
-    sizes = [abs(value) for value in values if value]
-    small, large = min(sizes, default=1.0), max(sizes, default=1.0)
-    lowest, highest = _PLAIN if scale == "log" else (1e-3, 1e6)
-    if scale == "log" and not lowest * 0.999 <= small <= large <= highest * 1.001:
-        return [(value, _power_text(value, _exponent(value))) for value in values]
-    if scale == "linear" and not lowest <= large < highest:
-        return [(value, _power_text(value, _exponent(large))) for value in values]
-    return [(value, f"{value:.10g}".replace("-", "−")) for value in values]
+    values = _even(limits, most, whole) if scale == "linear" else _decades(limits, most)
+    plain = scale == "linear" or (_PLAIN[0] < min(values) and max(values) < _PLAIN[1])
+    texts = [short(each, 8) if plain else _power(each, 8).removeprefix("1×") for each in values]
+    return [(value, text.replace("-", "−")) for value, text in zip(values, texts, strict=True)]
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -72,10 +67,14 @@ def short(value: float, digits: int = 3) -> str:
     text = f"{value:.{digits}g}"
     if "e" not in text:
         return text
-    if 1 <= abs(value) < 1e6:
-        return f"{value:.0f}"
-    mantissa, exponent = text.split("e")
-    return f"{mantissa}×10{_raised(int(exponent))}"
+    return f"{value:.0f}" if 1 <= abs(value) < 1e6 else _power(value, digits)
+
+
+def _power(value: float, digits: int) -> str:
+    """`2×10⁻⁵`, and `2` where the power would be zero."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    raised = "" if int(exponent) == 1 else str(int(exponent)).translate(_SUPERSCRIPTS)
+    return f"{float(mantissa):g}" + (f"×10{raised}" if int(exponent) else "")
 
 
 def _even(limits: Range, most: int, whole: bool = False) -> list[float]:
@@ -106,20 +105,3 @@ def _within(limits: Range, values: Sequence[float] | np.ndarray) -> list[float]:
     edge = [np.isclose(values, limit, rtol=1e-9, atol=0) for limit in limits]
     inside = (np.asarray(values) >= low) & (np.asarray(values) <= high)
     return [float(value) for value in np.asarray(values)[inside | edge[0] | edge[1]]]
-
-
-def _exponent(value: float) -> int:
-    return math.floor(math.log10(abs(value)) + 1e-9)
-
-
-def _power_text(value: float, exponent: int) -> str:
-    """`10⁻³`, `2×10⁻⁵`, and 0 as it is."""
-    mantissa = f"{value / 10.0**exponent:.4g}".replace("-", "−")
-    if value == 0 or exponent == 0:
-        return mantissa
-    power = "10" if exponent == 1 else f"10{_raised(exponent)}"
-    return power if mantissa == "1" else f"{mantissa}×{power}"
-
-
-def _raised(exponent: int) -> str:
-    return str(exponent).translate(_SUPERSCRIPTS)

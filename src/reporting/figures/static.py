@@ -56,14 +56,14 @@ def _draw(figure: Figure) -> Canvas:
     drawn = canvas.subplots(len(layout.axes), 1, squeeze=False)[:, 0]
     for axes, each in zip(drawn, layout.axes, strict=True):
         axes.set(xscale=each.panel.x_scale, yscale=each.panel.y_scale)
+        for axis, marks in ((axes.xaxis, each.x_ticks), (axes.yaxis, each.y_ticks)):
+            axis.set_ticks([], minor=True)
+            axis.set_ticks([value for value, _ in marks], [text for _, text in marks])
         axes.set(xlim=each.x_range, ylim=each.y_range)
         for guide, look in each.panel.guides():
             axes.plot(guide.x, guide.y, color=look.colour, lw=look.width, ls=_dashes(look))
         for line in each.panel.ordered:
             (_cloud if line.mode == "points" else _line)(axes, line)
-        for axis, marks in ((axes.xaxis, each.x_ticks), (axes.yaxis, each.y_ticks)):
-            axis.set_ticks([], minor=True)
-            axis.set_ticks([value for value, _ in marks], [text for _, text in marks])
         axes.set(xlabel=each.x_title, ylabel="")
         _words(axes, each, left)
     return canvas

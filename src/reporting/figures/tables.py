@@ -63,6 +63,24 @@ def table(
     return HtmlOutput(html, f"{caption}\n{frame.to_string(index=False)}")
 
 
+def folded_tables(
+    tables: Mapping[str, pd.DataFrame], caption: str, formats: Mapping[str, str] | None = None
+) -> HtmlOutput:
+    """A list of tables that open one by one, without a script; the keys are the lines to open
+    them with. ``caption`` stands above the list, ``formats`` is that of
+    :func:`~reporting.figures.tables.table`. Raises ValueError if there is no table."""
+    if not tables:
+        raise ValueError(f"no table to fold under {caption!r}")
+    shown = {line: table(frame, f"{caption}: {line}", formats) for line, frame in tables.items()}
+    blocks = "".join(  # without the caption above a table, which its line gives already
+        f'<details class="text-more"><summary>{escape(line)}</summary>'
+        f"{each.html.partition('</p>')[2]}</details>"
+        for line, each in shown.items()
+    )
+    html = f'<div class="book-folded"><p class="table-caption">{escape(caption)}</p>{blocks}</div>'
+    return HtmlOutput(html, "\n\n".join(each.text for each in shown.values()))
+
+
 def badge(space: str) -> str:
     """The coloured name of a space with its marker, as inline HTML.
 
