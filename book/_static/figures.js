@@ -118,7 +118,8 @@
       try {
         // Plotly changes what it is given, so every drawing gets a copy.
         const { data, layout } = structuredClone(content);
-        await window.Plotly.react(plot, data, themed({ ...layout, width }, figure, narrow), config);
+        const sized = { ...themed(layout, figure, narrow), width: plot.clientWidth };
+        await window.Plotly.react(plot, data, sized, config);
       } catch (error) {
         state = "failed";
         figure.classList.remove("is-drawn", "is-narrow");

@@ -63,7 +63,7 @@ def _notes(axes: Axes, suffix: str, left: float) -> Iterable[dict[str, Any]]:
     yield {
         "text": f"<b>{escape(panel.title)}</b><br>{escape(panel.y_label)}",
         **{"x": 0, "xref": f"x{suffix} domain", "xshift": -left},
-        **{"y": 1, "yref": f"y{suffix} domain", "yanchor": "bottom", "yshift": 4},
+        **{"y": 1, "yref": f"y{suffix} domain", "yanchor": "bottom", "yshift": 7},
     }
     for label in [*axes.end_labels, *axes.callouts]:
         x, y = numbers([placed(label.x, panel.x_scale), placed(label.y, panel.y_scale)], digits=10)

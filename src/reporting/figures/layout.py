@@ -98,10 +98,6 @@ def laid_out(figure: Figure) -> Layout:
 
 def _axes(figure: Figure, panel: Panel, x_title: str) -> Axes:
     x_range, y_range = figure.x_range(panel), figure.y_range(panel)
-    low, high = (placed(limit, panel.y_scale) for limit in y_range)
-    y_ticks = list(panel.y_ticks) or ticks(y_range, panel.y_scale, most=6)
-    # a tick at the very top would run into the heading
-    clear = [each for each in y_ticks if placed(each[0], panel.y_scale) < low + 0.97 * (high - low)]
     right = x_range[1]
     ends = [
         (line.end_text, right, line.end, line.look)
@@ -128,7 +124,7 @@ def _axes(figure: Figure, panel: Panel, x_title: str) -> Axes:
         x_range,
         y_range,
         list(panel.x_ticks) or ticks(x_range, panel.x_scale, panel.x_whole),
-        clear if len(clear) > 1 and not panel.y_ticks else y_ticks,
+        list(panel.y_ticks) or ticks(y_range, panel.y_scale, most=6),
         x_title,
         _apart(ends, panel.y_scale, y_range),
         callouts,
