@@ -9,7 +9,7 @@ import pytest
 
 from reporting.figures import QUANTITIES, SPACES, quantity_style, step_series
 from reporting.figures.interactive import plot, script_text
-from reporting.figures.layout import end_labels, key
+from reporting.figures.layout import key, laid_out
 from reporting.figures.static import svg
 
 WORDS = {"title": "t", "caption": "c", "provenance": {"run": "a1"}}
@@ -133,7 +133,7 @@ def test_only_four_columns_are_needed_and_long_names_stand_in_the_key():
     bare = frame()[["panel", "series", "step", "mean"]].query("series == 'measured'")
     bare["series"] = "a name that is far too long for the line's end"
     made = series(bare)
-    assert end_labels(made, made.panels[0]) == []
+    assert laid_out(made).axes[0].end_labels == []
     assert not key(made)[0].direct
     assert made.panels[0].lines[0].look.colour == "#767676"
 
