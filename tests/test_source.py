@@ -175,7 +175,7 @@ def test_real_chapter_reaches_its_helpers_and_no_figures_in_its_measurement():
     chapter = source.files_behind_notebook(ROOT / "notebooks" / "05-hierarchical-effects.md")
     reached = names(chapter, source.SOURCES)
     wanted = {"spaces.py", "capture/states.py", "texts/prompts.json"}
-    assert {f"helpers/{name}" for name in wanted} | {"reporting/figures/layers.py"} <= set(reached)
+    assert {f"helpers/{name}" for name in wanted} | {"reporting/figures/lines.py"} <= set(reached)
     measured = names(source.files_behind("measurements.layer_profile"), source.SOURCES)
     assert "helpers/spaces.py" in measured
     assert not any(name.startswith("reporting/") for name in measured)

@@ -6,17 +6,9 @@ add a kind of figure, build a `Figure` from panels and lines and return `FigureO
 
 from reporting.figures.alternative import describe
 from reporting.figures.chooser import chooser
-from reporting.figures.curves import DIAGONAL, curves
 from reporting.figures.html import FigureOutput
-from reporting.figures.layers import (
-    category_profile,
-    layer_profile,
-    magnitude_profile,
-    variance_profile,
-)
 from reporting.figures.lines import lines
 from reporting.figures.score_curves import KEPT, score_curves
-from reporting.figures.series import step_series
 from reporting.figures.specification import Figure, Line, Panel, Reference, cosine_range
 from reporting.figures.style import (
     QUANTITIES,
@@ -31,7 +23,6 @@ from reporting.figures.style import (
 from reporting.figures.tables import HtmlOutput, badge, folded_tables, table
 
 __all__ = [
-    "DIAGONAL",
     "KEPT",
     "QUANTITIES",
     "SPACES",
@@ -44,21 +35,15 @@ __all__ = [
     "Reference",
     "Style",
     "badge",
-    "category_profile",
     "chooser",
     "cosine_range",
-    "curves",
     "describe",
     "folded_tables",
-    "layer_profile",
     "lines",
-    "magnitude_profile",
     "quantity_style",
     "ramp",
     "score_curves",
     "setting_styles",
-    "step_series",
     "style_of",
     "table",
-    "variance_profile",
 ]
