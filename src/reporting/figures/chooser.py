@@ -50,13 +50,14 @@ def chooser(
     if shared_y:
         figures = _on_one_scale(figures)
     shown = figures[first]
+    plots = [_choice(text, each) for text, each in figures.items()]
     content = {
-        "choices": [_choice(text, each) for text, each in figures.items()],
+        "choices": plots,
         "default": list(figures).index(first),
         "head": "".join(f"# {fact}: {value}\n" for fact, value in entries(shown.provenance)),
         "run": str(shown.provenance.get("run", "")),
     }
-    drawn = _drawn(content["choices"][content["default"]])
+    drawn = _drawn(plots[list(figures).index(first)])
     link = download(drawn, f"{name}-{_slug(first)}", shown.title, shown.provenance)
     html = block(shown, content, link, _controls(list(figures), name, label, first))
     return HtmlOutput(html, f"{shown.title}\n{shown.caption}\n({label}: {', '.join(figures)})")

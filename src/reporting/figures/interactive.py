@@ -34,7 +34,7 @@ def plot(figure: Figure) -> dict[str, Any]:
     between = layout.gap / layout.inner if rows > 1 else 0
     made = make_subplots(rows=rows, cols=1, vertical_spacing=between)
     margin = {"l": layout.left, "r": layout.right, "t": HEADER, "b": TICKS + AXIS_TITLE}
-    made.update_layout(template=TEMPLATE, margin=margin, height=layout.height)
+    notes: list[dict[str, Any]] = []
     for row, axes in enumerate(layout.axes, 1):
         panel = axes.panel
         traces = [_guide(guide.x, guide.y, guide.label, look) for guide, look in panel.guides()]
@@ -45,8 +45,8 @@ def plot(figure: Figure) -> dict[str, Any]:
             _axis(axes.x_range, panel.x_scale, axes.x_ticks, axes.x_title), row=row, col=1
         )
         made.update_yaxes(_axis(axes.y_range, panel.y_scale, axes.y_ticks), row=row, col=1)
-        for note in _notes(axes, "" if row == 1 else str(row), layout.left):
-            made.add_annotation(note)
+        notes += _notes(axes, "" if row == 1 else str(row), layout.left)
+    made.update_layout(template=TEMPLATE, margin=margin, height=layout.height, annotations=notes)
     return made.to_plotly_json()
 
 
@@ -94,7 +94,7 @@ def _stroke(look: Style) -> dict[str, Any]:
 
 def _line(line: Line, panel: str) -> go.Scatter:
     look, cloud = line.look, line.mode == "points"
-    marker = {
+    marker: dict[str, Any] = {
         "symbol": SYMBOLS.get(look.marker, look.marker),
         "size": look.marker_size,
         "color": CLEAR if look.hollow else look.colour,
@@ -106,9 +106,9 @@ def _line(line: Line, panel: str) -> go.Scatter:
     elif line.markers > 0:
         marker["maxdisplayed"] = line.markers
     told = line.says or line.points
-    counts = line.n or [math.nan] * len(line.x)
-    edges = list(zip(line.low or counts, line.high or counts, strict=True))
-    known = [line.low is not None and math.isfinite(low + high) for low, high in edges]
+    nothing = [math.nan] * len(line.x)
+    edges = list(zip(line.low or nothing, line.high or nothing, strict=True))
+    known = [math.isfinite(low + high) for low, high in edges]
     return go.Scatter(
         mode="markers" if cloud else "lines+markers" if line.markers else "lines",
         name=line.label,
@@ -121,7 +121,7 @@ def _line(line: Line, panel: str) -> go.Scatter:
         # what a point lacks is left out, and shown as a dash
         customdata=[
             numbers([count, *edge] if both else [count])
-            for count, edge, both in zip(counts, edges, known, strict=True)
+            for count, edge, both in zip(line.n or nothing, edges, known, strict=True)
         ]
         if line.n or any(known)
         else None,

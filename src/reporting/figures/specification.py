@@ -44,8 +44,8 @@ def cosine_range(values: Iterable[float]) -> Range:
 class Line:
     """One line of a panel: `mean` over `x`, with an optional band from `low` to `high`.
 
-    Every sequence has the length of `x`; `n` (observations behind each point) may be one number
-    for all. Without `band`, and for what was reported, low and high are told but not drawn.
+    Every sequence has the length of `x`; `n` are the observations behind each point. Without
+    `band`, and for what was reported, low and high are told but not drawn.
     `style` is a space, `dense`, or a `Style`. `label` names the line in the key;
     `end_label` is written at its right end (the label by default, nothing if empty). `points`
     names each point for the reader who asks for it, such as "layer 3 of 30".
@@ -64,7 +64,7 @@ class Line:
     high: Sequence[float] | None = None
     band: bool = True
     reported: bool = False
-    n: int | Sequence[int] | None = None
+    n: Sequence[int] | None = None
     end_label: str | None = None
     points: Sequence[str] | None = None
     mode: str = "lines"
@@ -79,8 +79,6 @@ class Line:
             raise ValueError(f"{name}: mode {self.mode!r} is not lines or points")
         if count == 0:
             raise ValueError(f"{name} has no points")
-        if isinstance(self.n, int | np.integer):
-            object.__setattr__(self, "n", (int(self.n),) * count)
         for column in ("mean", "low", "high", "n", "points", "calls", "says"):
             values = getattr(self, column)
             if values is not None and len(values) != count:
@@ -140,13 +138,14 @@ class Line:
 
     def positive(self, x: bool, y: bool) -> Line:
         """The line with missing values where x, or where y, is not above zero."""
-        frame = self.frame[["x", "y", "low", "high"]].astype(float)
-        if y:
-            frame[["y", "low", "high"]] = frame[["y", "low", "high"]].where(lambda at: at > 0)
-        if x:
-            frame = frame.where(frame["x"] > 0)
-        banded = {} if self.low is None else {"low": frame["low"], "high": frame["high"]}
-        return replace(self, x=frame["x"], mean=frame["y"], **banded)
+
+        def kept(values: Sequence[float]) -> list[float]:
+            pairs = zip(self.x, values, strict=True)
+            return [v if (at > 0 or not x) and (v > 0 or not y) else math.nan for at, v in pairs]
+
+        places = [at if at > 0 or not x else math.nan for at in self.x]
+        low, high = (None if edge is None else kept(edge) for edge in (self.low, self.high))
+        return replace(self, x=places, mean=kept(self.mean), low=low, high=high)
 
     def values(self) -> list[float]:
         """Every finite y value that is drawn, band included."""
