@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from html import escape, unescape
+from itertools import repeat
 from typing import Any
 
 import pandas as pd
@@ -125,20 +126,13 @@ def _drawn(choice: Mapping[str, Any]) -> pd.DataFrame:
     """What is drawn of one choice, one row a point; `figures.js` writes the same columns."""
     rows = []
     for trace in choice["plot"]["data"]:
-        if "meta" not in trace:
-            continue
-        nothing = [None] * len(trace["x"])
-        for x, point, y, told in zip(
-            trace["x"],
-            trace.get("text") or nothing,
-            trace["y"],
-            trace.get("customdata") or [[]] * len(nothing),
-            strict=True,
-        ):
-            n, low, high = [*told, None, None, None][:3]
-            named = (choice["choice"], trace["meta"]["panel"], trace["name"])
-            rows.append((*named, x, point and unescape(point), y, low, high, n))
-    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
+        named = [choice["choice"], trace.get("meta", {}).get("panel"), trace.get("name")]
+        points = trace.get("text") or repeat(None)
+        told = trace.get("customdata") or repeat([])
+        for x, point, y, more in zip(trace["x"], points, trace["y"], told, strict=False):
+            n, low, high = [*more, None, None, None][:3]
+            rows.append([*named, x, point and unescape(point), y, low, high, n])
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object).dropna(subset="panel")
 
 
 def _slug(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -147,7 +148,7 @@ def _hover(line: Line, edges: bool) -> str:
 
 def _band(line: Line) -> go.Scatter:
     """The band as closed outlines, one for each run of points that has both edges."""
-    frame = line.frame[["x", "low", "high"]].astype(float)
+    frame = pd.DataFrame({"x": line.x, "low": line.low, "high": line.high})
     missing = frame.isna().any(axis=1)
     x: list[float] = []
     y: list[float] = []

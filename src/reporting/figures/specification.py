@@ -8,9 +8,10 @@ Missing values are NaN, and break the line. On a logarithmic axis, what is not p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -112,13 +113,6 @@ class Line:
         return -1 if self.mode == "points" or len(self.x) <= most else SPARSE_MARKERS
 
     @property
-    def frame(self) -> pd.DataFrame:
-        """The points as a table: `x`, `point`, `y`, `low`, `high` and `n`."""
-        columns = (self.x, self.points, self.mean, self.low, self.high, self.n)
-        names = ("x", "point", "y", "low", "high", "n")
-        return pd.DataFrame(dict(zip(names, columns, strict=True)), index=range(len(self.x)))
-
-    @property
     def end(self) -> float | None:
         """The height of the last point with a value, where the direct label goes."""
         return next((y for y in reversed(self.mean) if math.isfinite(y)), None)
@@ -147,10 +141,11 @@ class Line:
         low, high = (None if edge is None else kept(edge) for edge in (self.low, self.high))
         return replace(self, x=places, mean=kept(self.mean), low=low, high=high)
 
-    def values(self) -> list[float]:
-        """Every finite y value that is drawn, band included."""
+    @property
+    def heights(self) -> Sequence[float]:
+        """Every y value that is drawn, band included."""
         edges = [*(self.low or ()), *(self.high or ())] if self.banded else []
-        return [value for value in [*self.mean, *edges] if math.isfinite(value)]
+        return [*self.mean, *edges]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,14 +261,15 @@ class Figure:
 
     def x_range(self, panel: Panel) -> Range:
         """The x range of a panel, shared by all panels with the same x label and scale."""
-        mine = (panel.x_label, panel.x_scale)
-        peers = [peer for peer in self.panels if (peer.x_label, peer.x_scale) == mine]
-        values = [x for peer in peers for line in peer.lines for x in line.x if math.isfinite(x)]
-        return extent([peer.x_range for peer in peers], values, panel.x_scale)
+        return self._range(panel, "x", lambda line: line.x)
 
     def y_range(self, panel: Panel) -> Range:
         """The y range of a panel, shared by all panels with the same y label and scale."""
-        mine = (panel.y_label, panel.y_scale)
-        peers = [peer for peer in self.panels if (peer.y_label, peer.y_scale) == mine]
-        values = [value for peer in peers for line in peer.lines for value in line.values()]
-        return extent([peer.y_range for peer in peers], values, panel.y_scale)
+        return self._range(panel, "y", lambda line: line.heights)
+
+    def _range(self, panel: Panel, axis: str, of: Callable[[Line], Sequence[float]]) -> Range:
+        alike = attrgetter(f"{axis}_label", f"{axis}_scale")
+        peers = [peer for peer in self.panels if alike(peer) == alike(panel)]
+        values = [value for peer in peers for line in peer.lines for value in of(line)]
+        given = [getattr(peer, f"{axis}_range") for peer in peers]
+        return extent(given, [each for each in values if math.isfinite(each)], alike(panel)[1])

@@ -14,6 +14,8 @@ from html import escape
 from typing import Any
 
 import matplotlib
+import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
@@ -93,17 +95,16 @@ def _words(axes: Any, each: Axes, left: float) -> None:
 
 
 def _line(axes: Any, line: Line) -> None:
-    look, frame = line.look, line.frame
+    look = line.look
     if line.banded:
         band = {"color": look.colour, "alpha": BAND_OPACITY, "linewidth": 0}
         axes.fill_between(line.x, line.low, line.high, **band)
     if line.end is None:  # seaborn fails where there is nothing to draw
         return
     sns.lineplot(
-        frame,
-        x="x",
-        y="y",
-        units=frame["y"].isna().cumsum(),  # a missing value breaks the line
+        x=line.x,
+        y=line.mean,
+        units=np.isnan(line.mean).cumsum(),  # a missing value breaks the line
         estimator=None,
         sort=False,
         legend=False,
@@ -125,7 +126,7 @@ def _cloud(axes: Any, line: Line) -> None:
     """Markers without a line; those that are called out stand out."""
     look = line.look
     strong = [1.0 if text else CLOUD_OPACITY for text in line.called]
-    points = line.frame.assign(opacity=strong).dropna(subset=["x", "y"])
+    points = pd.DataFrame({"x": line.x, "y": line.mean, "opacity": strong}).dropna()
     filled = {"edgecolor": look.colour, "facecolor": "none" if look.hollow else look.colour}
     sns.scatterplot(
         points,
