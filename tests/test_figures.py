@@ -120,8 +120,10 @@ def test_the_static_picture_draws_the_numbers_of_the_frame(scale):
 def test_the_plot_is_strict_json_that_plotly_knows():
     text = script_text(plot(made(y_scale="log").figure))
     content = json.loads(text, parse_constant=lambda word: pytest.fail(word))
-    assert "<" not in text
     go.Figure(content)
+    evil = ["</script>", "<!-- <SCRIPT>", "</Script >"]
+    assert not re.search("</?script|<!--", script_text(evil), re.IGNORECASE)
+    assert json.loads(script_text(evil)) == evil
 
 
 def test_two_renders_are_equal_byte_for_byte_and_leave_matplotlib_alone():

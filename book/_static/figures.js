@@ -60,12 +60,13 @@
     const list = figure.querySelector(".figure-chooser select");
     const buttons = [...figure.querySelectorAll(".figure-chooser button")];
     const link = figure.querySelector(".figure-download");
+    const usual = figure.querySelector(".figure-key").outerHTML;
 
     function words(choice) {
       const title = figure.querySelector(".figure-title"); // spoken aloud when it changes
       if (title.textContent !== choice.title) title.textContent = choice.title;
       figure.querySelector(".figure-note").textContent = choice.caption;
-      figure.querySelector(".figure-key").outerHTML = choice.key;
+      figure.querySelector(".figure-key").outerHTML = choice.key ?? usual;
       figure.querySelector(".figure-interactive").setAttribute("aria-label", choice.alt);
       const { text, rows } = csvOf(choice, { name, head: stored.head });
       const run = stored.run.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^-+|-+$/g, "");

@@ -51,7 +51,8 @@ def chooser(
     if shared_y:
         figures = _on_one_scale(figures)
     shown = figures[first]
-    plots = [_choice(text, each) for text, each in figures.items()]
+    usual = key_list(key(shown))
+    plots = [_choice(text, each, usual) for text, each in figures.items()]
     content = {
         "choices": plots,
         "default": list(figures).index(first),
@@ -96,14 +97,16 @@ def _on_one_scale(figures: Mapping[str, Figure]) -> dict[str, Figure]:
     }
 
 
-def _choice(text: str, figure: Figure) -> dict[str, Any]:
+def _choice(text: str, figure: Figure, usual: str) -> dict[str, Any]:
+    """One choice as the script needs it; the key is left out where it is the usual one."""
+    own = key_list(key(figure))
     return {
         "choice": text,
         "slug": _slug(text),
         "title": figure.title,
         "caption": figure.caption,
         "alt": figure.alt,
-        "key": key_list(key(figure)),
+        "key": None if own == usual else own,
         "plot": plot(figure),
     }
 

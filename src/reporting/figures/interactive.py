@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -23,9 +24,9 @@ from reporting.figures.template import BAND_OPACITY, CLEAR, CLOUD_OPACITY, SYMBO
 
 
 def script_text(content: Any) -> str:
-    """Any content as strict JSON, without a letter that could end the script element."""
+    """Any content as strict JSON in which nothing can end the script element that holds it."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return re.sub(r"<(?=!--|/?script)", r"\\u003c", text, flags=re.IGNORECASE)
 
 
 def plot(figure: Figure) -> dict[str, Any]:
