@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import normalize
 from transformers import AutoModel, AutoModelForCausalLM, DistilBertConfig, DistilBertModel
 
-from chapters.inconsistent_effects.encoder_pruning import calibration_windows, prune_encoder
+from chapters.inconsistent_effects.measure import calibration_windows, prune_encoder
 from helpers.errors import InputError
 from helpers.evaluation import encoder_parts
 from helpers.evaluation.encoders import encoder_facts, open_encoder, vectors

@@ -1,7 +1,16 @@
 import pandas as pd
 import pytest
 
-from reporting.figures import QUANTITIES, SPACES, Reference, lines, quantity_style, ramp, style_of
+from reporting.figures import (
+    QUANTITIES,
+    SPACES,
+    STYLES,
+    Reference,
+    lines,
+    quantity_style,
+    ramp,
+    style_of,
+)
 from reporting.figures.layout import key
 
 WORDS = {
@@ -91,6 +100,29 @@ def test_long_names_and_those_of_several_hues_stand_in_the_key(frame):
     (entry,) = key(lines(long.drop(columns="quantity"), **WORDS).figure)
     assert not entry.direct
     assert entry.style.colour == "#767676"  # its lines have two hues
+
+
+def test_series_of_one_kind_of_task_keep_its_hue_and_band(frame):
+    tasks = frame.assign(space="choosing", quantity="measured", low=0.0, high=1.0)
+    one, two = lines(tasks, **WORDS).figure.panels[0].lines
+    assert one.look.colour == two.look.colour == STYLES["choosing"].colour
+    assert (one.look.marker, one.look.dash) != (two.look.marker, two.look.dash)
+    assert one.banded
+    assert two.banded
+
+
+@pytest.mark.parametrize("ground", ["#FFFFFF", "#14181E"])
+def test_hues_stand_out_on_both_themes(ground):
+    """Contrast of WCAG, at least 3 for graphics."""
+
+    def luminance(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for style in STYLES.values():
+        low, high = sorted((luminance(style.colour), luminance(ground)))
+        assert (high + 0.05) / (low + 0.05) >= 3
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from encoder_folders import save_encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chapters.inconsistent_effects.retrieval_items import retrieval_items
+from chapters.inconsistent_effects.measure import retrieval_items
 from helpers.errors import InputError
 from helpers.evaluation import beir, hub, search_sets
 from helpers.evaluation.encoders import TextEncoder

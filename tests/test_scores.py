@@ -1,7 +1,6 @@
-"""Scores of pruned models beside the dense one: from stored answers to tables and sentences."""
+"""Scores of pruned models beside the dense one: from stored answers to shares and tables."""
 
 import shutil
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from helpers.errors import InputError
 from measurements.scoring import ITEMS, SCORES, compared
-from reporting import kept_shares, score_tables
+from reporting import scores
 from runs import store
 from runs.parameters import validate
 from runs.settings import named
@@ -24,10 +23,10 @@ RIGHT = {  # share of right answers by task, dense and pruned
 GENERATION = ("asdiv",)
 
 
-MODEL = ("model", "seed", "tasks", "items", "method", "target", "dropped")
+USES = ("model", "seed", "tasks", "items", "method", "target", "dropped")
 
 
-@store.measurement(*MODEL, tables={"items": ITEMS})
+@store.measurement(*USES, tables={"items": ITEMS})
 def answered(parameters):
     """One model's answers to one task, made up; each time it is taken is noted."""
     with (Path(parameters.results) / "taken").open("a") as file:
@@ -51,7 +50,7 @@ def answered(parameters):
     return store.Measured({"items": rows}, facts)
 
 
-@store.measurement(*MODEL, tables={"scores": SCORES})
+@store.measurement(*USES, tables={"scores": SCORES})
 def beside(parameters):
     """Scores made of :func:`answered`."""
     parts = {
@@ -106,7 +105,7 @@ def test_parameters_left_where_no_task_is_clear_of_its_floor(parameters):
 
 
 def test_collected_scores_stand_with_the_dense_model_first(measured):
-    frame = score_tables.collected(measured)
+    frame = scores.collected(measured)
     assert list(frame["setting"].cat.categories) == ["Dense", "Drop-2M"]
     assert frame["setting"].iloc[0] == "Dense"
     assert len(frame) == 8
@@ -117,14 +116,13 @@ def test_collected_scores_stand_with_the_dense_model_first(measured):
 
 
 def test_every_cell_is_text_and_none_is_missing(measured):
-    table = score_tables.score_table(score_tables.collected(measured))
+    table = scores.score_table(scores.collected(measured))
     assert table.map(lambda cell: isinstance(cell, str) and "nan" not in cell).all(axis=None)
     found = table.set_index(["model", "task"])["verdict"].to_dict()
-    assert found["Drop-2M", "piqa"] == found["Drop-2M", "asdiv"] == "lost"
-    assert found["Drop-2M", "mmlu"] == "at floor, not asked"
-    assert found["Drop-2M", "boolq"] == "at ceiling"
-    assert found["Dense", "mmlu"] == "at floor"
-    row = table.set_index(["model", "task"]).loc[("Drop-2M", "piqa")]
+    assert found["Drop-2M", "PIQA"] == found["Drop-2M", "ASDiv"] == "lost"
+    assert found["Drop-2M", "MMLU"] == found["Dense", "MMLU"] == "at floor"
+    assert found["Drop-2M", "BoolQ"] == "at ceiling"
+    row = table.set_index(["model", "task"]).loc[("Drop-2M", "PIQA")]
     assert (row["n"], row["lost / gained"], row["p"]) == ("20", "6 / 0", "0.031")
     assert row["pruned"] == "0.600 ± 0.112"
     assert row["difference"].startswith("−0.300 [")
@@ -134,90 +132,50 @@ def test_every_cell_is_text_and_none_is_missing(measured):
 def test_a_handful_of_questions_supports_nothing_and_shows_no_nan(parameters, items):
     few = parameters.model_copy(update={"items": items})
     found = {name: beside(one) for name, one in named(few, "Dense,Drop-2M").items()}
-    frame, questions = score_tables.collected(found), score_tables.collected_items(found)
+    frame, questions = scores.collected(found), scores.answers(found)
     texts = [
-        score_tables.score_table(frame).to_string(),
-        score_tables.losses(frame, "Drop-2M"),
-        score_tables.floors(frame),
-        score_tables.by_chance(frame),
-        score_tables.by_kind(questions, "Drop-2M"),
-        " ".join(one.text() for one in score_tables.kept(questions)["kept"]),
+        scores.score_table(frame).to_string(),
+        scores.floors(frame),
+        *scores.each_score(frame),
+        *(one.text() for one in scores.kept_by(questions, ["task"])["share"]),
     ]
     assert not any("nan" in text.lower() for text in texts), texts
-    assert "too few" in texts[0]
+    assert "too few data" in texts[0]
 
 
-def test_sentences_follow_the_numbers(measured):
-    frame, questions = score_tables.collected(measured), score_tables.collected_items(measured)
-    assert score_tables.losses(frame, "Drop-2M") == (
-        "Drop-2M loses in piqa and asdiv; in 1 of 4 scores the interval does not decide."
-    )
-    assert score_tables.floors(frame) == (
-        "At the dense model's floor, and so no evidence of anything: mmlu (0.25, guessing gives "
-        "0.25)."
-    )
-    words = score_tables.by_kind(questions, "Drop-2M")
-    assert "generation keeps less" in words
-    assert "12% [" in words  # 0.1 of 0.8
-    assert score_tables.floors(frame[frame["task"].ne("mmlu")]) == ""
-
-
-def test_of_probes_the_form_tells_the_kind():
-    rows = {
-        "setting": "Drop-2M",
-        "task": "probes",
-        "kind": "probe",
-        "form": ["choice, prefix"] * 6 + ["generation, prefix"] * 6,
-        "metric": "accuracy",
-        "item": [f"q{number}" for number in range(6)] * 2,
-        "chance": [0.25] * 6 + [0.0] * 6,
-        "dense": [1.0] * 12,
-        "pruned": [1.0] * 6 + [0.0] * 6,
-        "verdict": "ok",
-    }
-    words = score_tables.by_kind(pd.DataFrame(rows), "Drop-2M")
-    # none of six answers changed, so 3 in 6 might, which above chance costs 4/3 as much
-    assert "100% [33%–167%] in multiple choice (n = 6) and 0% [−50% to 50%] in generation" in words
-    # the difference may be off by as much as both, and so stays open
-    assert "which keeps less is open (1.00 [−0.17 to 2.17])" in words
+def test_lists_follow_the_numbers(measured):
+    frame = scores.collected(measured)
+    assert scores.floors(frame) == "MMLU 0.25 (guessing 0.25)"
+    assert scores.floors(frame[frame["task"].ne("mmlu")]) == "–"
+    assert scores.asked(frame).endswith("ASDiv (exact_match, n = 20); BoolQ (acc, n = 20)")
+    lines = list(scores.each_score(frame))
+    assert lines[:2] == [
+        "PIQA: dense 0.90, lost by 1 of 1 pruned models",
+        "MMLU: dense 0.25 (at floor), lost by 0 of 0 pruned models",
+    ]
 
 
 def test_kept_shares_are_above_chance(measured):
-    questions = score_tables.collected_items(measured)
+    questions = scores.answers(measured)
     assert set(questions["task"]) == {"piqa", "asdiv", "boolq"}
-    found = score_tables.kept(questions).set_index("task")
+    found = scores.kept_by(questions, ["task"]).set_index("task")
     # piqa: (0.6 - 1/4) / (0.9 - 1/4); asdiv: 0.1 / 0.8
-    values = {task: one.value for task, one in found["kept"].items()}
+    values = {task: one.value for task, one in found["share"].items()}
     assert values == pytest.approx({"piqa": 0.35 / 0.65, "asdiv": 0.125, "boolq": 1})
-    by_kind = score_tables.kept(questions, ("kind",)).set_index("kind")
+    by_kind = scores.kept_by(questions, ["kind"]).set_index("kind")
     # both multiple-choice tasks count alike: ((0.35/0.75) + 1) / ((0.65/0.75) + 1)
     whole = (0.35 / 0.75 + 1) / (0.65 / 0.75 + 1)
-    assert by_kind.loc["multiple_choice", "kept"].value == pytest.approx(whole)
-    assert by_kind.loc["multiple_choice", "scores"] == 2
-    low, high = by_kind.loc["generation", "kept"].low, by_kind.loc["generation", "kept"].high
-    assert 0 <= low < 0.125 < high < by_kind.loc["multiple_choice", "kept"].low
+    chosen, written = by_kind.loc["multiple_choice", "share"], by_kind.loc["generation", "share"]
+    assert chosen.value == pytest.approx(whole)
+    assert (chosen.n, by_kind.loc["multiple_choice", "n"]) == (40, 40)
+    assert 0 <= written.low < 0.125 < written.high < chosen.low
 
 
 def test_answers_that_are_gone_are_missed_in_words(parameters):
     one = beside(parameters.model_copy(update={"tasks": "mmlu"}))
     shutil.rmtree(Path(parameters.results) / "measurements" / "answered")
     with pytest.raises(InputError, match="no longer in the results"):
-        score_tables.collected({"Drop-2M": one})
-
-
-def test_samples_of_questions_against_every_sample_there_is():
-    """Three questions: 27 equally likely samples; 2,000 draws meet their quantiles."""
-    values = np.array([[0.0, 1.0], [0.5, 0.0], [1.0, 0.25]])
-    every = np.array([values[list(rows)].mean(axis=0) for rows in product(range(3), repeat=3)])
-    drawn = kept_shares.resampled(values, np.random.default_rng(0))
-    assert drawn[0] == pytest.approx(values.mean(axis=0))
-    seen = {tuple(row) for row in drawn[1:].round(9)}
-    assert seen == {tuple(row) for row in every.round(9)}
-    for column in (0, 1):
-        for share in (0.1, 0.5, 0.9):
-            expected = np.quantile(every[:, column], share)
-            assert np.quantile(drawn[1:, column], share) == pytest.approx(expected, abs=0.09)
-        assert drawn[1:, column].std() == pytest.approx(every[:, column].std(), abs=0.01)
+        scores.collected({"Drop-2M": one})
 
 
 def test_the_same_samples_serve_all_scores_of_a_task_in_any_order():
@@ -232,8 +190,8 @@ def test_the_same_samples_serve_all_scores_of_a_task_in_any_order():
             "pruned": [1.0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 0],
         }
     )
-    one = kept_shares.Kept.of(rows, 0)
+    one = scores.Kept.of(rows, 0)
     # right in one form where wrong in the other: every sample's average is one half
     assert one.ratio == pytest.approx(np.full(2001, 0.5))
-    mixed = kept_shares.Kept.of(rows.sample(frac=1, random_state=1), 0)
+    mixed = scores.Kept.of(rows.sample(frac=1, random_state=1), 0)
     assert mixed.means == pytest.approx(one.means)

@@ -8,7 +8,6 @@ from reporting.figures.alternative import describe
 from reporting.figures.chooser import chooser
 from reporting.figures.html import FigureOutput
 from reporting.figures.lines import lines
-from reporting.figures.score_curves import KEPT, score_curves
 from reporting.figures.specification import Figure, Line, Panel, Reference, cosine_range
 from reporting.figures.style import (
     QUANTITIES,
@@ -23,7 +22,6 @@ from reporting.figures.style import (
 from reporting.figures.tables import HtmlOutput, badge, folded_tables, table
 
 __all__ = [
-    "KEPT",
     "QUANTITIES",
     "SPACES",
     "STYLES",
@@ -42,7 +40,6 @@ __all__ = [
     "lines",
     "quantity_style",
     "ramp",
-    "score_curves",
     "setting_styles",
     "style_of",
     "table",
