@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from helpers.evaluation.paired import RIGHT
@@ -97,11 +98,12 @@ def effect(table: pd.DataFrame, families: Iterable[str], seed: int = 0) -> Effec
     chosen = tuple(families)
     own = table.loc[list(chosen)].sort_index()
     lost = own["dense"] - own["pruned"]
-    total = sum(
+    parts = [
         len(part) * resampled(part, [seed, zlib.crc32(str(family).encode())])
         for family, part in lost.groupby("family")
-    )
-    means, n = total / len(lost), len(lost)
+    ]
+    n = len(lost)
+    means = np.sum(parts, axis=0) / n
     return Effect(
         chosen,
         n,
