@@ -211,8 +211,9 @@ def test_change_is_ten_times_the_slope_with_its_interval():
 def test_frames_and_numbers_of_a_tiny_model_hold_no_nan():
     found, _ = seen()
     by_name = {"Drop-1A": found}
-    numbers = story.table(
+    numbers = figures.by_name(
         by_name,
+        "pruned model",
         {
             "law": lambda one: one.law("flip"),
             "shared": lambda one: one.shared("product"),

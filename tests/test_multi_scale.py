@@ -237,15 +237,16 @@ def test_bound_leaves_nothing_at_zero_and_all_at_large_divergence():
 
 
 def test_what_the_printed_figure_7_says():
-    printed = story.Printed.of(reported.figure_7())
-    assert len(printed.values) == reported.FIGURE_7.points == 222
-    above, bound = printed.above
-    assert above == 108
-    assert bound == pytest.approx(27.631, abs=1e-3)
-    assert printed.apart["step"].tolist() == [4, 5]
-    assert printed.apart["cosine"].tolist() == pytest.approx([0.0873, 0.2595], abs=1e-4)
-    assert printed.factors == pytest.approx([0.03] * 3, rel=0.01)
-    assert printed.memory("embedding") > 0.9 > 0.5 > printed.memory("probability")
+    values = reported.figure_7().pivot(index="step", columns=["metric", "space"], values="value")
+    cosines = values["cosine"]
+    apart = story.impossible(values["kl", "probability"], cosines["probability"])
+    assert apart["step"].tolist() == [4, 5]
+    assert apart["cosine"].tolist() == pytest.approx([0.0873, 0.2595], abs=1e-4)
+    memory = {space: story.memory(cosines[space][1:]) for space in story.SPACES}
+    assert memory["embedding"] > 0.9 > 0.5 > memory["probability"]
+    assert math.isnan(story.memory(cosines["logit"][:2]))
+    starts = story.reported_starts(reported.figure_7())
+    assert starts[story.HEADINGS["embedding"]].tolist() == ["0.25 → 1.00"]
 
 
 def test_panels_hold_both_ways_of_reading_and_the_printed_curves_as_far_as_ours():

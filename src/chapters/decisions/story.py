@@ -5,7 +5,7 @@ prompts and then over them, and intervals draw prompts anew.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -323,17 +323,6 @@ def _lagged(parts: Iterable[tuple[str, str, str, pd.DataFrame, int]]) -> pd.Data
     ]
     found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["point"])
     return found.assign(point=found["point"].astype(str) + " after the parting")
-
-
-def table(
-    seen: Mapping[str, Seen], columns: Mapping[str, Callable[[Seen], object]]
-) -> pd.DataFrame:
-    """One row for each pruned model, and one column for each heading, as text."""
-    rows = [
-        {"pruned model": name} | {heading: str(of(one)) for heading, of in columns.items()}
-        for name, one in seen.items()
-    ]
-    return pd.DataFrame(rows)
 
 
 def rescue_table(

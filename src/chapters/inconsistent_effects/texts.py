@@ -278,20 +278,17 @@ def half_time(course: Course) -> str:
     long as they run (Kaplan and Meier)."""
     gone = course.survival <= 0.5 + 1e-12
     first = np.where(gone.any(axis=1), gone.argmax(axis=1) + 1, np.inf)
-    ends = first[:1]
+    ends = [first[0]]
     if course.prompts >= FEWEST:
-        ends = [first[0], *np.percentile(first[1:], (2.5, 97.5), method="nearest")]
+        ends += list(np.percentile(first[1:], (2.5, 97.5), method="nearest"))
     middle, *interval = (f"{x:.0f}" if np.isfinite(x) else f"beyond {gone.shape[1]}" for x in ends)
     return f"{middle} [{'–'.join(interval)}]" if interval else middle
 
 
 def as_perplexity(nats: Estimate) -> str:
     """exp of nats per token with its interval: the geometric mean over prompts."""
-    if not np.isfinite(nats.value):
-        return "–"
-    ends = [nats.value, *(end for end in (nats.low, nats.high) if end is not None)]
-    middle, *interval = (f"{np.exp(end):.3g}" for end in ends)
-    return f"{middle} [{'–'.join(interval)}]" if interval else middle
+    low, high = (None if end is None else float(np.exp(end)) for end in (nats.low, nats.high))
+    return Estimate(float(np.exp(nats.value)), low, high).text(".3g")
 
 
 def plane(texts: Texts) -> pd.DataFrame:

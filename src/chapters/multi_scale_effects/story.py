@@ -341,7 +341,6 @@ def decoding_curves(found: Mapping[str, Mapping[str, Decoded]]) -> pd.DataFrame:
 
 
 VOCABULARY = 152_064  # rows of the head of the paper's model
-ADDED = 1e-12  # to every probability inside the logarithms of the paper's script
 READING = 1e-5  # nats, how exactly the printed KL can be read
 AXES = {"cosine": "cosine similarity, dense to pruned", "kl": "KL(dense ‖ pruned) in nats"}
 PANELS = {
@@ -378,8 +377,9 @@ def figure_7(deviations: pd.DataFrame, printed: pd.DataFrame | None = None) -> p
 
 def unpruned_level(value: float) -> list[Reference]:
     """The deviation of the unpruned model on other words, as a line to compare with."""
-    ends = {"x": (-1e6, 1e6), "y": (value, value)}
-    return [Reference(**ends, label="unpruned, other words")] if np.isfinite(value) else []
+    if not np.isfinite(value):
+        return []
+    return [Reference(x=(-1e6, 1e6), y=(value, value), label="unpruned, other words")]
 
 
 def least_cosine(kl: float, vocabulary: int) -> float:
@@ -400,52 +400,24 @@ def memory(values: pd.Series) -> float:
     return float(values.autocorr()) if len(values) > 2 else math.nan
 
 
-@dataclass(frozen=True)
-class Printed:
-    """What the printed Figure 7 says of itself, from its ``values`` (steps × metric, space)."""
+def impossible(kl: pd.Series, cosine: pd.Series) -> pd.DataFrame:
+    """Printed steps at which KL leaves no room for the printed cosine: ``step``, ``kl``, ``cosine``
+    and the ``least`` possible cosine."""
+    most = kl.abs() + READING
+    least = most.map(lambda one: least_cosine(one, VOCABULARY))
+    found = pd.DataFrame({"kl": most, "cosine": cosine, "least": least})
+    return found[cosine < least - READING].reset_index()
 
-    values: pd.DataFrame
 
-    @classmethod
-    def of(cls, curves: pd.DataFrame) -> "Printed":
-        """From the printed curves, columns as ``reported.figure_7``."""
-        return cls(curves.pivot(index="step", columns=["metric", "space"], values="value"))
-
-    @property
-    def above(self) -> tuple[int, float]:
-        """At how many steps KL is above what the released script can give, and that bound."""
-        bound = -math.log(ADDED)
-        return int((self.values["kl", "probability"] > bound).sum()), bound
-
-    @property
-    def apart(self) -> pd.DataFrame:
-        """Steps at which KL leaves no room for the printed cosine: ``step``, ``kl``, ``cosine``
-        and the ``least`` possible cosine."""
-        kl, cosine = (self.values[metric, "probability"] for metric in ("kl", "cosine"))
-        most = kl.abs() + READING
-        least = most.map(lambda one: least_cosine(one, VOCABULARY))
-        found = pd.DataFrame({"kl": most, "cosine": cosine, "least": least})
-        return found[cosine < least - READING].reset_index()
-
-    @property
-    def factors(self) -> list[float]:
-        """By what the probability cosine is multiplied at each of the first steps."""
-        cosine = self.values["cosine", "probability"]
-        return (cosine / cosine.shift()).iloc[1:4].tolist()
-
-    def memory(self, space: str) -> float:
-        """Correlation of each step's cosine with the next, from step 1 on."""
-        return memory(self.values["cosine", space].iloc[1:])
-
-    def start_row(self) -> pd.DataFrame:
-        """A row to stand above those of the first step and later ones."""
-        row = {"model": "reported (7B, Drop-8A, one prompt)", "reads": READS["free"]}
-        for measure in MEASURES:
-            kl = measure == "KL"
-            values = self.values["kl" if kl else "cosine", "probability" if kl else measure]
-            first, later = (one if kl else 1 - one for one in (values[0], values[1:].mean()))
-            row[HEADINGS[measure]] = f"{first:.2f} → {later:.2f}"
-        return pd.DataFrame([row])
+def reported_starts(printed: pd.DataFrame) -> pd.DataFrame:
+    """The paper's row above those of :func:`start_cell`; columns as ``reported.figure_7``."""
+    row = {"model": "reported (7B, Drop-8A, one prompt)", "reads": READS["free"]}
+    curves = printed.sort_values("step").groupby(["metric", "space"])["value"]
+    for measure, (_, space) in MEASURES.items():
+        values = curves.get_group(("kl" if measure == "KL" else "cosine", space)).to_numpy()
+        values = values if measure == "KL" else 1 - values
+        row[HEADINGS[measure]] = f"{values[0]:.2f} → {values[1:].mean():.2f}"
+    return pd.DataFrame([row])
 
 
 FORMS = {

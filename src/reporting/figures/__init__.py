@@ -19,7 +19,7 @@ from reporting.figures.style import (
     setting_styles,
     style_of,
 )
-from reporting.figures.tables import HtmlOutput, badge, folded_tables, table
+from reporting.figures.tables import HtmlOutput, badge, by_name, folded_tables, table
 
 __all__ = [
     "QUANTITIES",
@@ -33,6 +33,7 @@ __all__ = [
     "Reference",
     "Style",
     "badge",
+    "by_name",
     "chooser",
     "cosine_range",
     "describe",

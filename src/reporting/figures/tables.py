@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from reporting.figures.style import SPACES, style_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,18 @@ class HtmlOutput:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def by_name(
+    found: Mapping[str, T], heading: str, columns: Mapping[str, Callable[[T], object]]
+) -> pd.DataFrame:
+    """One row for each of what was `found`, under `heading` its name, and one column for each of
+    `columns`, as text: the value of a function of it."""
+    rows = [
+        {heading: name} | {head: str(of(one)) for head, of in columns.items()}
+        for name, one in found.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def table(
