@@ -124,20 +124,24 @@ def reached(found: Mapping[str, Paths]) -> dict[str, Paths]:
     return kept
 
 
+def _line(panel: str, series: str, values: pd.Series, unit: str) -> pd.DataFrame:
+    """One line of a chart from single values by x (index level 0): mean over prompts, with the
+    lowest and highest."""
+    line = values.groupby(level=0).agg(mean="mean", low="min", high="max", n="count")
+    line = line.rename_axis("x").reset_index()
+    point = f"{unit} " + line["x"].astype(str)
+    return line.assign(panel=panel, series=series, point=point, space="embedding")
+
+
 def by_depth(found: Mapping[str, Paths]) -> pd.DataFrame:
-    """Shares of the three terms at every layer, a panel for each pruned model, with the lowest and
-    highest prompt: for ``figures.lines``."""
-    parts = []
-    for name, one in found.items():
-        for term, label in NAMES.items():
-            part = one.means.xs(("inputs", term, "share"), axis=1, level=KEYS[1:])
-            line = part.agg(["mean", "min", "max", "count"]).T.set_axis(
-                ["mean", "low", "high", "n"], axis=1
-            )
-            line = line.rename_axis("x").reset_index()
-            point = "layer " + line["x"].astype(str)
-            parts.append(line.assign(panel=name, series=label, point=point, space="embedding"))
-    return pd.concat(parts, ignore_index=True)
+    """Shares of the three terms at every layer, a panel for each pruned model: for
+    ``figures.lines``."""
+    return pd.concat(
+        _line(name, label, part.T.stack(), "layer")
+        for name, one in found.items()
+        for term, label in NAMES.items()
+        for part in [one.means.xs(("inputs", term, "share"), axis=1, level=KEYS[1:])]
+    )
 
 
 def scaled(found: Mapping[str, Paths]) -> pd.DataFrame:
@@ -158,9 +162,9 @@ def scaled(found: Mapping[str, Paths]) -> pd.DataFrame:
             sizes, errors = (
                 torch.tensor(values.to_numpy(float)) for values in (small.index, small[term])
             )
-            line = {"panel": name, "series": label, "space": "embedding"}
-            line |= {"order": 1 + (term == "remainder"), "slope": theory.order(sizes, errors)}
-            parts.append(pd.DataFrame({"x": lengths.index, "mean": lengths[term]}).assign(**line))
+            line = pd.DataFrame({"x": lengths.index, "mean": lengths[term]})
+            order = {"order": 1 + (term == "remainder"), "slope": theory.order(sizes, errors)}
+            parts.append(line.assign(panel=name, series=label, space="embedding", **order))
     columns = ["panel", "series", "x", "mean", "space", "order", "slope"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
@@ -182,7 +186,7 @@ def depth_paths(found: Mapping[str, Paths]) -> pd.DataFrame:
     """One row per pruned model: the same, medians over all layers that an upstream change
     reaches."""
     return pd.DataFrame(
-        {"model": name, "layers": len(one.layers)}
+        {"model": name, "layers": str(len(one.layers))}
         | one.row()
         | {
             "values lead in": one.by_values.text(".0%"),
@@ -299,17 +303,13 @@ class Terms:
 
 
 def by_step(found: Mapping[str, Terms], metric: str, order: str) -> pd.DataFrame:
-    """Means over prompts at each step, a panel for each pruned model and a line for each term, with
-    the lowest and highest prompt: for ``figures.lines``."""
-    parts = []
-    for name, one in found.items():
-        for term in TERMS:
-            rows = one.pick(term, metric, order)
-            line = rows.groupby("step")["value"].agg(mean="mean", low="min", high="max", n="size")
-            line = line.rename_axis("x").reset_index()
-            point = "step " + line["x"].astype(str)
-            parts.append(line.assign(panel=name, series=term, point=point, space="embedding"))
-    return pd.concat(parts, ignore_index=True)
+    """One number of each term at every step, a panel for each pruned model: for
+    ``figures.lines``."""
+    return pd.concat(
+        _line(name, term, one.pick(term, metric, order).set_index("step")["value"], "step")
+        for name, one in found.items()
+        for term in TERMS
+    )
 
 
 def term_shares(found: Mapping[str, Terms]) -> pd.DataFrame:

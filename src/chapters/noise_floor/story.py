@@ -76,29 +76,21 @@ def changed_effects(noise: pd.DataFrame) -> pd.DataFrame:
     reference's, ``median`` and ``most`` (95th percentile) over the ``n`` places where the
     reference's effect is above 1e-9, and ``over`` the share of places where it exceeds a tenth.
     """
-    keys = [*PLACE, "metric"]
     effects = noise[noise["quantity"].eq("effect") & noise["metric"].isin(["angular", "kl"])]
-    base = effects[effects["condition"] == REFERENCE].set_index(keys)["value"]
-    base = base[base > ABSOLUTE]
-    rows = []
-    for condition in present(noise):
-        own = effects[effects["condition"] == condition].set_index(keys)["value"]
-        if own.empty:
-            continue
-        change = (own.reindex(base.index) - base).abs() / base
-        for (space, metric), part in change.groupby(["space", "metric"], observed=True):
-            rows.append(
-                {
-                    "condition": condition,
-                    "space": str(space),
-                    "metric": str(metric),
-                    "median": part.median(),
-                    "most": part.quantile(0.95),
-                    "over": float((part > 0.1).mean()),
-                    "n": len(part),
-                }
+    plain = effects.astype({"condition": str, "space": str, "metric": str})
+    wide = plain.pivot(index=[*PLACE, "metric"], columns="condition", values="value")
+    base = wide[REFERENCE].where(wide[REFERENCE] > ABSOLUTE).dropna()
+    found = {}
+    for condition in CONDITIONS:
+        if condition in wide:
+            change = (wide[condition].reindex(base.index) - base).abs() / base
+            found[condition] = change.groupby(["space", "metric"]).agg(
+                median="median",
+                most=lambda part: part.quantile(0.95),
+                over=lambda part: (part > 0.1).mean(),
+                n="size",
             )
-    return pd.DataFrame(rows)
+    return pd.concat(found, names=["condition"]).reset_index()
 
 
 def top_changes(noise: pd.DataFrame) -> pd.DataFrame:

@@ -313,75 +313,71 @@ def right_table(found: Mapping[str, Found]) -> pd.DataFrame:
     )
 
 
-# what is claimed, the criterion, the number, the bounds of its whole interval, and its form
-Judged = tuple[str, str, Callable[[Subsets], Estimate], tuple[float, float], str]
-CLAIMS: dict[str, Judged] = {
-    "tail": (
-        "Options lie in the tail even with an answer prefix (ours: the paper has none)",
-        f"all four together hold less than {TAIL:.0%}",
-        lambda one: one.mean("mass"),
-        (-math.inf, TAIL),
-        ".1%",
-    ),
-    "vocabulary": (
-        "The choice among options survives where the likeliest token does not",
-        "options survive more often than the best of the vocabulary",
-        lambda one: one.difference("survived", "vocabulary"),
-        (0, math.inf),
-        ".2f",
-    ),
-    "moved": (
-        "In the tail probabilities shift less (nearly by construction)",
-        "mean |Δp| of the likeliest tokens over that of the least likely, above 1",
-        lambda one: one.top_moved,
-        (1, math.inf),
-        ",.0f",
-    ),
-    "noise": (
-        "… and so do log-likelihoods (ours)",
-        "noise of the least likely tokens over that of the likeliest, below 1",
-        lambda one: one.tail_noise,
-        (-math.inf, 1),
-        ".2f",
-    ),
-    "quiet": (
-        "Options move less than other tokens (ours)",
-        "noise among options over that among tokens with the same gaps, below 1",
-        lambda one: one.noise_ratio("same_gaps"),
-        (-math.inf, 1),
-        ".2f",
-    ),
-    "special": (
-        "The option subspace is special (ours)",
-        "options survive more often than tokens with the same gaps",
-        lambda one: one.difference("survived", "same_gaps"),
-        (0, math.inf),
-        ".2f",
-    ),
-    "random": (
-        "A lead protects random tokens (ours)",
-        "of four random tokens, sets with the wider half of their family's gaps survive more often",
-        lambda one: one.wide_and_narrow("random"),
-        (0, math.inf),
-        ".2f",
-    ),
-    "lead": (
-        "… and options (ours)",
-        "of the options, those with the wider half of their family's gaps survive more often",
-        lambda one: one.wide_and_narrow(),
-        (0, math.inf),
-        ".2f",
-    ),
-}
-
-
 def claims(found: Found, weak: bool = False) -> dict[str, Claim]:
     """Every claim over all pruned models that have tokens with the same gaps; none is judged of a
     ``weak`` model, whose dense choice is at its floor."""
     beside = {name: one for name, one in found.items() if one.has("same_gaps")}
-    result = {}
-    for key, (claim, criterion, question, (low, high), form) in CLAIMS.items():
-        answers = {name: question(one) for name, one in beside.items()}
+
+    def claim(
+        words: str,
+        criterion: str,
+        number: Callable[[Subsets], Estimate],
+        low: float = -np.inf,
+        high: float = np.inf,
+        form: str = ".2f",
+    ) -> Claim:
+        """That the whole interval of a number lies between two bounds."""
+        answers = {name: number(one) for name, one in beside.items()}
         verdict = judged([] if weak else answers.values(), low, high)
-        result[key] = Claim(claim, listed(answers, form), criterion, verdict)
-    return result
+        return Claim(words, listed(answers, form), criterion, verdict)
+
+    wider = "sets with the wider half of their family's gaps survive more often"
+    return {
+        "tail": claim(
+            "Options lie in the tail even with an answer prefix (ours: the paper has none)",
+            f"all four together hold less than {TAIL:.0%}",
+            lambda one: one.mean("mass"),
+            high=TAIL,
+            form=".1%",
+        ),
+        "vocabulary": claim(
+            "The choice among options survives where the likeliest token does not",
+            "options survive more often than the best of the vocabulary",
+            lambda one: one.difference("survived", "vocabulary"),
+            low=0,
+        ),
+        "moved": claim(
+            "In the tail probabilities shift less (nearly by construction)",
+            "mean |Δp| of the likeliest tokens over that of the least likely, above 1",
+            lambda one: one.top_moved,
+            low=1,
+            form=",.0f",
+        ),
+        "noise": claim(
+            "… and so do log-likelihoods (ours)",
+            "noise of the least likely tokens over that of the likeliest, below 1",
+            lambda one: one.tail_noise,
+            high=1,
+        ),
+        "quiet": claim(
+            "Options move less than other tokens (ours)",
+            "noise among options over that among tokens with the same gaps, below 1",
+            lambda one: one.noise_ratio("same_gaps"),
+            high=1,
+        ),
+        "special": claim(
+            "The option subspace is special (ours)",
+            "options survive more often than tokens with the same gaps",
+            lambda one: one.difference("survived", "same_gaps"),
+            low=0,
+        ),
+        "random": claim(
+            "A lead protects random tokens (ours)",
+            f"of four random tokens, {wider}",
+            lambda one: one.wide_and_narrow("random"),
+            low=0,
+        ),
+        "lead": claim(
+            "… and options (ours)", f"of the options, {wider}", Subsets.wide_and_narrow, low=0
+        ),
+    }
