@@ -1,6 +1,6 @@
 """Do embedding, logit and probability space move alike? What Section 5 needs of one model."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -164,11 +164,6 @@ def agreement(by_category: pd.DataFrame, space: str) -> Estimate:
     return Estimate(float(pairs.mean()) if len(pairs) else float("nan"))
 
 
-def section_5(as_is: Hierarchy, centred: Hierarchy) -> pd.DataFrame:
-    """:func:`claims` as a plain table."""
-    return pd.DataFrame(asdict(one) for one in claims(as_is, centred))
-
-
 # What other modules still ask of this one.
 FEWEST_PROMPTS = FEWEST
 Verdict = Literal["held", "partly", "not", "too few prompts"]
@@ -177,8 +172,3 @@ Verdict = Literal["held", "partly", "not", "too few prompts"]
 def verdict(*conditions: bool) -> Verdict:
     """``held`` if every condition is met, ``partly`` if some, ``not`` if none."""
     return "held" if all(conditions) else "partly" if any(conditions) else "not"
-
-
-def hierarchy(deviations: pd.DataFrame, seed: int) -> Hierarchy:
-    """:meth:`Hierarchy.of`."""
-    return Hierarchy.of(deviations, seed)

@@ -6,7 +6,7 @@ import math
 import pandas as pd
 
 from reporting.figures.scales import short
-from reporting.hierarchy import Hierarchy, section_5
+from reporting.hierarchy import Hierarchy, claims
 
 CONDITIONS = {
     "again": "the same run again",
@@ -154,17 +154,17 @@ def claims_by_format(found: dict[str, dict[str, tuple[Hierarchy, Hierarchy]]]) -
     ``found[format][lens]`` holds the hierarchy with logits as they are and with centred ones.
     One row per lens and claim; for each format its verdict and what it measured.
     """
-    formats = list(found)
-    tables = []
-    for lens in found[formats[0]]:
-        judged = {name: section_5(*found[name][lens]) for name in formats}
-        table = judged[formats[0]][["claim"]].assign(lens=lens)
-        for name in formats:
-            table[name] = judged[name]["verdict"]
-        for name in formats:
-            table[f"measured, {name}"] = judged[name]["measured"]
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    rows = []
+    for lens in next(iter(found.values())):
+        judged = {name: claims(*lenses[lens]) for name, lenses in found.items()}
+        for each in zip(*judged.values(), strict=True):
+            row = {"claim": each[0].claim, "lens": lens}
+            row |= {name: one.verdict for name, one in zip(judged, each, strict=True)}
+            row |= {
+                f"measured, {name}": one.measured for name, one in zip(judged, each, strict=True)
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def order_changes(first: Hierarchy, second: Hierarchy) -> tuple[int, int]:
