@@ -91,5 +91,5 @@ def tracking(pairs: pd.DataFrame, seed: int, tail: bool = False) -> Tracking:
         prompts["ratio"].median(),
         near.groupby("prompt", observed=True)["near"].mean(),
     )
-    found = [statistics.mean(values.dropna(), seed) for values in each]
-    return Tracking(*found, len(rows))
+    rank, ratio, share = (statistics.mean(values.dropna(), seed) for values in each)
+    return Tracking(rank, ratio, share, len(rows))

@@ -108,7 +108,7 @@ class Reach:
         return Estimate.of(samples, self.prompts)
 
 
-def picked(deviations: pd.DataFrame, centred: bool = False, **equal: str) -> pd.DataFrame:
+def picked(deviations: pd.DataFrame, centred: bool = False, /, **equal: str) -> pd.DataFrame:
     """Rows where each named column equals the value; centred logits, if wanted, in their space."""
     kept = deviations["centred"].eq(centred) | (centred & deviations["space"].ne("logit"))
     for column, value in equal.items():
