@@ -8,11 +8,11 @@ from conftest import LAYERS, VOCABULARY, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chapters.dimension import dimension_tables, dimensions, figure_dimensions
-from chapters.dimension.dimension import dimension
-from chapters.dimension.projections import (
+from chapters.dimension import story
+from chapters.dimension.measure import (
     KINDS,
     LIMITS,
+    dimension,
     entry_size,
     gaussian_pool,
     limit_metrics,
@@ -152,7 +152,7 @@ def test_projections_of_an_angle_scatter_as_chance_says():
         z = states.double() @ torch.randn(8, 16, generator=generator).double()
         ratios.append(float(linear_metrics(z, index)["angular"][0]) / own)
     assert np.mean(ratios) == pytest.approx(15 / 14, rel=0.06)
-    low, high = dimensions._by_chance(16, np.random.default_rng(1))
+    low, high = story.by_chance(16, np.random.default_rng(1))
     inside = np.mean([low < ratio < high for ratio in ratios])
     assert inside == pytest.approx(0.9, abs=0.03)
 
@@ -239,7 +239,7 @@ def made_up(prompts, factor):
     for prompt in range(prompts):
         base = 0.1 * generator.uniform(0.9, 1.1)
         for lens in ("raw", "normed"):
-            for family in dimensions.FAMILIES:
+            for family in story.FAMILIES:
                 for width, grown in ((16, 1.0), (64, factor)):
                     values = {
                         ("linear", False, "angular"): base / 2,
@@ -259,13 +259,13 @@ def made_up(prompts, factor):
 
 
 def test_factors_of_a_known_table():
-    found = dimensions.Widths.of(made_up(6, 1.5), 0)
+    found = story.Widths.of(made_up(6, 1.5), 0)
     assert found.widths == [16, 64]
     one = found.by_readout("raw", "vocabulary", "softmax", "linear", 16)
     assert (one.value, one.low, one.high) == pytest.approx((2, 2, 2))
     assert found.by_width("raw", "projection", "softmax").value == pytest.approx(1.5)
     assert found.by_width("raw", "projection", "linear").value == pytest.approx(1)
-    kept = found.mean("raw", "vocabulary", dimensions.AS_IS, 16).value
+    kept = found.mean("raw", "vocabulary", story.AS_IS, 16).value
     assert kept == pytest.approx(found.mean("raw", "vocabulary", "linear", 16).value / 2)
     table = made_up(6, 1.5)
     rows = table[table["readout"].eq("unit") & table["lens"].eq("raw")]
@@ -277,7 +277,7 @@ def test_factors_of_a_known_table():
 def test_counts_of_sublayers(measured):
     """Against a loop over sublayers, prompts and rows."""
     table = measured.table("dimensions")
-    counts = dimension_tables.count_table(table, "raw").set_index("compared")
+    counts = story.count_table(table, "raw").set_index("compared")
     text = {name: table[name].astype(str) for name in ("prompt", "sublayer")}
     rows = table.assign(**text)
     rows = rows[rows["lens"].eq("raw") & rows["family"].eq("vocabulary")]
@@ -300,57 +300,31 @@ def test_counts_of_sublayers(measured):
 
 
 @pytest.mark.parametrize(
-    ("factor", "more", "matters"), [(1.5, "held", "held"), (2.5, "held", "not")]
+    ("factor", "grows", "matters"),
+    [
+        (1.5, "supported", "supported"),
+        (2.5, "supported", "contradicted"),
+        (0.9, "contradicted", "supported"),
+    ],
 )
-def test_verdicts_follow_their_criteria(factor, more, matters):
-    found = dimensions.Widths.of(made_up(6, factor), 0)
-    verdicts = dimension_tables.verdicts(found, "normed").set_index("claim")["verdict"]
-    assert verdicts["Read linearly, the number of outputs does not matter"] == "held"
-    assert verdicts["Dimension alone does not explain the gap (Section 5)"] == "held"
-    assert verdicts["Through the softmax, more outputs deviate more"] == more
-    assert verdicts["The softmax matters more than the number of outputs"] == matters
-    assert verdicts["At unit spread the softmax adds nothing"] == "held"
-    assert verdicts["Among more outputs the largest one changes more often"] == "held"
+def test_verdicts_follow_their_criteria(factor, grows, matters):
+    found = story.Widths.of(made_up(6, factor), 0)
+    verdicts = {one.claim: one.verdict for one in story.claims(found, "normed")}
+    changes = {
+        "Through the softmax, more outputs deviate more": grows,
+        "The softmax matters more than the number of outputs": matters,
+    }
+    assert verdicts == dict.fromkeys(verdicts, "supported") | changes
+    few = story.Widths.of(made_up(4, factor), 0)
+    assert {one.verdict for one in story.claims(few, "raw")} == {"too few data"}
 
 
-def test_no_growth_and_few_prompts():
-    found = dimensions.Widths.of(made_up(6, 1.0), 0)
-    verdicts = dimension_tables.verdicts(found, "raw").set_index("claim")["verdict"]
-    assert verdicts["Through the softmax, more outputs deviate more"] == "not"
-    few = dimensions.Widths.of(made_up(4, 1.5), 0)
-    assert set(dimension_tables.verdicts(few, "raw")["verdict"]) == {"too few prompts"}
-    assert few.mean("raw", "vocabulary", "linear", 16).low is None
-
-
-def test_figure_draws_every_series_with_its_levels(measured):
-    found = dimensions.Widths.of(measured.table("dimensions"), 0)
-    frame = dimensions.curves(found, "projection")
-    levels = dimensions.levels(found, "projection")
-    output = figure_dimensions.width_profile(
-        frame,
-        name="widths",
-        title="t",
-        caption="c",
-        provenance={},
-        y_label="1 − cosine",
-        y_scale="log",
-        levels=levels,
-    )
-    panels = output.figure.panels
-    assert [panel.title for panel in panels] == ["Raw lens", "Normed lens"]
-    for panel in panels:
-        assert [line.label for line in panel.lines] == list(dimensions.READOUTS.values())
-        assert {guide.label: guide.y[0] for guide in panel.references} == levels[panel.title]
-        low, high = output.figure.y_range(panel)
-        assert all(low < height < high for height in levels[panel.title].values())
-        for line in panel.lines:
-            assert list(line.x) == [16, 64, 256, VOCABULARY]
-    with pytest.raises(ValueError, match="unknown series"):
-        figure_dimensions.width_profile(
-            frame.assign(series="other"),
-            name="widths",
-            title="t",
-            caption="c",
-            provenance={},
-            y_label="y",
-        )
+def test_range_holds_curves_and_levels(measured):
+    found = story.Widths.of(measured.table("dimensions"), 0)
+    frame = found.curves({"softmax": ("projection", "softmax", "angular")})
+    assert frame["x"].tolist() == 2 * [16, 64, 256, VOCABULARY]
+    levels = story.levels(found, "projection")
+    assert list(levels) == list(frame["panel"].unique())
+    low, high = story.reach(frame, levels)
+    heights = [one.y[0] for each in levels.values() for one in each]
+    assert low < min(heights) < max(heights) < high
