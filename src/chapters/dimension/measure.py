@@ -194,7 +194,7 @@ def _table(
         pd.DataFrame({"lens": LENSES}),
         of_readouts.assign(quantity=np.where(of_readouts["width"] > 0, "measured", "limit")),
         pd.DataFrame([(pair.layer, pair.kind) for pair in pairs], columns=["layer", "sublayer"]),
-        of_kinds.assign(temperature=np.where(of_kinds["readout"] == "softmax", temperature, None)),
+        of_kinds.assign(temperature=np.where(of_kinds["readout"] == "softmax", temperature, np.nan)),
     )
     places = np.unravel_index(np.arange(values.numel()), tuple(values.shape))
     columns = {

@@ -192,7 +192,7 @@ def _layer_errors(loaded: LoadedModel, sparsity: float, used: Calibration) -> It
             weight, inputs = linear.matrix, statistics[linear.name]
             hessian = inputs.total
             whole = layer_error(weight, torch.zeros_like(weight), hessian)
-            place = {"target": linear.kind, "sublayer": linear.kind, "layer": layer}
+            place: Row = {"target": linear.kind, "sublayer": linear.kind, "layer": layer}
             place |= {"weight": linear.role, "metric": "layer_error", "amount": sparsity}
             for name, method in METHODS.items():
                 if method.drawn:
