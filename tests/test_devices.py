@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import helpers
-from chapters.background.measure_readouts import readouts
+from chapters.background.measure import readouts
 from chapters.d_error_propagation.measure_terms import decomposition
 from chapters.propagation.measure import propagation
 from chapters.pruning_by_hand.measure import pruning_quality

@@ -9,19 +9,21 @@ from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chapters.background import background
-from chapters.background import figure_pipeline as pipeline
-from chapters.background.example import DOCUMENTS, FORMS, SENTENCE
-from chapters.background.figure_pipeline import Pipeline
-from chapters.background.measure_readouts import DROPS, readouts
-from chapters.background.readouts import (
+from chapters.background import story
+from chapters.background.measure import (
+    DOCUMENTS,
+    DROPS,
+    FORMS,
+    SENTENCE,
+    cosine,
     entropy,
     first_token,
     layer_states,
     mass,
     pooled,
-    similarities,
+    readouts,
 )
+from chapters.background.pipeline import Pipeline, pipeline
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
 from helpers.models.load import load
@@ -48,17 +50,16 @@ def test_entropy_of_a_certain_token_is_zero():
 
 def test_retrieval_reads_angles_only():
     generator = torch.Generator().manual_seed(0)
-    query, documents = torch.randn(8, generator=generator), torch.randn(5, 8, generator=generator)
-    found = similarities(query, documents)
-    naive = [
-        sum(a * b for a, b in zip(query.tolist(), one, strict=True))
-        / math.hypot(*query.tolist())
-        / math.hypot(*one)
-        for one in documents.tolist()
-    ]
-    assert found.tolist() == pytest.approx(naive, abs=1e-12)
+    query, documents = (
+        torch.randn(5, 8, generator=generator),
+        torch.randn(5, 8, generator=generator),
+    )
+    found = cosine(query, documents)
+    assert found.tolist() == pytest.approx(
+        torch.cosine_similarity(query, documents, dim=1).tolist(), abs=1e-6
+    )
     longer = documents * torch.tensor([1.0, 2, 3, 4, 5])[:, None]
-    assert similarities(3 * query, longer).tolist() == pytest.approx(found.tolist(), abs=1e-6)
+    assert cosine(3 * query, longer).tolist() == pytest.approx(found.tolist(), abs=1e-6)
 
 
 def test_pooling():
@@ -116,7 +117,7 @@ def frame(measured):
 
 def test_dense_numbers_are_the_stock_models(frame, asked):
     loaded = load(asked["model"], device="cpu")
-    check_tasks(background.dense(frame), loaded)
+    check_tasks(story.by_model(frame)["dense"], loaded)
 
 
 @pytest.mark.parametrize("target", DROPS)
@@ -140,12 +141,12 @@ def check_tasks(part, loaded):
         return model.base_model(input_ids=ids).last_hidden_state[0].double()
 
     best = logits(SENTENCE).softmax(-1).topk(5)
-    found = background.likeliest(part)
+    found = story.likeliest(part)
     assert found["probability"].tolist() == pytest.approx(best.values.tolist(), rel=1e-4)
     texts = [words.shown(tokenizer.decode([token])) for token in best.indices.tolist()]
     assert found["token"].tolist() == texts
     for pooling, pool in (("last", lambda h: h[-1]), ("mean", lambda h: h.mean(0))):
-        cosines = background.retrieval(part, pooling)
+        cosines = story.retrieval(part, pooling)
         assert cosines.is_monotonic_decreasing
         for text in DOCUMENTS:
             wanted = torch.cosine_similarity(pool(final(SENTENCE)), pool(final(text)), dim=0)
@@ -157,8 +158,8 @@ def check_tasks(part, loaded):
             for option in options
         ]
         wanted = [float(p[token]) for token in tokens]
-        assert background.options(part, form).tolist() == pytest.approx(wanted, rel=1e-4)
-        assert background.mass(part, form) == pytest.approx(float(p[sorted(set(tokens))].sum()))
+        assert story.options(part, form).tolist() == pytest.approx(wanted, rel=1e-4)
+        assert story.mass(part, form) == pytest.approx(float(p[sorted(set(tokens))].sum()))
     ids = tokenizer(SENTENCE)["input_ids"]
     for _ in range(3):
         ids = [*ids, int(model(torch.tensor([ids])).logits[0, -1].argmax())]
@@ -167,12 +168,12 @@ def check_tasks(part, loaded):
 
 
 def test_last_layer_through_the_norm_is_the_output(frame):
-    read = background.lenses(frame)
+    read = story.lenses(story.by_model(frame)["dense"])
     last = read[read["layer"] == read["layer"].max()].set_index("lens")
-    best = background.likeliest(background.dense(frame)).iloc[0]
+    best = story.likeliest(story.by_model(frame)["dense"]).iloc[0]
     assert last.loc["normed", "top"] == best["token"]
     assert last.loc["normed", "probability"] == pytest.approx(best["probability"], rel=1e-12)
-    assert background.first_time(read, "normed") <= read["layer"].max()
+    assert story.first_time(read, "normed", best["token"]) <= read["layer"].max()
 
 
 def test_temperature_moves_probabilities_and_no_choice(frame, asked):
@@ -183,29 +184,33 @@ def test_temperature_moves_probabilities_and_no_choice(frame, asked):
     assert same[both["stage"].isin(("token", "state", "retrieval", "generation"))].all()
     assert not same[both["metric"].eq("entropy")].any()
     for ours, theirs in zip(
-        background.by_model(frame).values(), background.by_model(warm).values(), strict=True
+        story.by_model(frame).values(), story.by_model(warm).values(), strict=True
     ):
         for form in FORMS:
-            assert background.choice(ours, form) == background.choice(theirs, form)
+            assert story.choice(ours, form) == story.choice(theirs, form)
 
 
 def test_options_that_begin_alike_cannot_be_told_apart(frame):
     """The tiny tokenizer reads letter by letter: every option begins with a space."""
-    assert background.choice(background.dense(frame), "words") == "no choice: a tie"
+    assert story.choice(story.by_model(frame)["dense"], "words") == "no choice: a tie"
 
 
-def test_kept_and_changed_by_hand(frame):
+def test_changes_by_hand(frame):
     """A model that is the dense one under another name keeps everything."""
-    start = background.dense(frame)
+    start = story.by_model(frame)["dense"]
     copy = start.assign(method="drop", target="mlp", amount=1.0)
     spaces = frame[frame["stage"].eq("comparison") & frame["target"].eq("mlp")]
     spaces = spaces.assign(amount=1.0, value=[0.9, 0.8, 0.7])
-    text = background.kept(pd.concat([start, copy, spaces]))
-    assert "order of documents is the same; the choice is the same in 3 of 3 forms" in text
-    assert "next token stays; the continuation is the same" in text
-    assert "the probability space moves most (cosine 0.700)" in text
-    assert background.same_start([1, 2, 3], [1, 2]) == 2
-    assert background.same_start([1], [2]) == 0
+    table = story.changes(pd.concat([start, copy, spaces])).set_index("readout")
+    assert table.index.name == "readout"
+    moved = table.index.str.startswith("cosine")
+    assert table["1 MLP dropped"][moved].tolist() == ["0.900", "0.800", "0.700"]
+    assert table["1 MLP dropped"][~moved].equals(table["dense"][~moved])
+    assert table.loc["retrieval: documents in their place", "dense"] == "5 of 5"
+    assert table.loc["multiple choice: as the dense model", "dense"] == "3 of 3"
+    assert table.loc["generation: tokens until it differs", "dense"] == "3 of 3"
+    assert story.same_start(pd.Series([1, 2, 3]), pd.Series([1, 2])) == 2
+    assert story.same_start(pd.Series([5, 6, 7]), pd.Series([5, 1, 7, 9])) == 1
 
 
 @pytest.mark.parametrize("tokens", [("a",), tuple("abcdefghij" * 6), ("<b>", "␣&")])

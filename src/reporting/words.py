@@ -24,8 +24,3 @@ def percent(share: float) -> str:
     ('77.2%', '0.047%')
     """
     return f"{share:.1%}" if share >= 0.001 else f"{100 * share:.2g}%"
-
-
-def ordinal(place: int) -> str:
-    """``first`` to ``fifth``."""
-    return ("first", "second", "third", "fourth", "fifth")[place - 1]

@@ -186,6 +186,7 @@ def _table(
 ) -> pd.DataFrame:
     """One row per number of ``values`` (C, lenses, readouts, K, kinds)."""
     of_kinds = pd.DataFrame(kinds, columns=["readout", "centred", "metric"])
+    softmaxed = of_kinds["readout"] == "softmax"
     of_readouts = pd.DataFrame(readouts, columns=["family", "width", "draw"])
     axes = (
         pd.DataFrame(
@@ -194,7 +195,7 @@ def _table(
         pd.DataFrame({"lens": LENSES}),
         of_readouts.assign(quantity=np.where(of_readouts["width"] > 0, "measured", "limit")),
         pd.DataFrame([(pair.layer, pair.kind) for pair in pairs], columns=["layer", "sublayer"]),
-        of_kinds.assign(temperature=np.where(of_kinds["readout"] == "softmax", temperature, np.nan)),
+        of_kinds.assign(temperature=np.where(softmaxed, temperature, np.nan)),
     )
     places = np.unravel_index(np.arange(values.numel()), tuple(values.shape))
     columns = {

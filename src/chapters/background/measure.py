@@ -1,50 +1,57 @@
-"""One sentence on its way through the model, and what each task reads of it. (Section 3)"""
+"""One sentence on its way through the model, and what each task reads of it. (Section 3)
 
-from collections.abc import Iterator
+Equation numbers are those of arXiv 2603.24652. The way from states to logits is
+:meth:`helpers.models.head.Head.logits` (Equation 3), from logits to log p
+:func:`helpers.theory.log_p` (Equation 4).
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from chapters.background.example import DOCUMENTS, FORMS, LISTED, RIGHT, SENTENCE
-from chapters.background.readouts import (
-    POOLINGS,
-    cosine,
-    entropy,
-    first_token,
-    layer_states,
-    mass,
-    pooled,
-    similarities,
-)
 from helpers import theory
 from helpers.decoding import end_tokens, greedy, refuse_too_long
+from helpers.errors import InputError
 from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel, load, model_facts
-from helpers.pruning.drop import Place, dropped
+from helpers.pruning.drop import dropped
 from helpers.pruning.importance import importance
 from helpers.pruning.selection import DropTarget, one_shot
-from helpers.texts.calibration import calibration_text
+from helpers.spaces import deviation, vector_products
+from measurements.calibrated import calibration_for
 from runs.columns import AMOUNT, COUNT, METHOD, TARGET, TEXT, VALUE, Column
-from runs.parameters import RunParameters
+from runs.parameters import CALIBRATION, RunParameters
 from runs.store import Measured, measurement
 
-USES = (
-    "model",
-    "revision",
-    "dtype",
-    "temperature",
-    "max_new_tokens",
-    "calibration",
-    "calibration_samples",
-    "calibration_length",
-    "seed",
+SENTENCE = "The capital of France is"
+DOCUMENTS = (
+    "Bread is made from flour, water, salt and yeast.",
+    "The capital of a company is the money that it owns.",
+    "Cats sleep for most of the day.",
+    "Paris is the seat of the French government.",
+    "The moon goes around the Earth once a month.",
 )
+OPTIONS = {"A": "Rome", "B": "Paris", "C": "Madrid", "D": "Berlin"}
+LISTED = "\n".join(
+    ["Question: What is the capital of France?"]
+    + [f"{letter}. {word}" for letter, word in OPTIONS.items()]
+    + ["Answer:"]
+)
+RIGHT = {"document": DOCUMENTS[3], "letter": "B", "word": OPTIONS["B"]}
+# what is read, after which text, and how the options are named there
+FORMS = {
+    "letters": (LISTED, tuple(OPTIONS)),
+    "words": (LISTED, tuple(OPTIONS.values())),
+    "sentence": (SENTENCE, tuple(OPTIONS.values())),
+}
 DROPS: dict[DropTarget, int] = {"attention": 4, "mlp": 2}
 TOP = 5
+USES = ("model", "revision", "dtype", "temperature", "max_new_tokens", "seed", *CALIBRATION)
 TABLE = (
     METHOD,
     TARGET,
@@ -83,9 +90,19 @@ TABLE = (
     ),
     VALUE,
 )
+DEFAULTS = {
+    "method": "dense",
+    "target": "all",
+    "amount": 0.0,
+    "layer": -1,
+    "form": "",
+    "position": -1,
+    "item": "",
+}
 
 Row = dict[str, Any]
 Spaces = dict[str, Tensor]  # the vector that each space holds at the last token
+Pooling = Literal["last", "mean"]
 
 
 @measurement(*USES, tables={"readouts": TABLE})
@@ -101,28 +118,21 @@ def readouts(parameters: RunParameters) -> Measured:
     texts = (SENTENCE, LISTED, *DOCUMENTS)
     longest = max(len(loaded.tokenizer(text)["input_ids"]) for text in texts)
     refuse_too_long(loaded.model, longest + parameters.max_new_tokens)
-    used = calibration_text(
-        loaded.tokenizer,
-        parameters.calibration,
-        parameters.calibration_samples,
-        parameters.calibration_length,
-        parameters.seed,
-    )
-    layers = len(loaded.decoder.layers)
-    with tqdm(total=2 + len(DROPS), desc="Ranking sublayers", unit="step") as bar:
-        ranked = importance(loaded.decoder, used.ids)
-        bar.update()
-        bar.set_description("Reading the dense model")
-        dense = _Reader(loaded, loaded.decoder, parameters)
-        rows = [*dense.tokens(), *dense.states(), *dense.lenses(), *dense.tasks()]
-        bar.update()
-        places: dict[str, list[int]] = {}
-        for target, wanted in DROPS.items():
-            chosen = one_shot(ranked, target, min(wanted, layers))
-            places[target] = [layer for layer, _ in chosen]
-            bar.set_description(f"Reading without {len(chosen)} {target} sublayers")
-            rows += _without(dense, chosen, target)
-            bar.update()
+    used = calibration_for(parameters, loaded.tokenizer)
+    ranked = importance(loaded.decoder, used.ids)
+    dense = _Reader(loaded, loaded.decoder, parameters)
+    rows = [*dense.tokens(), *dense.states(), *dense.lenses(), *dense.tasks()]
+    places: dict[str, list[int]] = {}
+    for target, wanted in tqdm(DROPS.items(), "Reading without sublayers"):
+        chosen = one_shot(ranked, target, min(wanted, len(loaded.decoder.layers)))
+        places[target] = [layer for layer, _ in chosen]
+        removed = {"method": "drop", "target": target, "amount": float(len(chosen))}
+        with dropped(loaded.decoder, chosen) as remaining:
+            pruned = _Reader(loaded, remaining, parameters)
+            rows += [row | removed for row in pruned.tasks()]
+        for space, vector in dense.spaces.items():
+            moved = float(cosine(vector, pruned.spaces[space]))
+            rows.append(_row("comparison", "cosine", moved, item=space) | removed)
     facts = {
         "model": model_facts(loaded),
         "sentence": SENTENCE,
@@ -130,19 +140,7 @@ def readouts(parameters: RunParameters) -> Measured:
         "dropped": places,
         "calibration": used.description,
     }
-    return Measured({"readouts": _table(rows)}, facts)
-
-
-def _without(dense: "_Reader", chosen: tuple[Place, ...], target: str) -> Iterator[Row]:
-    """The readouts of the model without some sublayers, and how far its spaces moved."""
-    removed = {"method": "drop", "target": target, "amount": float(len(chosen))}
-    with dropped(dense.decoder, chosen) as remaining:
-        pruned = _Reader(dense.loaded, remaining, dense.parameters)
-        for row in pruned.tasks():
-            yield row | removed
-    for space, vector in dense.spaces.items():
-        value = float(cosine(vector, pruned.spaces[space]))
-        yield {"stage": "comparison", "item": space, "metric": "cosine", "value": value} | removed
+    return Measured({"readouts": pd.DataFrame([DEFAULTS | row for row in rows])}, facts)
 
 
 @dataclass
@@ -161,16 +159,16 @@ class _Reader:
     def tokens(self) -> Iterator[Row]:
         """Equation 1: text as token ids."""
         for place, token in enumerate(self.ids):
-            yield self._row("token", "id", token, position=place, item=self._text(token))
+            yield _row("token", "id", token, position=place, item=self._text(token))
 
     def states(self) -> Iterator[Row]:
         """Equation 2: the last token's state, layer by layer."""
         last = self.held[:, -1].double()
         turned = cosine(last[:-1], last[1:])
         for layer, length in enumerate(torch.linalg.vector_norm(last, dim=-1).tolist()):
-            yield self._row("state", "norm", length, layer=layer)
+            yield _row("state", "norm", length, layer=layer)
         for layer, value in enumerate(turned.tolist(), start=1):
-            yield self._row("state", "cosine_to_previous", value, layer=layer)
+            yield _row("state", "cosine_to_previous", value, layer=layer)
 
     def lenses(self) -> Iterator[Row]:
         """Equations 3 and 4 on every layer's state, with and without the final norm."""
@@ -180,15 +178,15 @@ class _Reader:
                 place = {"layer": layer, "form": lens}
                 log_p = theory.log_p(self._logits(state, lens), self.parameters.temperature)
                 yield from self._likeliest("lens", log_p, **place)
-                yield self._row("lens", "entropy", float(entropy(log_p)), **place)
+                yield _row("lens", "entropy", float(entropy(log_p)), **place)
                 value, item = float(log_p[token].exp()), self._text(token)
-                yield self._row("lens", "probability_of_next", value, item=item, **place)
+                yield _row("lens", "probability_of_next", value, item=item, **place)
 
     def tasks(self) -> Iterator[Row]:
         """What the next token, retrieval, multiple choice and generation read."""
         log_p = theory.log_p(self.spaces["logit"], self.parameters.temperature)
         yield from self._likeliest("output", log_p)
-        yield self._row("output", "entropy", float(entropy(log_p)))
+        yield _row("output", "entropy", float(entropy(log_p)))
         yield from self._retrieval()
         for form, (text, options) in FORMS.items():
             yield from self._choice(form, text, options)
@@ -198,11 +196,11 @@ class _Reader:
         """Equation 5, the sentence as the query."""
         documents = [self._final(self._states(text)) for text in DOCUMENTS]
         query = self._final(self.held[-1])
-        for pooling in POOLINGS:
+        for pooling in get_args(Pooling):
             vectors = torch.stack([pooled(states, pooling) for states in documents])
-            values = similarities(pooled(query, pooling), vectors)
+            values = cosine(pooled(query, pooling).expand_as(vectors), vectors)
             for text, value in zip(DOCUMENTS, values.tolist(), strict=True):
-                yield self._row("retrieval", "cosine", value, form=pooling, item=text)
+                yield _row("retrieval", "cosine", value, form=pooling, item=text)
 
     def _choice(self, form: str, text: str, options: tuple[str, ...]) -> Iterator[Row]:
         """Equation 6: the probability of each option's first token, and of all of them."""
@@ -212,9 +210,9 @@ class _Reader:
         log_p = theory.log_p(logits, self.parameters.temperature)
         for option, token in zip(options, first, strict=True):
             place = {"form": form, "item": option}
-            yield self._row("multiple_choice", "id", token, **place)
-            yield self._row("multiple_choice", "log_probability", float(log_p[token]), **place)
-        yield self._row("multiple_choice", "mass", mass(log_p, first), form=form)
+            yield _row("multiple_choice", "id", token, **place)
+            yield _row("multiple_choice", "log_probability", float(log_p[token]), **place)
+        yield _row("multiple_choice", "mass", mass(log_p, first), form=form)
 
     def _continuation(self) -> Iterator[Row]:
         """What the model writes if each time it takes the likeliest token and reads it again."""
@@ -224,15 +222,15 @@ class _Reader:
         steps = greedy(model, ids, torch.ones_like(ids), self.parameters.max_new_tokens, ends)
         written = [int(step.tokens[0]) for step in steps]
         for place, token in enumerate(written):
-            yield self._row("generation", "id", token, position=place, item=self._text(token))
+            yield _row("generation", "id", token, position=place, item=self._text(token))
         text = tokenizer.decode(written, skip_special_tokens=True)
-        yield self._row("generation", "length", len(written), item=text)
+        yield _row("generation", "length", len(written), item=text)
 
     def _likeliest(self, stage: str, log_p: Tensor, **place: Any) -> Iterator[Row]:
         values, tokens = log_p.exp().topk(TOP)
         for rank, (value, token) in enumerate(zip(values.tolist(), tokens.tolist(), strict=True)):
             item = self._text(token)
-            yield self._row(stage, "probability", value, position=rank, item=item, **place)
+            yield _row(stage, "probability", value, position=rank, item=item, **place)
 
     def _spaces(self, states: Tensor) -> Spaces:
         """h, z and p (d,), (V,), (V,) of the last token, as the model's own output reads them."""
@@ -263,18 +261,65 @@ class _Reader:
     def _text(self, token: int) -> str:
         return str(self.loaded.tokenizer.decode([token]))
 
-    def _row(self, stage: str, metric: str, value: float, **place: Any) -> Row:
-        return {"stage": stage, "metric": metric, "value": float(value)} | place
+
+def _row(stage: str, metric: str, value: float, **place: Any) -> Row:
+    return {"stage": stage, "metric": metric, "value": float(value)} | place
 
 
-def _table(rows: list[Row]) -> pd.DataFrame:
-    defaults = {
-        "method": "dense",
-        "target": "all",
-        "amount": 0.0,
-        "layer": -1,
-        "form": "",
-        "position": -1,
-        "item": "",
-    }
-    return pd.DataFrame([defaults | row for row in rows])
+@torch.inference_mode()
+def layer_states(decoder: Decoder, ids: Tensor) -> Tensor:
+    """h⁽⁰⁾ … h⁽ᴸ⁾ (L + 1, T, d) of one text (1, T): the embeddings, then the residual stream
+    after each layer, before the final norm (Equation 2)."""
+    states: list[Tensor] = []
+
+    def keep(state: Any) -> None:
+        found = state[0] if isinstance(state, tuple) else state
+        states.append(found.detach().reshape(ids.shape[1], -1).to(decoder.device, copy=True))
+
+    def before(_module: Any, args: Any, keywords: Any) -> None:
+        keep(args[0] if args else keywords["hidden_states"])
+
+    handles = [decoder.layers[0].register_forward_pre_hook(before, with_kwargs=True)]
+    for layer in decoder.layers:
+        handles.append(layer.register_forward_hook(lambda _module, _args, output: keep(output)))
+    try:
+        backbone: Any = decoder.model.base_model
+        backbone(input_ids=ids, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.stack(states)
+
+
+def entropy(log_p: Tensor) -> Tensor:
+    """−Σ p log p in nats (…,) from log p (…, V): 0 for one certain token, log V at most."""
+    return torch.special.entr(log_p.exp()).sum(-1)
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """cos(a, b) (…,) float64 of vectors (…, d); retrieval reads nothing else (Equation 5)."""
+    return deviation(*vector_products(a, b))["cosine"]
+
+
+def pooled(states: Tensor, pooling: Pooling) -> Tensor:
+    """One vector (d,) float64 for a text, from the final states (T, d) of its tokens: their mean,
+    or the last one, which alone has read the whole text."""
+    wide = states.double()
+    return wide[-1] if pooling == "last" else wide.mean(0)
+
+
+def first_token(prompt: Sequence[int], whole: Sequence[int]) -> int:
+    """The token that an answer begins with, from the tokens of the prompt and of prompt + answer.
+
+    Tokenizers split text as a whole, so an answer tokenized by itself may begin otherwise.
+    Raises :class:`InputError` if the answer changes how the prompt itself is split.
+    """
+    if len(whole) <= len(prompt) or list(whole[: len(prompt)]) != list(prompt):
+        raise InputError("this tokenizer joins an answer to the prompt: there is no first token")
+    return whole[len(prompt)]
+
+
+def mass(log_p: Tensor, candidates: Sequence[int]) -> float:
+    """Σ p_c over the distinct candidates of C, from log p (V,): how much of the whole vocabulary
+    a multiple choice looks at (Equation 6)."""
+    return float(log_p[sorted(set(candidates))].exp().sum())
