@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from reporting.figures import Figure, Line, Panel, badge, cosine_range, lines, table
+from reporting.figures import STYLES, Figure, Line, Panel, badge, cosine_range, lines, table
 from reporting.figures.interactive import plot, script_text
 from reporting.figures.layout import HEADER, PANEL_HEIGHT, key, laid_out
 from reporting.figures.static import WIDTH, svg
@@ -206,10 +206,15 @@ def test_text_takes_the_colour_of_the_page():
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: Line(x=[0, 1], mean=[1], style="logit", label="a"), "mean has 1 values, x 2"),
-        (lambda: Line(x=[0], mean=[1], low=[0], style="logit", label="a"), "low and high together"),
-        (lambda: Line(x=[0], mean=[1], style="latent", label="a"), "unknown style 'latent'"),
-        (lambda: Line(x=[], mean=[], style="logit", label="a"), "no points"),
+        (
+            lambda: Line(x=[0, 1], mean=[1], look=STYLES["logit"], label="a"),
+            "mean has 1 values, x 2",
+        ),
+        (
+            lambda: Line(x=[0], mean=[1], low=[0], look=STYLES["logit"], label="a"),
+            "low and high together",
+        ),
+        (lambda: Line(x=[], mean=[], look=STYLES["logit"], label="a"), "no points"),
         (lambda: Panel(title="a", lines=[], x_label="x", y_label="y"), "no lines"),
         (lambda: made("Bad name"), "figure name 'Bad name'"),
         (lambda: made(title=" "), "empty title"),

@@ -66,7 +66,7 @@ def test_what_is_shared_or_the_panels_own(frame):
 def test_only_needed_columns(frame):
     drawn = lines(frame[["panel", "series", "x", "mean"]], **WORDS, cloud=True).figure
     line = drawn.panels[0].lines[0]
-    assert (line.mode, line.low, line.points) == ("points", None, None)
+    assert (line.cloud, line.low, line.points) == (True, None, None)
     assert list(drawn.data) == ["panel", "series", "x", "mean", "space", "quantity", "point"]
 
 

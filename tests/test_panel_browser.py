@@ -22,7 +22,7 @@ from chapters.representation_analysis.panel_model import (
     readings,
     touched_choices,
 )
-from reporting.figures import Figure, FigureOutput, Line, Panel
+from reporting.figures import STYLES, Figure, FigureOutput, Line, Panel
 
 pytestmark = pytest.mark.browser
 
@@ -49,7 +49,7 @@ def address(tmp_path_factory):
     )
     drawn = Panel(
         title="P",
-        lines=[Line(x=[0, 1], mean=[0, 1], style="logit", label="l")],
+        lines=[Line(x=[0, 1], mean=[0, 1], look=STYLES["logit"], label="l")],
         x_label="x",
         y_label="y",
     )

@@ -75,7 +75,7 @@ def _gapped(rows: pd.DataFrame, times: int | np.ndarray) -> pd.DataFrame:
 
 def _line(rows: pd.DataFrame, look: Style, label: str, **told: Any) -> Line:
     x, heights = rows["value"].tolist(), rows["height"].tolist()
-    return Line(x=x, mean=heights, style=look, label=label, end_label="", **told)
+    return Line(x=x, mean=heights, look=look, label=label, direct=False, **told)
 
 
 def _bands(rows: pd.DataFrame, label: str, look: Style) -> Line:
@@ -88,9 +88,9 @@ def _bands(rows: pd.DataFrame, label: str, look: Style) -> Line:
         low=list(heights - BAND),
         high=list(heights + BAND),
         mean=[np.nan] * len(x),
-        style=look,
+        look=look,
         label=label,
-        end_label="",
+        direct=False,
     )
 
 

@@ -1,7 +1,8 @@
-"""How does it look? One theme, one specification, two renderers, one function per kind of figure.
+"""How does it look? One line chart from a tidy frame, one look, two pictures of each figure.
 
-A notebook calls a figure function, such as `layer_profile`, and its cell shows the result. To
-add a kind of figure, build a `Figure` from panels and lines and return `FigureOutput(figure)`.
+A notebook calls `lines` (or `chooser`, `table`), and its cell shows the result: a plot by Plotly
+where scripts run, and a picture by seaborn on paper and elsewhere. What `lines` cannot say is
+built from panels and lines and returned as `FigureOutput.of(panels, data, ...)`.
 """
 
 from reporting.figures.alternative import describe

@@ -32,15 +32,14 @@ def _number(value: float) -> str:
 def _line(line: Line) -> str:
     """The line's name, its lowest and highest mean, and the reach of its band."""
     drawn = [(y, index) for index, y in enumerate(line.mean) if math.isfinite(y)]
-    label = f"{line.style} " if line.reported and isinstance(line.style, str) else ""
     if not drawn:
-        return f"{label}{line.label} has no values"
+        return f"{line.label} has no values"
     (low, lowest), (high, highest) = min(drawn), max(drawn)
     text = (
-        f"{label}{line.label} lies between {_number(low)} ({_where(line, lowest)}) "
+        f"{line.label} lies between {_number(low)} ({_where(line, lowest)}) "
         f"and {_number(high)} ({_where(line, highest)})"
     )
-    if line.mode == "points":
+    if line.cloud:
         text += f", {len(drawn)} points"
     edges = [value for value in line.low or () if math.isfinite(value)]
     if line.banded and edges:

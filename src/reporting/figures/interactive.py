@@ -95,14 +95,14 @@ def _stroke(look: Style) -> dict[str, Any]:
 
 
 def _line(line: Line, panel: str) -> go.Scatter:
-    look, cloud = line.look, line.mode == "points"
+    look = line.look
     marker: dict[str, Any] = {
         "symbol": SYMBOLS.get(look.marker, look.marker),
         "size": look.marker_size,
         "color": CLEAR if look.hollow else look.colour,
         "line": {"color": look.colour, "width": 1.4 if look.size else 1},
     }
-    if cloud:
+    if line.cloud:
         opacity = [1.0 if text else CLOUD_OPACITY for text in line.calls or ()]
         marker["opacity"] = opacity or CLOUD_OPACITY
     elif line.markers > 0:
@@ -112,7 +112,7 @@ def _line(line: Line, panel: str) -> go.Scatter:
     edges = list(zip(line.low or nothing, line.high or nothing, strict=True))
     known = [math.isfinite(low + high) for low, high in edges]
     return go.Scatter(
-        mode="markers" if cloud else "lines+markers" if line.markers else "lines",
+        mode="markers" if line.cloud else "lines+markers" if line.markers else "lines",
         name=line.label,
         meta={"panel": panel, "reported": line.reported},
         x=numbers(line.x),
@@ -140,8 +140,8 @@ def _hover(line: Line, edges: bool) -> str:
         rows += ["%{text}"]
     else:
         rows += ["%{text}"] if line.points else []
-        rows += ["x = %{x:.3~g}"] if line.mode == "points" or not line.points else []
-        rows += [f"{'y =' if line.mode == 'points' else escape(line.value)} %{{y:.3~g}}"]
+        rows += ["x = %{x:.3~g}"] if line.cloud or not line.points else []
+        rows += [f"{'y =' if line.cloud else escape(line.value)} %{{y:.3~g}}"]
         rows += ["low %{customdata[1]:.3~g}, high %{customdata[2]:.3~g}"] if edges else []
         rows += ["n = %{customdata[0]}"] if line.n else []
     return "<br>".join(rows) + "<extra></extra>"

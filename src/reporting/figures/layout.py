@@ -100,9 +100,9 @@ def _axes(figure: Figure, panel: Panel, x_title: str) -> Axes:
     x_range, y_range = figure.x_range(panel), figure.y_range(panel)
     right = x_range[1]
     ends = [
-        (line.end_text, right, line.end, line.look)
+        (line.label, right, line.end, line.look)
         for line in panel.lines
-        if line.end_text and line.end is not None
+        if line.named and line.end is not None
     ]
     for guide, look in panel.guides():
         height = panel.reference_end(guide, right)
@@ -183,8 +183,8 @@ def key(figure: Figure) -> list[KeyEntry]:
     entries = []
     for text, same in lines.items():
         look = _common([line.look for line in same])
-        at_end = look.marker != "none" and all(line.end_text == text for line in same)
-        cloud = all(line.mode == "points" for line in same)
+        at_end = look.marker != "none" and all(line.named for line in same)
+        cloud = all(line.cloud for line in same)
         entries.append(KeyEntry(text, look, at_end, cloud))
     return entries + [KeyEntry(text, look, direct[text]) for text, look in guides.items()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -64,8 +65,7 @@ def lines(
     data = _prepared(frame, name)
     looks = series_styles(data, cloud)
     looks |= {key: styles[key[0]] for key in looks if styles and key[0] in styles}
-    words = {"value": value, "edges": edges, "mode": "points" if cloud else "lines"}
-    words |= {} if direct else {"end_label": ""}
+    words = {"value": value, "edges": edges, "cloud": cloud, "direct": direct}
     panels = []
     for panel, rows in data.groupby("panel", sort=False, observed=True):
         parts = rows.groupby(LINE, sort=False, observed=True)
@@ -112,8 +112,8 @@ def _prepared(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return data[[*NEEDED, *USUAL, *OPTIONAL]]
 
 
-def _line(part: pd.DataFrame, style: Style, bands: bool, words: Mapping[str, str]) -> Line:
-    rows = part if words["mode"] == "points" else part.sort_values("x", kind="stable")
+def _line(part: pd.DataFrame, look: Style, bands: bool, words: dict[str, Any]) -> Line:
+    rows = part if words["cloud"] else part.sort_values("x", kind="stable")
     banded = bool(rows[["low", "high"]].notna().any().all())
     reported = rows["quantity"].iloc[0] == "reported"
     points, calls = rows["point"].astype(str).tolist(), rows["call"].astype(str).tolist()
@@ -123,13 +123,13 @@ def _line(part: pd.DataFrame, style: Style, bands: bool, words: Mapping[str, str
         low=rows["low"] if banded else None,
         high=rows["high"] if banded else None,
         n=rows["n"].astype(int).tolist() if rows["n"].notna().all() else None,
-        style=style,
+        look=replace(look, thin=True) if reported else look,
         label=str(rows["series"].iloc[0]),
         points=points if any(points) else None,
         calls=calls if any(calls) else None,
-        band=bands and style.marker != "none",
+        band=bands and look.marker != "none" and not reported and not words["cloud"],
         reported=reported,
-        **dict(words) | ({"value": "reported"} if reported else {}),
+        **words | ({"value": "reported"} if reported else {}),
     )
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from reporting.figures.identity import refuse_name
 from reporting.figures.scales import SCALES, Range, Tick, extent, placed, unplaced
-from reporting.figures.style import NEUTRAL, Style, style_of
+from reporting.figures.style import NEUTRAL, Style
 
 EVERY_MARKER = 40  # a line of more points carries markers at a few of them only
 SPARSE_MARKERS = 9
@@ -45,30 +45,28 @@ def cosine_range(values: Iterable[float]) -> Range:
 class Line:
     """One line of a panel: `mean` over `x`, with an optional band from `low` to `high`.
 
-    Every sequence has the length of `x`; `n` are the observations behind each point. Without
-    `band`, and for what was reported, low and high are told but not drawn.
-    `style` is a space, `dense`, or a `Style`. `label` names the line in the key;
-    `end_label` is written at its right end (the label by default, nothing if empty). `points`
-    names each point for the reader who asks for it, such as "layer 3 of 30".
+    Every sequence has the length of `x`; `n` are the observations behind each point, `points` name
+    them for the reader who asks, such as "layer 3 of 30". Without `band`, low and high are told but
+    not drawn. `label` names the line in the key, and with `direct` at its right end if it is short.
 
-    With `mode="points"` there is a cloud of markers and no line, and `calls` may hold a text for
-    each point, written beside it unless empty. `value` and `edges` say in words what `mean` and
-    the band are; `says` has a text for each point that is told in place of its numbers, where the
-    height is no number but the place of a row.
+    A `cloud` has markers and no line, and `calls` may hold a text for each point, written beside
+    it unless empty. `value` and `edges` say in words what `mean` and the band are; `says` has a
+    text for each point that is told in place of its numbers, where the height is no number but the
+    place of a row.
     """
 
     x: Sequence[float]
     mean: Sequence[float]
-    style: str | Style
+    look: Style
     label: str
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
     band: bool = True
     reported: bool = False
     n: Sequence[int] | None = None
-    end_label: str | None = None
+    direct: bool = True
     points: Sequence[str] | None = None
-    mode: str = "lines"
+    cloud: bool = False
     calls: Sequence[str] | None = None
     says: Sequence[str] | None = None
     value: str = "mean"
@@ -76,33 +74,21 @@ class Line:
 
     def __post_init__(self) -> None:
         name, count = f"line {self.label!r}", len(self.x)
-        if self.mode not in ("lines", "points"):
-            raise ValueError(f"{name}: mode {self.mode!r} is not lines or points")
         if count == 0:
             raise ValueError(f"{name} has no points")
-        for column in ("mean", "low", "high", "n", "points", "calls", "says"):
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f"{name}: give low and high together, or neither")
+        for column in ("x", "mean", "low", "high", "n", "points", "calls", "says"):
             values = getattr(self, column)
             if values is not None and len(values) != count:
                 raise ValueError(f"{name}: {column} has {len(values)} values, x {count}")
-        if (self.low is None) != (self.high is None):
-            raise ValueError(f"{name}: give low and high together, or neither")
-        for column in ("x", "mean", "low", "high"):
-            values = getattr(self, column)
-            if values is not None:
+            if values is not None and column in ("x", "mean", "low", "high"):
                 object.__setattr__(self, column, tuple(float(value) for value in values))
-        if isinstance(self.style, str):
-            style_of(self.style)
-
-    @property
-    def look(self) -> Style:
-        """The style to draw with: that of the space, thin and hollow if reported."""
-        style = style_of(self.style) if isinstance(self.style, str) else self.style
-        return replace(style, thin=True) if self.reported else style
 
     @property
     def banded(self) -> bool:
         """Whether a band is drawn behind the line."""
-        return self.band and self.mode == "lines" and not self.reported and self.low is not None
+        return self.band and self.low is not None
 
     @property
     def markers(self) -> int:
@@ -110,7 +96,7 @@ class Line:
         if self.look.marker == "none":
             return 0
         most = 12 if self.look.size else EVERY_MARKER  # large markers would touch each other
-        return -1 if self.mode == "points" or len(self.x) <= most else SPARSE_MARKERS
+        return -1 if self.cloud or len(self.x) <= most else SPARSE_MARKERS
 
     @property
     def end(self) -> float | None:
@@ -118,17 +104,20 @@ class Line:
         return next((y for y in reversed(self.mean) if math.isfinite(y)), None)
 
     @property
-    def end_text(self) -> str:
-        """What is written at the right end of the line: by default its label, if that is short."""
-        if self.end_label is not None:
-            return self.end_label
-        fits = self.mode == "lines" and len(self.label) <= LONGEST_END_LABEL
-        return self.label if fits else ""
+    def named(self) -> bool:
+        """Whether the label is written at the right end of the line."""
+        return self.direct and not self.cloud and len(self.label) <= LONGEST_END_LABEL
 
     @property
     def called(self) -> Sequence[str]:
         """For each point, the text written beside it, or an empty one."""
         return self.calls or ("",) * len(self.x)
+
+    @property
+    def heights(self) -> Sequence[float]:
+        """Every y value that is drawn, band included."""
+        edges = [*(self.low or ()), *(self.high or ())] if self.banded else []
+        return [*self.mean, *edges]
 
     def positive(self, x: bool, y: bool) -> Line:
         """The line with missing values where x, or where y, is not above zero."""
@@ -140,12 +129,6 @@ class Line:
         places = [at if at > 0 or not x else math.nan for at in self.x]
         low, high = (None if edge is None else kept(edge) for edge in (self.low, self.high))
         return replace(self, x=places, mean=kept(self.mean), low=low, high=high)
-
-    @property
-    def heights(self) -> Sequence[float]:
-        """Every y value that is drawn, band included."""
-        edges = [*(self.low or ()), *(self.high or ())] if self.banded else []
-        return [*self.mean, *edges]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ def _draw(figure: Figure) -> Canvas:
         for guide, look in each.panel.guides():
             axes.plot(guide.x, guide.y, color=look.colour, lw=look.width, ls=_dashes(look))
         for line in each.panel.ordered:
-            (_cloud if line.mode == "points" else _line)(axes, line)
+            (_cloud if line.cloud else _line)(axes, line)
         axes.set(xlabel=each.x_title, ylabel="")
         _words(axes, each, left)
     return canvas
