@@ -3,7 +3,7 @@
 A criterion is fixed before the verdict and the same for every model.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,21 @@ class Claim:
     verdict: str
     paper: str = ""
 
+    @classmethod
+    def of(
+        cls,
+        claim: str,
+        found: Mapping[str, Estimate],
+        criterion: str,
+        *,
+        low: float = -np.inf,
+        high: float = np.inf,
+        form: str = ".2f",
+    ) -> "Claim":
+        """A claim on one number of each of several models, ``found``, whose whole interval must
+        lie between ``low`` and ``high``; measured shows all of them."""
+        return cls(claim, listed(found, form), criterion, judged(found.values(), low, high))
+
     @property
     def mark(self) -> str:
         """The sign of the verdict."""
@@ -55,7 +70,7 @@ def judged(found: Iterable[Estimate], low: float = -np.inf, high: float = np.inf
     return judge(one.within(low, high) for one in found)
 
 
-def listed(found: dict[str, Estimate], form: str = ".2f") -> str:
+def listed(found: Mapping[str, Estimate], form: str = ".2f") -> str:
     """``0.62 [0.55–0.71] (Drop-8A); 0.10 [0.05–0.12] (Drop-8M)``; a dash for none."""
     return "; ".join(f"{one.text(form)} ({name})" for name, one in found.items()) or "–"
 

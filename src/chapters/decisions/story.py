@@ -16,7 +16,7 @@ from chapters.decisions import margins
 from helpers.evaluation.collapse import loops
 from helpers.pruning.methods import METHODS
 from reporting import parting
-from reporting.claims import Claim, judged, listed
+from reporting.claims import Claim
 from reporting.parting import TEXT
 from reporting.statistics import Estimate, mean
 from reporting.trends import Trend, windows
@@ -357,71 +357,76 @@ def rescue_table(
 def claims(seen: Mapping[str, Seen], rescued: Mapping[str, pd.DataFrame], seed: int) -> list[Claim]:
     """The chapter's claims, over all pruned models; ``rescued`` as in :func:`rescue_table`."""
     moving = alive(seen)
-    first = {name: one.first_gap for name, one in moving.items()}
     growth = {name: one.trend("flip").growth for name, one in moving.items()}
-    worse = {name: one.behind for name, one in moving.items()}
-    falls = {name: change(one.after("pruned"), seed) for name, one in moving.items()}
-    asked: list[tuple[str, str, dict[str, Estimate], float, float, str]] = [
-        (
+    return [
+        Claim.of(
             "Gaussian noise on the margin predicts how often the runner-up gets ahead",
-            f"predicted over measured within a factor of {CLOSE}",
             {name: one.law("overtaken") for name, one in seen.items()},
-            *(1 / CLOSE, CLOSE, ".2f"),
-        ),
-        (
-            "… and with it how often the choice flips",
             f"predicted over measured within a factor of {CLOSE}",
-            {name: one.law("flip") for name, one in seen.items()},
-            *(1 / CLOSE, CLOSE, ".2f"),
+            low=1 / CLOSE,
+            high=CLOSE,
         ),
-        (
+        Claim.of(
+            "… and with it how often the choice flips",
+            {name: one.law("flip") for name, one in seen.items()},
+            f"predicted over measured within a factor of {CLOSE}",
+            low=1 / CLOSE,
+            high=CLOSE,
+        ),
+        Claim.of(
             "A constant hazard explains when texts part",
+            {name: one.course.estimate(_rates(one.course)) for name, one in moving.items()},
             f"flips before the parting over flips after it, within a factor of {ALIKE}; "
             "models at the floor, where nearly every choice flips, are left out",
-            {name: one.course.estimate(_rates(one.course)) for name, one in moving.items()},
-            *(1 / ALIKE, ALIKE, ".2f"),
+            low=1 / ALIKE,
+            high=ALIKE,
         ),
-        (
+        Claim.of(
             "The first step is mild, since both models have read the same prompt",
+            {name: one.first_gap for name, one in moving.items()},
             "flips at the first step minus the average of the text below 0; the same models",
-            *(first, -math.inf, 0.0, SHARE),
+            high=0.0,
+            form=SHARE,
         ),
-        (
+        Claim.of(
             "Errors compound while both models read the same words",
+            growth,
             "flips grow along the dense text; the same",
-            *(growth, 0.0, math.inf, SHARE),
+            low=0.0,
+            form=SHARE,
         ),
-        (
+        Claim.of(
             "They persist: they neither grow nor fade",
+            growth,
             f"flips change by less than {FLAT:.0%} of their mean along the dense text; the same",
-            *(growth, -FLAT, FLAT, SHARE),
+            low=-FLAT,
+            high=FLAT,
+            form=SHARE,
         ),
-        (
+        Claim.of(
             "After the parting the dense model finds the pruned text less likely than its own",
+            {name: one.behind for name, one in moving.items()},
             "log-likelihood per token, pruned − dense, below 0",
-            *(worse, -math.inf, 0.0, ".2f"),
+            high=0.0,
         ),
-        (
+        Claim.of(
             "… and ever less likely",
+            {name: change(one.after("pruned"), seed) for name, one in moving.items()},
             "change of it within texts, per ten tokens, below 0",
-            *(falls, -math.inf, 0.0, ".2f"),
+            high=0.0,
         ),
-        (
+        Claim.of(
             f"One dense token in {HALF} makes the pruned model's other tokens more likely",
-            "gain in log-likelihood per token above 0",
             {name: gain(rows, "pruned", HALF, seed) for name, rows in rescued.items()},
-            *(0.0, math.inf, ".2f"),
+            "gain in log-likelihood per token above 0",
+            low=0.0,
         ),
-        (
+        Claim.of(
             "A history that is all dense does",
-            "the same gain with the dense text read throughout",
             {name: gain(rows, "forced", 0, seed) for name, rows in rescued.items()},
-            *(0.0, math.inf, ".2f"),
+            "the same gain with the dense text read throughout",
+            low=0.0,
         ),
-    ]
-    return [
-        Claim(claim, listed(found, form), criterion, judged(found.values(), low, high))
-        for claim, criterion, found, low, high, form in asked
     ]
 
 
