@@ -22,8 +22,8 @@ FACTORIES = (
 )
 # token ids are drawn, and random scores made, on the CPU: a seed then means the same everywhere
 ON_THE_CPU = (
-    "calibration.py",
-    "pruning/scores.py",
+    "texts/calibration.py",
+    "pruning/methods.py",
     "pruning/apply.py",
     "pruning/importance.py",
     "measurements/ranking.py",
