@@ -4,6 +4,7 @@ Six readers read on together. Each differs from the next in one thing alone, so 
 between the dense and the pruned model, both writing freely, is a sum of three steps, in two orders.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +82,8 @@ TERMS = {
     "tokens_first": ("tokens", "history", "parameters"),
 }
 
-Found = list[tuple[dict[str, Any], Tensor]]
+LABELS = ("term", "space", "centred", "metric")
+Numbers = dict[tuple[str, str, bool, str], Tensor]  # by LABELS, of R texts each
 
 
 @measurement(*USES, tables={"terms": TABLE})
@@ -101,8 +103,7 @@ def decomposition(parameters: RunParameters) -> Measured:
     refuse_single_tokens(mask)
     pruned, words = pruned_counterpart(parameters, begin.dense)
     pieces = Pieces(begin.decoder, pruned, begin.input_ids, mask, begin.ends)
-    rows = pieces.run(parameters.sweep_steps, parameters.temperature)
-    frame = pd.DataFrame(rows)
+    frame = pieces.run(parameters.sweep_steps, parameters.temperature)
     frame["prompt"] = [prompts[row].id for row in frame["row"]]
     frame["category"] = [prompts[row].category for row in frame["row"]]
     facts = {"model": model_facts(begin.dense), "pruned": words, "prompts": len(prompts)}
@@ -127,33 +128,26 @@ class Pieces:
     attention_mask: Tensor
     ends: tuple[int, ...] = ()
 
-    def run(self, steps: int, temperature: float) -> list[dict[str, Any]]:
-        """Rows of the table of terms: one for each text, step, order, term, space and metric."""
+    def run(self, steps: int, temperature: float) -> pd.DataFrame:
+        """The table of terms, with the ``row`` of each text instead of its prompt."""
         comparison = Comparison(self.dense.head, self.dense.final_norm, temperature)
         count, device = len(self.input_ids), self.dense.device
         ends = torch.tensor(self.ends, dtype=torch.long, device=device)
         running = torch.ones(count, dtype=torch.bool, device=device)
         same = running.clone()
         written: tuple[list[list[int]], ...] = tuple([[] for _ in range(count)] for _ in range(2))
-        rows: list[dict[str, Any]] = []
-        wholes: dict[tuple[int, int], dict[str, Tensor]] = {}
+        frames, wholes = [], []
         for step in self._together(steps):
             chosen = [step.tokens[name].to(device) for name in ("dense", "free")]
             texts = running.nonzero()[:, 0]
             held = {name: one.rows(texts) for name, one in step.held.items()}
             for order, names in ORDERS.items():
-                found, sums = terms_between(
-                    comparison, [held[name] for name in names], TERMS[order]
-                )
-                for place, row in enumerate(texts.tolist()):
-                    at = {
-                        "row": row,
-                        "step": step.number,
-                        "parted": not bool(same[row]),
-                        "order": order,
-                    }
-                    rows += [at | one | {"value": float(values[place])} for one, values in found]
-                    wholes.setdefault((row, step.number), {})[order] = sums[place]
+                at = pd.DataFrame({"row": texts.tolist(), "parted": (~same[texts]).tolist()})
+                at = at.assign(step=step.number, order=order)
+                readings = [held[name] for name in names]
+                numbers, whole = terms_between(comparison, readings, TERMS[order])
+                frames.append(_frame(at, numbers))
+                wholes.append((at, whole))
             for row in texts.tolist():
                 for text, tokens in zip(written, chosen, strict=True):
                     text[row].append(int(tokens[row]))
@@ -161,7 +155,9 @@ class Pieces:
             running &= ~(torch.isin(chosen[0], ends) | torch.isin(chosen[1], ends))
             if not running.any():
                 break
-        return rows + self._residuals(wholes, written)
+        table = pd.concat([*frames, *self._residuals(wholes, written)], ignore_index=True)
+        softmaxed = table["space"].eq("probability")
+        return table.assign(temperature=softmaxed.map({True: temperature, False: None}))
 
     def _together(self, steps: int) -> Any:
         """All readers, step by step. Guests come before their hosts, on whose past they read."""
@@ -191,8 +187,8 @@ class Pieces:
         yield from tqdm(together, total=steps, desc="Taking apart, step", mininterval=2.0)
 
     def _residuals(
-        self, wholes: dict[tuple[int, int], dict[str, Tensor]], written: Any
-    ) -> list[dict[str, Any]]:
+        self, wholes: list[tuple[pd.DataFrame, Tensor]], written: tuple[list[list[int]], ...]
+    ) -> Iterator[pd.DataFrame]:
         """How far the sums of terms are from the difference that two other passes find, each
         model reading its own text at once, without cache."""
         outputs = []
@@ -201,54 +197,45 @@ class Pieces:
                 self.input_ids, self.attention_mask, [tokens[:-1] for tokens in texts]
             )
             outputs.append(read_states(decoder, *given)[0].to(self.dense.device).double())
-        rows = []
-        for (row, step), sums in wholes.items():
-            place = step - len(written[0][row])
-            delta = outputs[1][row, place] - outputs[0][row, place]
-            for order, total in sums.items():
-                scale = outputs[0][row, place].norm()
-                rows.append(
-                    {
-                        "row": row,
-                        "step": step,
-                        "parted": written[0][row][:step] != written[1][row][:step],
-                        "order": order,
-                        "term": "whole",
-                        "space": "embedding",
-                        "centred": False,
-                        "temperature": None,
-                        "metric": "residual",
-                        "value": float((total - delta).norm() / scale),
-                    }
-                )
-        return rows
+        for at, whole in wholes:
+            places = (at["step"] - at["row"].map(lambda row: len(written[0][row]))).tolist()
+            dense, pruned = (output[at["row"].tolist(), places] for output in outputs)
+            missed = (whole - (pruned - dense)).norm(dim=-1) / dense.norm(dim=-1)
+            yield _frame(at, {("whole", "embedding", False, "residual"): missed})
+
+
+def _frame(at: pd.DataFrame, numbers: Numbers) -> pd.DataFrame:
+    """One row for each text (a row of ``at``) and number."""
+    return pd.concat(
+        at.assign(**dict(zip(LABELS, key, strict=True)), value=values.cpu().numpy())
+        for key, values in numbers.items()
+    )
 
 
 def terms_between(
     comparison: Comparison, held: list[Held], names: tuple[str, ...]
-) -> tuple[Found, Tensor]:
-    """Numbers (R,) of every term between consecutive ones of the four readings ``held``, each with
-    the columns that say what it is; and the sum (R, d) of the terms in the embedding space.
+) -> tuple[Numbers, Tensor]:
+    """Numbers (R,) of every term between consecutive ones of the four readings ``held``; and the
+    sum (R, d) of the terms in the embedding space.
 
     ``names`` are the three terms, in the order in which things are exchanged (Equation 71).
     """
     states = torch.stack([one.state.double() for one in held])
     steps = states.diff(dim=0)  # (3, R, d)
     vectors = torch.cat([steps, states[:1]])
-    found: Found = []
-    for space, centred, products in _products(comparison.head, vectors, held):
-        described = {"space": space, "centred": centred, "temperature": None}
-        found += _shares(described, names, products)
-    found += _gains(comparison, held, names)
-    return found, steps.sum(0)
+    numbers = {
+        (term, *space, metric): values
+        for space, products in _products(comparison.head, vectors, held).items()
+        for (term, metric), values in _shares(names, products).items()
+    }
+    return numbers | _gains(comparison, held, names), steps.sum(0)
 
 
-def _products(head: Head, vectors: Tensor, held: list[Held]) -> list[tuple[str, bool, Tensor]]:
-    """Inner products (4, 4, R) of the three terms and the dense vector, in each linear space."""
-    found = [("embedding", False, torch.einsum("ird,jrd->ijr", vectors, vectors))]
+def _products(head: Head, vectors: Tensor, held: list[Held]) -> dict[tuple[str, bool], Tensor]:
+    """Inner products (4, 4, R) of the three terms and the dense vector, by linear space and
+    whether it is centred."""
     if head.linear:
-        images = vectors @ head.gram
-        plain = torch.einsum("ird,jrd->ijr", images, vectors)
+        plain = torch.einsum("ird,jrd->ijr", vectors @ head.gram, vectors)
         level = vectors @ head.mean_row
         common = len(head.weight) * torch.einsum("ir,jr->ijr", level, level)
     else:
@@ -256,51 +243,45 @@ def _products(head: Head, vectors: Tensor, held: list[Held]) -> list[tuple[str, 
         z = torch.cat([z.diff(dim=0), z[:1]])
         plain = torch.einsum("irv,jrv->ijr", z, z)
         common = z.shape[-1] * torch.einsum("ir,jr->ijr", z.mean(-1), z.mean(-1))
-    return [*found, ("logit", False, plain), ("logit", True, plain - common)]
+    embedding = torch.einsum("ird,jrd->ijr", vectors, vectors)
+    return {
+        ("embedding", False): embedding,
+        ("logit", False): plain,
+        ("logit", True): plain - common,
+    }
 
 
-def _shares(described: dict[str, Any], names: tuple[str, ...], products: Tensor) -> Found:
-    """Shares and sizes from inner products (4, 4, R): the three terms, then the dense vector.
+def _shares(names: tuple[str, ...], products: Tensor) -> dict[tuple[str, str], Tensor]:
+    """Shares and sizes by term and metric, from inner products (4, 4, R): the three terms, then the
+    dense vector.
 
     Where the models do not differ at all, there is nothing to share and every number is 0.
     """
-    terms = products[:3, :3]
+    terms, dense = products[:3, :3], products[3, 3]
+    own = torch.stack([terms[place, place] for place in range(3)]).clamp(min=0)
     whole = terms.sum((0, 1)).clamp(min=0)
-    dense = products[3, 3]
     safe = torch.where(whole > 0, whole, torch.ones_like(whole))
-    found: Found = []
-    for place, name in enumerate(names):
-        own = terms[place, place].clamp(min=0)
-        numbers = {
-            "share": terms[place].sum(0) / safe,
-            "size": (own / safe).sqrt(),
-            "relative": (own / dense).sqrt(),
-        }
-        found += [(described | {"term": name, "metric": one}, v) for one, v in numbers.items()]
-    relative = {"term": "whole", "metric": "relative"}
-    return [*found, (described | relative, (whole / dense).sqrt())]
+    numbers = {
+        "share": terms.sum(1) / safe,
+        "size": (own / safe).sqrt(),
+        "relative": (own / dense).sqrt(),
+    }
+    found = {
+        (name, metric): value
+        for metric, values in numbers.items()
+        for name, value in zip(names, values, strict=True)
+    }
+    return found | {("whole", "relative"): (whole / dense).sqrt()}
 
 
-def _gains(comparison: Comparison, held: list[Held], names: tuple[str, ...]) -> Found:
+def _gains(comparison: Comparison, held: list[Held], names: tuple[str, ...]) -> Numbers:
     """By how much each term raises the deviation from dense, in every space, and the whole."""
-    levels = []
-    for one in held[1:]:
-        levels.append(compare_outputs(comparison, held[0], one))
-    found: Found = []
+    levels = [compare_outputs(comparison, held[0], one) for one in held[1:]]
+    found: Numbers = {}
     for space, metric, quantity in levels[0]:
-        if quantity != "measured" or metric not in ("angular", "kl"):
-            continue
-        reached = torch.stack([level[space, metric, quantity] for level in levels])
-        gains = torch.cat([reached[:1], reached.diff(dim=0)])
-        softmaxed = space.space == "probability"
-        described = {
-            "space": space.space,
-            "centred": space.centred,
-            "temperature": comparison.temperature if softmaxed else None,
-            "metric": metric,
-        }
-        found += [
-            (described | {"term": name}, gain) for name, gain in zip(names, gains, strict=True)
-        ]
-        found.append((described | {"term": "whole"}, reached[-1]))
+        if quantity == "measured" and metric in ("angular", "kl"):
+            reached = torch.stack([level[space, metric, quantity] for level in levels])
+            gains = torch.cat([reached[:1], reached.diff(dim=0), reached[-1:]])
+            for name, gain in zip((*names, "whole"), gains, strict=True):
+                found[name, space.space, space.centred, metric] = gain
     return found
