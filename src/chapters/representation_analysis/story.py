@@ -10,8 +10,8 @@ from runs.store import Measurement
 
 LENSES = ("raw", "normed")
 THEOREMS = {
-    "Theorem 1, embedding": ("angular", "embedding"),
-    "Theorem 1, logit": ("angular", "logit"),
+    "Theorem 1 (embedding)": ("angular", "embedding"),
+    "Theorem 1 (logit)": ("angular", "logit"),
     "Theorem 2": ("angular", "probability"),
     "Theorem 3": ("kl", "probability"),
 }
