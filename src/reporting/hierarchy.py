@@ -162,13 +162,3 @@ def agreement(by_category: pd.DataFrame, space: str) -> Estimate:
     correlation = wide.corr(method="spearman").to_numpy()
     pairs = correlation[np.triu_indices(len(correlation), k=1)]
     return Estimate(float(pairs.mean()) if len(pairs) else float("nan"))
-
-
-# What other modules still ask of this one.
-FEWEST_PROMPTS = FEWEST
-Verdict = Literal["held", "partly", "not", "too few prompts"]
-
-
-def verdict(*conditions: bool) -> Verdict:
-    """``held`` if every condition is met, ``partly`` if some, ``not`` if none."""
-    return "held" if all(conditions) else "partly" if any(conditions) else "not"
