@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 
 from helpers.decoding import Branch
 from helpers.errors import InputError
-from helpers.evaluation.asking import worded
+from helpers.evaluation.asking import Said, ask, continuations, worded
 from helpers.evaluation.comparison import score_rows
 from helpers.evaluation.probing import (
     FORMS,
@@ -23,7 +23,6 @@ from helpers.evaluation.probing import (
     probe_rows,
     several_named,
 )
-from helpers.evaluation.saying import Said, ask, continuations
 from helpers.evaluation.spans import first_sentence, first_span, holds
 from helpers.models.architecture import Decoder
 from helpers.pruning.drop import drop

@@ -7,7 +7,7 @@ decides whether pruning changes a token is the dense model's margin and the nois
 import torch
 from torch import Tensor
 
-from helpers.decoding.choices import two_likeliest
+from helpers.decoding import two_likeliest
 
 NAMES = ("agreement", "rank", "margin", "margin_noise", "margin_pruned")
 

@@ -4,13 +4,22 @@ A :class:`Reader` is one model reading one text with its cache; :func:`lockstep`
 readers read on, each its own text or another's. A :class:`Branch` reads once what texts begin with.
 """
 
-from helpers.decoding.branches import Branch, Tokens
-from helpers.decoding.choices import Choice, Sampler, likeliest, two_likeliest
-from helpers.decoding.greedy import Step, greedy, write
-from helpers.decoding.history import Guest
-from helpers.decoding.lockstep import Together, lockstep
-from helpers.decoding.reader import Held, Reader
-from helpers.decoding.texts import continued, end_tokens, log_likelihoods, refuse_too_long
+from helpers.decoding.reader import Branch, Guest, Held, Reader, Tokens, read_states, snapshot
+from helpers.decoding.writing import (
+    Choice,
+    Sampler,
+    Step,
+    Together,
+    continued,
+    end_tokens,
+    greedy,
+    likeliest,
+    lockstep,
+    log_likelihoods,
+    refuse_too_long,
+    two_likeliest,
+    write,
+)
 
 __all__ = [
     "Branch",
@@ -28,7 +37,9 @@ __all__ = [
     "likeliest",
     "lockstep",
     "log_likelihoods",
+    "read_states",
     "refuse_too_long",
+    "snapshot",
     "two_likeliest",
     "write",
 ]

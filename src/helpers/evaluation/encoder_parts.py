@@ -6,7 +6,7 @@ stays, with its weights, and all that made f is gone. How much a sublayer matter
 and x + f(x), which is what it turns before the norm, alike with and without it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -96,40 +96,30 @@ def importance(model: nn.Module, ids: Tensor, batch_size: int = 8) -> Importance
     encoder: Any = model
     layers: Any = view(model).layers
     sums: dict[tuple[int, str], Tensor] = {}
-    held: dict[tuple[int, str], Tensor] = {}
-
-    def read(key: tuple[int, str]) -> Callable[..., None]:
-        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            held[key] = inputs[0]
-
-        return hook
-
-    def wrote(key: tuple[int, str]) -> Callable[..., None]:
-        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            sums[key] = sums.get(key, 0) + summed(held.pop(key), inputs[0]).cpu()
-
-        return hook
-
-    def ran(key: tuple[int, str]) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
-            state = output[0] if isinstance(output, tuple) else output
-            sums[key] = sums.get(key, 0) + summed(held.pop(key), state).cpu()
-
-        return hook
 
     with ExitStack() as stack:
+
+        def watch(key: tuple[int, str], start: Any, end: Any, after: bool = False) -> None:
+            """Add up how far the stream turns from what enters ``start`` to what enters ``end``,
+            or leaves it."""
+            held: list[Tensor] = []
+
+            def read(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+                held.append(inputs[0])
+
+            def wrote(_module: nn.Module, inputs: tuple[Any, ...], output: Any = None) -> None:
+                state = inputs if output is None else output
+                state = state[0] if isinstance(state, tuple) else state
+                sums[key] = sums.get(key, 0) + summed(held.pop(), state).cpu()
+
+            stack.callback(start.register_forward_pre_hook(read).remove)
+            hooked = end.register_forward_hook if after else end.register_forward_pre_hook
+            stack.callback(hooked(wrote).remove)
+
         for number, layer in enumerate(layers):
-            attention, mlp, block = ((number, kind) for kind in ("attention", "mlp", "block"))
-            handles = [
-                layer.attention.register_forward_pre_hook(read(attention)),
-                _norm(layer.attention).register_forward_pre_hook(wrote(attention)),
-                layer.intermediate.register_forward_pre_hook(read(mlp)),
-                _norm(layer).register_forward_pre_hook(wrote(mlp)),
-                layer.register_forward_pre_hook(read(block)),
-                layer.register_forward_hook(ran(block)),
-            ]
-            for handle in handles:
-                stack.callback(handle.remove)
+            watch((number, "attention"), layer.attention, _norm(layer.attention))
+            watch((number, "mlp"), layer.intermediate, _norm(layer))
+            watch((number, "block"), layer, layer, after=True)
         for part in ids.split(batch_size):
             encoder(input_ids=part.to(encoder.device))
     means = {

@@ -23,8 +23,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.evaluation import LONGEST_ANSWER
-from helpers.evaluation.asking import worded
-from helpers.evaluation.saying import Said, Way, ask
+from helpers.evaluation.asking import Said, Way, ask, worded
 from helpers.evaluation.spans import first_sentence, first_span, holds
 from helpers.models.architecture import Decoder
 from helpers.texts.probes import LETTER_PREFIX, LETTERS, Probe, multiple_choice

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from helpers.decoding.history import snapshot
+from helpers.decoding import snapshot
 from helpers.evaluation.asked_tasks import quiet
 from helpers.evaluation.text_tree import Branching, Row, Text, Tokens, grown
 from helpers.models import Decoder, LoadedModel

@@ -1,18 +1,25 @@
-"""Which text? Prompts, wrapped and tokenized as a model expects them."""
+"""Which text? Prompts of the paper or one's own, wrapped and tokenized as a model expects them."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from helpers.errors import InputError
-from helpers.texts import own_prompts
 
+OWN = "Own prompts"
+KEYS = ("prompt", "id", "category")
+FORMS = 'a JSON list such as ["first prompt", "second prompt"], or a .json or .txt file'
+ENTRY = 'each takes a text, or {"prompt": "…"} with id and category if you like'
+
+Entry = dict[str, str]
 DATE = "01 Jan 2026"  # some templates name today's date: a run must not depend on the day
 
 
@@ -52,14 +59,14 @@ def select_prompts(chosen: str) -> tuple[Prompt, ...]:
     """The prompts that the parameter ``prompts`` asks for, each once.
 
     ``chosen`` is ids separated by commas, among them ``all`` for the twelve of Appendix E; or
-    prompts of one's own, as :func:`helpers.texts.own_prompts.read_own` takes them. Raises
+    prompts of one's own, as :func:`read_own` takes them. Raises
     :class:`InputError` for an id that is not there, and for a list or file that is no good.
     """
-    if own_prompts.is_own(chosen):
+    if is_own(chosen):
         return tuple(_own(chosen))
     known: dict[str, tuple[Prompt, ...]] = {"all": appendix_e()}
     known |= {prompt.id: (prompt,) for prompt in (*appendix_e(), table_2())}
-    allowed = f"known are {', '.join(known)}, {own_prompts.FORMS}"
+    allowed = f"known are {', '.join(known)}, {FORMS}"
     names = [part.strip() for part in chosen.split(",") if part.strip()]
     for name in names:
         if name not in known:
@@ -76,7 +83,7 @@ def identity(chosen: str) -> str:
     Raises :class:`InputError` as :func:`select_prompts` does.
     """
     prompts = select_prompts(chosen)
-    if not own_prompts.is_own(chosen):
+    if not is_own(chosen):
         return chosen
     content = json.dumps([(prompt.id, prompt.category, prompt.text) for prompt in prompts])
     return f"{len(prompts)} own, sha256:{hashlib.sha256(content.encode()).hexdigest()}"
@@ -120,9 +127,99 @@ def tokenize(
     return batch["input_ids"].to(device), batch["attention_mask"].to(device)
 
 
+def is_own(chosen: str) -> bool:
+    """Whether the parameter ``prompts`` holds a list or names a file, rather than ids."""
+    return chosen.lstrip()[:1] in ("[", "{") or Path(chosen.strip()).suffix.lower() in READERS
+
+
+def read_own(chosen: str) -> list[Entry]:
+    """The entries of a JSON list, or of the file that ``chosen`` names, in their order: each with
+    ``id``, ``category`` and ``prompt``.
+
+    A ``.json`` file holds a list as well; a ``.txt`` file one prompt on each line, where blank
+    lines do not count. What has no id is Own1, Own2 and so on. Raises :class:`InputError`, with
+    one line that says what is wrong, where, and what would be right.
+    """
+    text = chosen.strip()
+    if text[:1] in ("[", "{"):
+        return _checked(_from_json(text, "the list of prompts"), "the list of prompts")
+    path, name = Path(text), f"prompts file {_short(text, 200)}"
+    try:
+        content = path.expanduser().read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{name} is not there: give {FORMS}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} is not UTF-8 at byte {error.start}") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name} cannot be read: {getattr(error, 'strerror', error)}") from None
+    name = f"prompts file {_short(path.name, 200)}"
+    return _checked(READERS[path.suffix.lower()](content, name), name)
+
+
+def _from_json(text: str, name: str) -> list[Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{name} is no valid JSON at line {error.lineno}, column {error.colno} ({error.msg}): "
+            'write ["first prompt", "second prompt"], with double quotes'
+        ) from None
+    except RecursionError:
+        raise InputError(f"{name} is nested too deeply: {ENTRY}") from None
+    except ValueError as error:
+        raise InputError(f"{name} is no valid JSON ({error})") from None
+    if not isinstance(found, list):
+        raise InputError(f'{name} is no list: write ["first prompt", "second prompt"]')
+    return found
+
+
+def _from_lines(text: str, name: str) -> list[Any]:
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+READERS: dict[str, Callable[[str, str], list[Any]]] = {".json": _from_json, ".txt": _from_lines}
+
+
+def _checked(items: list[Any], name: str) -> list[Entry]:
+    if not items:
+        raise InputError(f"{name} is empty: give at least one prompt")
+    entries: list[Entry] = []
+    unnamed = 0
+    for number, item in enumerate(items, 1):
+        entry = _entry(item, f"prompt {number} of {name}")
+        unnamed += "id" not in entry
+        entries.append({"id": f"Own{unnamed}", "category": OWN} | entry)
+    for key, words in (("id", "the id"), ("prompt", "the text")):
+        again, count = Counter(entry[key] for entry in entries).most_common(1)[0]
+        if count > 1:  # of the same text two copies would count as two observations
+            raise InputError(f"{count} prompts of {name} have {words} {_short(again)}: keep one")
+    return entries
+
+
+def _entry(item: Any, where: str) -> Entry:
+    entry = {"prompt": item} if isinstance(item, str) else item
+    if not isinstance(entry, dict) or "prompt" not in entry:
+        raise InputError(f"{where} is {_short(item)}: {ENTRY}")
+    for key, value in entry.items():
+        if key not in KEYS:
+            raise InputError(f"{where} has an unknown key {key!r}: known are {', '.join(KEYS)}")
+        if not isinstance(value, str):
+            raise InputError(f"{where} has the {key} {_short(value)}: {ENTRY}")
+        if not value.strip():
+            raise InputError(f"{where} has an empty {key}: {ENTRY}")
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise InputError(f"{where} has half a character in its {key}: write it as UTF-8")
+    return dict(entry)
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def _own(chosen: str) -> Iterator[Prompt]:
     known = {prompt.id: prompt for prompt in (*appendix_e(), table_2())}
-    for entry in own_prompts.read_own(chosen):
+    for entry in read_own(chosen):
         name, text = entry["id"], entry["prompt"]
         if name in known and known[name].text != text:
             raise InputError(f"prompt id {name} belongs to a prompt of the paper: choose another")
