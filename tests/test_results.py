@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -13,7 +14,7 @@ from measurements.generation import generation
 from measurements.layer_profile import layer_profile
 from measurements.walk import TEXTS
 from runs import store
-from runs.columns import CONSTANTS, check
+from runs.columns import CONSTANTS, check, long_table
 from runs.parameters import validate
 
 MAY_VARY = {"method", "target", "amount", "pattern", "seed"}  # within some measurements
@@ -188,6 +189,33 @@ def test_write_whole_leaves_the_old_file_on_failure(tmp_path, monkeypatch):
         store.write_whole(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_long_table_has_one_row_for_each_number():
+    """Against loops, with text, numbers, flags, what is missing and what is constant."""
+    values = np.arange(12.0).reshape(2, 3, 2)
+    axes = (
+        {"prompt": ["MC1", "Gen4"], "step": [0, 5]},
+        {"layer": [4, 4, 7]},
+        {"space": pd.Categorical(["z", "p"]), "hot": [2.0, None], "centred": [True, False]},
+    )
+    table = long_table(values, *axes, decoding="free", seed=3)
+    assert pa.types.is_dictionary(table.schema.field("prompt").type)
+    rows = table.to_pandas()
+    assert rows["space"].cat.categories.tolist() == ["p", "z"]
+    wanted = [
+        {
+            name: given[place]
+            for axis, place in zip(axes, where, strict=True)
+            for name, given in axis.items()
+        }
+        | {"decoding": "free", "seed": 3, "value": values[where]}
+        for where in np.ndindex(values.shape)
+    ]
+    pd.testing.assert_frame_equal(
+        rows[[*wanted[0]]].astype(object).where(rows.notna(), None),
+        pd.DataFrame(wanted, dtype=object).where(lambda one: one.notna(), None),
+    )
 
 
 class TestSchema:

@@ -1,9 +1,10 @@
 """The long table of deviations, built column by column from a block of numbers."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from runs.columns import (
     TEXT,
     VALUE,
     Column,
-    dictionary,
+    long_table,
 )
 from runs.parameters import RunParameters
 
@@ -118,50 +119,29 @@ def deviation_table(
     ``pairs=OUTPUT`` the numbers compare the outputs of two whole models.
     """
     whole = pairs == OUTPUT
-    chains, sublayers, numbers = values.shape
-    total = values.size
-
-    def constant(value: str) -> pa.Array:
-        return dictionary([value], np.zeros(total))
-
-    def per_chain(codes: list[int]) -> np.ndarray:
-        return np.repeat(np.array(codes), sublayers * numbers)
-
-    def per_pair(codes: list[int]) -> np.ndarray:
-        return np.tile(np.repeat(np.array(codes), numbers), chains)
-
-    def per_kind(codes: list[Any]) -> np.ndarray:
-        return np.tile(np.array(codes), chains * sublayers)
-
-    def text_per_kind(words: list[str]) -> pa.Array:
-        unique = sorted(set(words))
-        return dictionary(unique, per_kind([unique.index(word) for word in words]))
-
-    prompt = per_chain([row for row, _ in rows])
-    kinds_of = ("attention", "mlp", "model")
-    sublayer = dictionary(
-        list(kinds_of),
-        per_pair([2 if whole else kinds_of.index(pair.kind) for pair in pairs]),
-    )
-    softmaxed = [space.space == "probability" for space, *_ in kinds]
-    return pa.table(
+    rows_of = [prompts[row] for row, _ in rows]
+    spaces = [space for space, *_ in kinds]
+    softmaxed = [space.space == "probability" for space in spaces]
+    return long_table(
+        values,
         {
-            "intervention": constant(intervention),
-            "decoding": constant(decoding),
-            "prompt": dictionary([prompt.id for prompt in prompts], prompt),
-            "category": dictionary([prompt.category for prompt in prompts], prompt),
-            "seed": np.full(total, parameters.seed),
-            "step": per_chain([step for _, step in rows]).astype(np.int32),
-            "layer": per_pair([pair.layer for pair in pairs]).astype(np.int32),
-            "sublayer": sublayer,
-            "space": text_per_kind([space.space for space, *_ in kinds]),
-            "lens": text_per_kind([space.lens for space, *_ in kinds]),
-            "centred": per_kind([space.centred for space, *_ in kinds]),
-            "temperature": pa.array(
-                np.full(total, parameters.temperature), mask=~per_kind(softmaxed)
-            ),
-            "metric": text_per_kind([metric for _, metric, _ in kinds]),
-            "quantity": text_per_kind([quantity for *_, quantity in kinds]),
-            "value": values.reshape(-1),
-        }
+            "prompt": pd.Categorical([one.id for one in rows_of], [one.id for one in prompts]),
+            "category": [one.category for one in rows_of],
+            "step": [step for _, step in rows],
+        },
+        {
+            "layer": [pair.layer for pair in pairs],
+            "sublayer": ["model" if whole else pair.kind for pair in pairs],
+        },
+        {
+            "space": [space.space for space in spaces],
+            "lens": pd.Categorical([space.lens for space in spaces]),
+            "centred": [space.centred for space in spaces],
+            "temperature": [parameters.temperature if each else None for each in softmaxed],
+            "metric": pd.Categorical([metric for _, metric, _ in kinds]),
+            "quantity": pd.Categorical([quantity for *_, quantity in kinds]),
+        },
+        intervention=intervention,
+        decoding=decoding,
+        seed=parameters.seed,
     )

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from helpers.capture import capture
 from helpers.decoding import refuse_too_long
 from helpers.models.load import load, model_facts
 from helpers.texts.data import select_prompts, tokenize
-from runs.columns import LAYER, LENS, NUMBER, PROMPT, STRING, SUBLAYER, TOKEN, Column, dictionary
+from runs.columns import LAYER, LENS, NUMBER, PROMPT, STRING, SUBLAYER, TOKEN, Column, long_table
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
@@ -60,31 +59,18 @@ def example_state(parameters: RunParameters) -> Measured:
     return Measured({"logits": table}, facts)
 
 
-def _table(
-    prompt: str,
-    places: list[tuple[int, Any]],
-    z: Tensor,
-    tokenizer: Any,
-) -> pa.Table:
+def _table(prompt: str, places: list[tuple[int, Any]], z: Tensor, tokenizer: Any) -> pa.Table:
     """Rows of z (states, 2, V), dense then pruned."""
-    count, _, width = z.shape
-    total = count * width
-    texts = tokenizer.batch_decode([[token] for token in range(width)])
-
-    def constant(value: str) -> pa.Array:
-        return dictionary([value], np.zeros(total))
-
-    return pa.table(
+    width = z.shape[-1]
+    dense, delta = z[:, 0].numpy(), (z[:, 1] - z[:, 0]).numpy()
+    table = long_table(
+        dense,
+        {"layer": [layer for layer, _ in places], "sublayer": [kind for _, kind in places]},
         {
-            "prompt": constant(prompt),
-            "layer": np.repeat([layer for layer, _ in places], width).astype(np.int32),
-            "sublayer": dictionary(
-                [kind for _, kind in places], np.repeat(np.arange(count), width)
-            ),
-            "lens": constant(NORMED),
-            "token": np.tile(np.arange(width), count).astype(np.int32),
-            "text": pa.array(texts * count),
-            "z": z[:, 0].reshape(-1).numpy(),
-            "delta": (z[:, 1] - z[:, 0]).reshape(-1).numpy(),
-        }
+            "token": range(width),
+            "text": tokenizer.batch_decode([[token] for token in range(width)]),
+        },
+        prompt=prompt,
+        lens=NORMED,
     )
+    return table.rename_columns({"value": "z"}).append_column("delta", [delta.reshape(-1)])

@@ -1,7 +1,9 @@
 """One column of a table, the columns that several tables share, and the check on writing."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,6 +104,23 @@ def check(name: str, columns: Columns, table: pa.Table | pd.DataFrame) -> pa.Tab
     return pa.table(arrays, names=wanted)
 
 
-def dictionary(words: list[str], codes: np.ndarray) -> pa.Array:
-    """Dictionary-encoded text: ``words[codes[i]]`` for each i."""
-    return pa.DictionaryArray.from_arrays(codes.astype(np.int32), words)
+def long_table(
+    values: np.ndarray, *axes: Mapping[str, Sequence[Any]], **constants: Any
+) -> pa.Table:
+    """One row for each number of ``values``, in their order, as column ``value``.
+
+    ``axes`` holds for each axis columns by name, one entry for each place along it; ``constants``
+    are the same in all rows. Text becomes dictionaries in the order in which it comes, or that of
+    a :class:`pandas.Categorical`; None is missing.
+    """
+    columns = {}
+    for axis, labels in enumerate(({name: [one] for name, one in constants.items()}, *axes)):
+        shape = (1, *values.shape)
+        before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+        for name, given in labels.items():
+            entries = pa.array(given)
+            if pa.types.is_string(entries.type):
+                entries = entries.dictionary_encode()
+            places = np.tile(np.repeat(np.arange(shape[axis]), after), before)
+            columns[name] = entries.take(pa.array(places))
+    return pa.table(columns | {"value": values.reshape(-1)})
