@@ -161,13 +161,13 @@ class _Used(ast.NodeTransformer):
     def __init__(self, tree: ast.AST) -> None:
         self.names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
-    def visit_Import(self, node: ast.Import) -> ast.AST | None:
+    def visit(self, node: ast.AST) -> ast.AST | None:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            return self.generic_visit(node)
         node.names = [
             one for one in node.names if (one.asname or one.name.split(".")[0]) in self.names
         ]
         return node if node.names else None
-
-    visit_ImportFrom = visit_Import
 
 
 class _Meaning(ast.NodeTransformer):
