@@ -243,7 +243,7 @@ def test_data_can_be_downloaded_with_the_runs_identity(browser, address, tmp_pat
         text = path.read_text()
         run = next(line for line in text.splitlines() if line.startswith("# run: "))
         assert run.removeprefix("# run: ") in waiting.value.suggested_filename
-        assert "sublayer,layer,layers,space,mean,low,high,n" in text
+        assert "panel,series,x,mean,space,quantity,low,high,n,point" in text
 
 
 def test_figure_links_to_its_notebook(browser, address):
