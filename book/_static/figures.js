@@ -69,8 +69,7 @@
       figure.querySelector(".figure-key").outerHTML = choice.key ?? usual;
       figure.querySelector(".figure-interactive").setAttribute("aria-label", choice.alt);
       const { text, rows } = csvOf(choice, { name, head: stored.head });
-      const run = stored.run.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^-+|-+$/g, "");
-      link.download = `${[name, choice.slug, run].filter(Boolean).join("-")}.csv`;
+      link.download = choice.file;
       link.href = `data:text/csv;charset=utf-8,${encodeURIComponent(text)}`;
       link.textContent = `plotted data (CSV, ${rows} rows)`;
     }

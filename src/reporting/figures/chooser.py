@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from reporting.figures.html import FigureOutput, block, key_list
-from reporting.figures.identity import download, entries
+from reporting.figures.identity import download, entries, file_name
 from reporting.figures.interactive import plot
 from reporting.figures.layout import key
 from reporting.figures.specification import Figure
@@ -57,10 +57,9 @@ def chooser(
         "choices": plots,
         "default": list(figures).index(first),
         "head": "".join(f"# {fact}: {value}\n" for fact, value in entries(shown.provenance)),
-        "run": str(shown.provenance.get("run", "")),
     }
     drawn = _drawn(plots[list(figures).index(first)])
-    link = download(drawn, f"{name}-{_slug(first)}", shown.title, shown.provenance)
+    link = download(drawn, _name(first, shown), shown.title, shown.provenance)
     html = block(shown, content, link, _controls(list(figures), name, label, first))
     return HtmlOutput(html, f"{shown.title}\n{shown.caption}\n({label}: {', '.join(figures)})")
 
@@ -102,7 +101,7 @@ def _choice(text: str, figure: Figure, usual: str) -> dict[str, Any]:
     own = key_list(key(figure))
     return {
         "choice": text,
-        "slug": _slug(text),
+        "file": file_name(_name(text, figure), figure.provenance),
         "title": figure.title,
         "caption": figure.caption,
         "alt": figure.alt,
@@ -138,5 +137,7 @@ def _drawn(choice: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS, dtype=object).dropna(subset="panel")
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "choice"
+def _name(text: str, figure: Figure) -> str:
+    """The name of one choice's data."""
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "choice"
+    return f"{figure.name}-{slug}"

@@ -62,13 +62,18 @@ def csv(frame: pd.DataFrame, name: str, title: str, provenance: Mapping[str, Any
 
 def download(frame: pd.DataFrame, name: str, title: str, provenance: Mapping[str, Any]) -> str:
     """A link that holds the CSV itself, so that it works offline and from a saved page."""
-    run = re.sub(r"[^A-Za-z0-9._-]+", "-", str(provenance.get("run", ""))).strip("-")
-    file = f"{name}-{run}.csv" if run else f"{name}.csv"
+    file = file_name(name, provenance)
     content = base64.b64encode(csv(frame, name, title, provenance).encode()).decode()
     return (
         f'<a class="figure-download" download="{escape(file)}" '
         f'href="data:text/csv;base64,{content}">plotted data (CSV, {len(frame)} rows)</a>'
     )
+
+
+def file_name(name: str, provenance: Mapping[str, Any]) -> str:
+    """The name of the downloaded file, with the run in it."""
+    run = re.sub(r"[^A-Za-z0-9._-]+", "-", str(provenance.get("run", ""))).strip("-")
+    return f"{name}-{run}.csv" if run else f"{name}.csv"
 
 
 def _plain(value: Any) -> str:
