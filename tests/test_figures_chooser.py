@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import playwright.sync_api
 import pytest
 
 from reporting.figures import chooser, lines
@@ -276,3 +277,36 @@ def test_on_paper_and_without_scripts_stands_the_default(page):
     assert plain.locator(".figure-static svg").is_visible()
     assert plain.locator(".figure-chooser").is_hidden()
     assert plain.inner_text(".figure-title") == "Finding <1>"
+
+
+@pytest.mark.browser
+def test_the_plot_follows_the_theme_and_the_width(page):
+    shown = page()
+    tick, labels = shown.locator(".xtick text").first, shown.locator(".annotation-text")
+    wide = labels.count()
+    shown.evaluate(
+        "() => { document.querySelector('.book-figure').style.color = 'rgb(200, 10, 20)';"
+        "document.documentElement.dataset.theme = 'dark'; }"
+    )
+    playwright.sync_api.expect(tick).to_have_css("fill", "rgb(200, 10, 20)")
+    shown.set_viewport_size({"width": 390, "height": 900})
+    playwright.sync_api.expect(labels).to_have_count(4)  # the headings alone
+    assert shown.locator(".figure-key li").first.is_visible()
+    assert wide > 4
+    assert shown.evaluate("document.documentElement.scrollWidth") <= 390
+    assert shown.complaints == []
+
+
+@pytest.mark.browser
+def test_a_point_tells_its_numbers_and_what_it_lacks(page):
+    shown = page()
+    for point, words in ((1, "low 0.000002, high 0.004"), (3, "low –, high –")):
+        shown.evaluate(
+            "point => { const plot = document.querySelector('.js-plotly-plot');"
+            "const curve = plot.data.findIndex((trace) => trace.name === 'measured');"
+            "window.Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: point }], 'xy'); }",
+            point,
+        )
+        playwright.sync_api.expect(shown.locator(".hoverlayer")).to_contain_text(words)
+        shown.wait_for_timeout(300)  # Plotly leaves out what comes too soon after another
+    assert shown.complaints == []
