@@ -331,7 +331,7 @@ def claims(found: Found, weak: bool = False) -> dict[str, Claim]:
         verdict = judged([] if weak else answers.values(), low, high)
         return Claim(words, listed(answers, form), criterion, verdict)
 
-    wider = "sets with the wider half of their family's gaps survive more often"
+    wider = "with the wider half of their family's gaps survive more often"
     return {
         "tail": claim(
             "Options lie in the tail even with an answer prefix (ours: the paper has none)",
@@ -373,11 +373,11 @@ def claims(found: Found, weak: bool = False) -> dict[str, Claim]:
         ),
         "random": claim(
             "A lead protects random tokens (ours)",
-            f"of four random tokens, {wider}",
+            f"of four random tokens, sets {wider}",
             lambda one: one.wide_and_narrow("random"),
             low=0,
         ),
         "lead": claim(
-            "… and options (ours)", f"of the options, {wider}", Subsets.wide_and_narrow, low=0
+            "… and options (ours)", f"of the options, those {wider}", Subsets.wide_and_narrow, low=0
         ),
     }
