@@ -7,8 +7,7 @@ import pandas as pd
 
 from reporting.estimates import CLOSE, theorem, tracking
 from reporting.figures import Reference
-from reporting.layers import PANELS as KINDS
-from reporting.layers import PLACE
+from reporting.layers import LABELS, PLACE
 from runs.store import Measurement
 
 # panel: metric, space, and the metric that says how large the perturbation is
@@ -56,7 +55,7 @@ def _points(one: Measurement, lens: str, metric: str, space: str, size: str) -> 
     if size.startswith("variance"):
         typical **= 0.5
     found = ratio.agg(mean="median", n="size").join(typical.rename("x")).reset_index()
-    kinds = found["sublayer"].astype(str).map(KINDS)
+    kinds = found["sublayer"].astype(str).map(LABELS)
     last = int(sizes["layer"].max())
     return found.assign(
         space=space,
