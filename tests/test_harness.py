@@ -20,7 +20,7 @@ from helpers.evaluation.tasks import TASKS, documents, first
 from helpers.models import load
 from measurements import pruned_model
 from measurements.pruned_model import evaluated_model
-from measurements.task_items import task_items
+from measurements.scores import task_items
 from runs.parameters import validate
 from tests.conftest import tiny_model
 

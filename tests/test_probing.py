@@ -27,7 +27,7 @@ from helpers.evaluation.spans import first_sentence, first_span, holds
 from helpers.models.architecture import Decoder
 from helpers.pruning.drop import drop
 from helpers.texts.probes import LETTERS, Probe, probes
-from measurements.probe_items import probe_items
+from measurements.probe_scores import probe_items
 from runs.parameters import RunParameters
 
 DROPPED = [(0, "attention"), (1, "mlp"), (LAYERS - 1, "attention"), (LAYERS - 1, "mlp")]

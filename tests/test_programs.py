@@ -13,7 +13,7 @@ from helpers.errors import InputError
 from helpers.evaluation import harness, programs, sandbox
 from helpers.evaluation.asked_tasks import asked_task
 from helpers.evaluation.tasks import TASKS, documents, first
-from measurements.task_items import task_items
+from measurements.scores import task_items
 from runs.parameters import validate
 from runs.wanted_tasks import wanted_tasks
 
@@ -177,7 +177,7 @@ def test_a_run_without_a_sandbox_ends_before_a_model_is_loaded(monkeypatch, tmp_
     monkeypatch.setenv("PATH", str(tmp_path))
     sandbox.require.cache_clear()
     values = {"tasks": "humaneval", "run_code": True, "results": str(tmp_path)}
-    monkeypatch.setattr("measurements.task_items.evaluated_model", None)
+    monkeypatch.setattr("measurements.scores.evaluated_model", None)
     with pytest.raises(InputError, match="Bubblewrap is not installed"):
         task_items(validate(values))
 

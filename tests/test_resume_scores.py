@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from measurements.scores import scores
-from measurements.task_items import task_items
+from measurements.scores import scores, task_items
 from runs.parameters import validate
 from runs.settings import dense
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +229,9 @@ def _folder_digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
+@cache
 def _hub_commit(name: str, revision: str) -> str:
-    """Commit of a hub model: asked of the hub, else read from the local cache."""
+    """Commit of a hub model: asked of the hub once a process, else read from the local cache."""
     from huggingface_hub import model_info, try_to_load_from_cache
 
     try:
