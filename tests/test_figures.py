@@ -71,8 +71,9 @@ def test_plotly_draws_the_numbers_of_the_frame(scale):
         values = np.array([math.nan if y is None else y for y in trace["y"]])
         np.testing.assert_allclose(values, rows["mean"], rtol=1e-5)
         for told, row in zip(trace.get("customdata", []), rows.itertuples(), strict=False):
-            known = math.isfinite(row.low + row.high)
-            assert told == pytest.approx([12, row.low, row.high] if known else [12], rel=1e-5)
+            values = [math.nan if value is None else value for value in told[:3]]
+            expected = [12, row.low, row.high]
+            assert values == pytest.approx(expected, rel=1e-5, nan_ok=True)
     bands = [trace for trace in drawn["data"] if trace.get("fill") == "toself"]
     assert len(bands) == 6
     outline = pd.DataFrame({"x": bands[0]["x"], "y": bands[0]["y"]})

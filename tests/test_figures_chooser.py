@@ -300,7 +300,7 @@ def test_the_plot_follows_the_theme_and_the_width(page):
 @pytest.mark.browser
 def test_a_point_tells_its_numbers_and_what_it_lacks(page):
     shown = page()
-    for point, words in ((1, "low 0.000002, high 0.004"), (3, "low –, high –")):
+    for point, words in ((1, "low 2×10⁻⁶, high 0.004"), (3, "no low and high")):
         shown.evaluate(
             "point => { const plot = document.querySelector('.js-plotly-plot');"
             "const curve = plot.data.findIndex((trace) => trace.name === 'measured');"

@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from reporting.figures.layout import AXIS_TITLE, HEADER, TICKS, Axes, laid_out
-from reporting.figures.scales import placed
+from reporting.figures.scales import placed, short
 from reporting.figures.specification import Figure, Line
 from reporting.figures.style import Style
 from reporting.figures.template import BAND_OPACITY, CLEAR, CLOUD_OPACITY, SYMBOLS, TEMPLATE, TEXT
@@ -109,8 +109,16 @@ def _line(line: Line, panel: str) -> go.Scatter:
         marker["maxdisplayed"] = line.markers
     told = line.says or line.points
     nothing = [math.nan] * len(line.x)
-    edges = list(zip(line.low or nothing, line.high or nothing, strict=True))
-    known = [math.isfinite(low + high) for low, high in edges]
+    more = list(zip(line.n or nothing, line.low or nothing, line.high or nothing, strict=True))
+    known = [math.isfinite(low + high) for _, low, high in more]
+    width = 3 if any(known) else 1
+    customdata: list[list[Any]] = [numbers(each[:width]) for each in more]
+    edges = "low %{customdata[1]:.3~g}, high %{customdata[2]:.3~g}" if any(known) else ""
+    drawn = [both for both, y in zip(known, line.mean, strict=True) if math.isfinite(y)]
+    if edges and not all(drawn):
+        edges = "%{customdata[3]}"  # in words, since some points have none
+        for row, both, (_, low, high) in zip(customdata, known, more, strict=True):
+            row.append(f"low {short(low)}, high {short(high)}" if both else "no low and high")
     return go.Scatter(
         mode="markers" if line.cloud else "lines+markers" if line.markers else "lines",
         name=line.label,
@@ -120,20 +128,13 @@ def _line(line: Line, panel: str) -> go.Scatter:
         line=_stroke(look),
         marker=marker,
         text=[escape(text, quote=False) for text in told] if told else None,
-        # what a point lacks is left out, and shown as a dash
-        customdata=[
-            numbers([count, *edge] if both else [count])
-            for count, edge, both in zip(line.n or nothing, edges, known, strict=True)
-        ]
-        if line.n or any(known)
-        else None,
-        hovertemplate=_hover(line, any(known)),
-        hovertemplatefallback="–",
+        customdata=customdata if line.n or edges else None,
+        hovertemplate=_hover(line, edges),
     )
 
 
-def _hover(line: Line, edges: bool) -> str:
-    """What is shown about one point: where it is, mean, low, high and n."""
+def _hover(line: Line, edges: str) -> str:
+    """What is shown about one point: where it is, mean, `edges` and n."""
     plain = line.label.startswith("reported") or not line.reported
     rows = [f"<b>{escape(line.label if plain else f'{line.label} (reported)')}</b>"]
     if line.says:
@@ -142,7 +143,7 @@ def _hover(line: Line, edges: bool) -> str:
         rows += ["%{text}"] if line.points else []
         rows += ["x = %{x:.3~g}"] if line.cloud or not line.points else []
         rows += [f"{'y =' if line.cloud else escape(line.value)} %{{y:.3~g}}"]
-        rows += ["low %{customdata[1]:.3~g}, high %{customdata[2]:.3~g}"] if edges else []
+        rows += [edges] if edges else []
         rows += ["n = %{customdata[0]}"] if line.n else []
     return "<br>".join(rows) + "<extra></extra>"
 
