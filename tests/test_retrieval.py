@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from chapters.inconsistent_effects.measure import retrieval_items
 from helpers.errors import InputError
-from helpers.evaluation import beir, hub, search_sets
+from helpers.evaluation import hub, search_sets
 from helpers.evaluation.encoders import TextEncoder
 from helpers.evaluation.retrieval import search
 from helpers.evaluation.search_sets import SearchSet, search_set
@@ -250,7 +250,7 @@ def test_missing_and_broken_files(tmp_path):
     for broken in (packed[:40], packed[:20] + b"\xff\xff\xff" + packed[23:], b"no archive"):
         (folder / "corpus.jsonl.gz").write_bytes(broken)
         with pytest.raises(InputError, match=r"corpus\.jsonl\.gz cannot be read"):
-            beir.read(folder)
+            search_sets.read_folder(folder)
     (folder / "qrels" / "test.tsv").unlink()
     with pytest.raises(InputError, match=r"retrieval set mine lacks qrels/test\.tsv"):
         search_set(str(folder))

@@ -1,12 +1,12 @@
 """Which documents are searched, with which queries, and which documents answer each?
 
-A retrieval set comes with the book, from a local folder (:mod:`helpers.evaluation.beir`), or by
-mteb's name from the hub. All of them end up in one form, which mteb reads.
+A retrieval set comes with the book, from a local folder in the layout of BEIR, or by mteb's name
+from the hub. All of them end up in one form, which mteb reads.
 """
 
 import difflib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -15,13 +15,13 @@ from typing import Any
 import torch
 
 from helpers.errors import InputError, first_line
-from helpers.evaluation import beir
 from helpers.evaluation.hub import commit, offline_unless, reachable
 from helpers.machine import installed_file
-from helpers.texts.files import json_rows
+from helpers.texts.files import json_rows, text_of
 from helpers.texts.passages import DISTRIBUTION, VERSION
 
 EMBEDDED = "embedded"
+CORPUS, QUERIES, JUDGEMENTS = "corpus.jsonl", "queries.jsonl", "qrels/test.tsv"
 FILES = {"fiqa": ("Fiqa", "test.jsonl"), "boolq-passages": ("BoolQ", "dev.jsonl")}
 FIELDS = {"fiqa": ("question", "answer"), "boolq-passages": ("question", "passage")}
 PROMPTS = {
@@ -32,6 +32,8 @@ TABLE_1 = (  # the thirteen sets of the paper's Table 1(a), by mteb's names
     *("ArguAna", "ClimateFEVER", "DBPedia", "FEVER", "FiQA2018", "HotpotQA", "NFCorpus", "NQ"),
     *("QuoraRetrieval", "SCIDOCS", "SciFact", "TRECCOVID", "Touche2020"),
 )
+Texts = dict[str, str]
+Grades = dict[str, dict[str, int]]
 DOCUMENTS_PER_QUERY = 2  # where only some queries of an embedded set are taken
 
 
@@ -102,7 +104,7 @@ def identities(collections: str, folder: str = "") -> str:
         if name in FILES:
             found.append(f"{name}, {DISTRIBUTION} {metadata.version(DISTRIBUTION)}")
         elif local:
-            digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in beir.files(local)]
+            digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files_of(local)]
             found.append(f"{local.name}, files sha256:{' '.join(digests)}")
         else:
             found.append(f"{name}, hub")
@@ -127,7 +129,7 @@ def _local(name: str, folder: str) -> Path | None:
     if folder and not Path(folder).expanduser().is_dir():
         raise InputError(f"task_folder={folder} is no folder: it takes one with a folder per task")
     for path in (inside, Path(name).expanduser()):
-        if path and path.is_dir() and name not in FILES and beir.looks_like(path):
+        if path and path.is_dir() and name not in FILES and _find(path, CORPUS):
             return path.resolve()
     return None
 
@@ -172,10 +174,83 @@ def _documents(texts: Iterable[tuple[str, str]]) -> Any:
 
 
 def _from_folder(folder: Path) -> SearchSet:
-    queries, documents, relevant = beir.read(folder)
+    queries, documents, relevant = read_folder(folder)
     prompt = "Given a query, find the documents that answer it"
     found = _documents(documents.items())
     return SearchSet(folder.name, queries, found, relevant, prompt, "files in a local folder")
+
+
+def files_of(folder: Path) -> tuple[Path, Path, Path]:
+    """The documents, queries and judgements; :class:`InputError` names one that is missing."""
+    found = [_find(folder, name) for name in (CORPUS, QUERIES, JUDGEMENTS)]
+    for path, name in zip(found, (CORPUS, QUERIES, JUDGEMENTS), strict=True):
+        if path is None:
+            raise InputError(f"retrieval set {folder.name} lacks {name} (or {name}.gz)")
+    corpus, queries, judgements = (path for path in found if path)
+    return corpus, queries, judgements
+
+
+def read_folder(folder: Path) -> tuple[Texts, Texts, Grades]:
+    """Queries and documents by id, a document's title before its text, and grades by query and
+    document, of a folder in the layout of BEIR.
+
+    ``corpus.jsonl`` holds one document per line, with ``_id``, ``text`` and perhaps ``title``;
+    ``queries.jsonl`` one query, with ``_id`` and ``text``; ``qrels/test.tsv`` after its heading one
+    judgement: the query's id, the document's, and a grade. Each may be compressed (``.gz``).
+
+    Raises :class:`InputError` naming the file and line that are damaged, or that judge a query or
+    a document that is not there.
+    """
+    corpus, asked, judgements = files_of(folder)
+    documents = _by_id(corpus)
+    queries = _by_id(asked)
+    return queries, documents, _grades(judgements, queries, documents)
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    paths = (folder / name, folder / f"{name}.gz")
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _by_id(path: Path) -> Texts:
+    found: Texts = {}
+    for row, where in json_rows(path):
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str) or "_id" not in row:
+            raise InputError(f'{where} has no _id or no text: it takes {{"_id": …, "text": …}}')
+        name = str(row["_id"])
+        if name in found:
+            raise InputError(f"{where} has the id {name!r} a second time")
+        found[name] = f"{row.get('title') or ''} {row['text']}".strip()
+    if not found:
+        raise InputError(f"{path.name} is empty")
+    return found
+
+
+def _grades(path: Path, queries: Texts, documents: Texts) -> Grades:
+    found: Grades = {}
+    for number, (query, document, grade) in _judgements(path):
+        where = f"line {number} of {path.name}"
+        for name, known, what in ((query, queries, "query"), (document, documents, "document")):
+            if name not in known:
+                raise InputError(f"{where} judges the {what} {name!r}, which is not there")
+        try:
+            found.setdefault(query, {})[document] = int(grade)
+        except ValueError:
+            raise InputError(f"{where} has the grade {grade!r}: it takes a whole number") from None
+    return found
+
+
+def _judgements(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
+    for number, line in enumerate(text_of(path).splitlines(), 1):
+        parts = tuple(line.split("\t"))
+        if not line.strip() or (number == 1 and parts[-1].strip() == "score"):
+            continue
+        if len(parts) != 3:
+            raise InputError(
+                f"line {number} of {path.name} is damaged: it takes a query's id, a document's "
+                "and a grade, with tabs between"
+            )
+        yield number, (parts[0], parts[1], parts[2].strip())
 
 
 def _from_hub(name: str) -> SearchSet:
