@@ -252,8 +252,8 @@ def test_chapter_takes_a_yaml_list_and_a_model_without_chat_template(bare_folder
     assert main(command) == 0
     text = out.read_text()
     assert "2 prompts of [one's own](e-prompts.md)" in text
-    assert "1–1 Own prompts, 2–2 Second" in text
-    assert "the chat template adds 0–0 tokens" in text
+    assert "1 Own prompts, 2 Second" in text
+    assert "the chat template adds 0 tokens" in text
     assert not re.search(r"\bnan\b", text)
 
 

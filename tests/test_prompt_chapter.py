@@ -75,8 +75,8 @@ def test_lengths_groups_and_figure(measured):
     plain = drawn[drawn["series"] == "text alone"].set_index("x")["mean"]
     assert plain[[1, 2, 3]].tolist() == sizes
     assert plain.index[plain.isna()].tolist() == [2.5]
-    assert story.groups(found.assign(category=["x", "x", "y"])) == "1–2 x, 3–3 y"
-    assert story.groups(found.assign(category=["x", "y", "x"])) == "1–1 x, 2–2 y, 3–3 x"
+    assert story.groups(found.assign(category=["x", "x", "y"])) == "1–2 x, 3 y"
+    assert story.groups(found.assign(category=["x", "y", "x"])) == "1 x, 2 y, 3 x"
 
 
 def test_a_constant_guess_is_right_as_often_as_the_letter():

@@ -35,7 +35,7 @@ def groups(found: pd.DataFrame) -> str:
     """``1–4 Multiple-Choice Selection, 5–8 …``: places of each run of one category."""
     runs = groupby(enumerate(found["category"], 1), key=lambda each: each[1])
     places = [(category, [at for at, _ in run]) for category, run in runs]
-    return ", ".join(f"{at[0]}–{at[-1]} {category}" for category, at in places)
+    return ", ".join(f"{span(pd.Series(at))} {category}" for category, at in places)
 
 
 def profile(found: pd.DataFrame) -> pd.DataFrame:
@@ -71,5 +71,5 @@ def constant_guess() -> dict[str, int]:
 
 
 def span(numbers: pd.Series) -> str:
-    """``16–48``."""
-    return f"{numbers.min()}–{numbers.max()}"
+    """``16–48``, or ``30`` where all are the same."""
+    return "–".join(dict.fromkeys([str(numbers.min()), str(numbers.max())]))
