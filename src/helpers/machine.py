@@ -1,10 +1,6 @@
-"""What does it run on? Devices, threads, versions and memory of this machine."""
+"""What does it run on? Devices, threads and installed files of this machine."""
 
 import os
-import platform
-import resource
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -13,18 +9,6 @@ from pathlib import Path
 import torch
 
 from helpers.errors import InputError
-
-RECORDED_PACKAGES = (
-    "torch",
-    "transformers",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "gguf",
-    "papermill",
-    "lm-eval",
-    "mteb",
-)
 
 
 def cache_folder() -> Path:
@@ -108,53 +92,3 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def reset_peak_memory() -> None:
-    """Count GPU memory from here; resident memory can only be counted from the process's start."""
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            torch.cuda.reset_peak_memory_stats(index)
-
-
-def peak_memory_bytes() -> int:
-    """Largest memory held: over all GPUs where they are used, else resident, by the process."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        count = torch.cuda.device_count()
-        return sum(int(torch.cuda.max_memory_allocated(index)) for index in range(count))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def versions() -> dict[str, str]:
-    """Python's version and those of the packages that a number can depend on."""
-    found = {"python": platform.python_version()}
-    for package in RECORDED_PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def git_commit(folder: Path) -> str:
-    """Commit of the checkout that holds ``folder``, with ``+changes`` if it is not clean."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "--short=12", "HEAD")
-        return commit + ("+changes" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def processor_name() -> str:
-    """The processor in words, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

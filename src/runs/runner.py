@@ -25,7 +25,7 @@ from helpers.evaluation import search_sets
 from helpers.models.load import check_exists
 from helpers.texts.data import select_prompts
 from helpers.texts.passages import check_source
-from runs import source
+from runs import provenance, source
 from runs.parameters import RunParameters, refuse_unknown, validate
 from runs.store import writable
 from runs.wanted_tasks import wanted_tasks
@@ -140,8 +140,8 @@ def _manifest(
         "notebook": notebook.name,
         "parameters": {name: getattr(parameters, name) for name in declared},
         "source": source.digest(files),
-        "commit": machine.git_commit(source.SOURCES),
-        "versions": machine.versions(),
+        "commit": provenance.git_commit(source.SOURCES),
+        "versions": provenance.versions(),
         "threads": machine.granted_threads(),
         "seconds": round(seconds, 1),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

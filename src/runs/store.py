@@ -30,7 +30,7 @@ from helpers import machine
 from helpers.errors import InputError
 from helpers.models.load import fingerprint
 from helpers.texts import data, passages
-from runs import source
+from runs import provenance, source
 from runs.columns import Columns, check
 from runs.parameters import RunParameters
 
@@ -146,7 +146,7 @@ def _stored(stored: Stored, parameters: RunParameters) -> Measurement:
 
 def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
     function, uses = stored.function, stored.uses
-    known = machine.versions()
+    known = provenance.versions()
     ignored = parameters.unread(uses)
     used = {name: getattr(parameters, name) for name in uses if name not in ignored}
     if "prompts" in used:
@@ -181,7 +181,7 @@ def _compute(
     try:
         with all_cores(threads):
             machine.use_threads(threads)
-            machine.reset_peak_memory()
+            provenance.reset_peak_memory()
             begin = time.perf_counter()
             measured = stored.function(parameters)
             seconds = time.perf_counter() - begin
@@ -194,12 +194,12 @@ def _compute(
             **depends,
             "constants": _constants(stored, parameters, measured),
             "facts": measured.facts,
-            "versions": machine.versions(),
-            "commit": machine.git_commit(source.SOURCES),
-            "processor": machine.processor_name(),
+            "versions": provenance.versions(),
+            "commit": provenance.git_commit(source.SOURCES),
+            "processor": provenance.processor_name(),
             "threads": threads,
             "seconds": round(seconds, 1),
-            "peak_memory_bytes": machine.peak_memory_bytes(),
+            "peak_memory_bytes": provenance.peak_memory_bytes(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_whole(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
