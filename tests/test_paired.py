@@ -7,7 +7,7 @@ from math import comb, sqrt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers.evaluation import paired
@@ -119,6 +119,7 @@ def test_mcnemar_has_no_direction(lost, gained):
 
 @settings(deadline=None)
 @given(answers)
+@example([(0.0, 0.0)] * 4 + [(0.0, 3e-255)])  # squares to zero
 def test_intervals_hold_what_was_measured_and_lie_in_bounds(pairs):
     dense, pruned = np.array(pairs).T
     low, high = paired.score_interval(dense)

@@ -77,3 +77,14 @@ def test_a_pattern_that_keeps_all_or_none_is_refused():
     for pattern in ("4:4", "0:4", "2-4"):
         with pytest.raises(InputError, match="it takes empty, or a pattern such as 2:4"):
             validate({"pattern": pattern})
+
+
+def test_a_method_is_called_by_its_title_or_its_name_whatever_signs_it_has(monkeypatch):
+    odd = METHODS["magnitude"]
+    monkeypatch.setitem(METHODS, "odd", type(odd)("|W|+ (odd)", odd.score))
+    assert [*named(RUN, "|w|+ (ODD) 50%")] == [*named(RUN, "odd 50%")] == ["|W|+ (odd) 50%"]
+    with pytest.raises(InputError, match=r"methods are .*SparseGPT.*\|W\|\+ \(odd\)"):
+        named(RUN, "|W| 50%")
+    monkeypatch.setitem(METHODS, "odd", type(odd)("Wanda", odd.score))
+    with pytest.raises(ValueError, match="two methods are called 'wanda'"):
+        named(RUN, "Wanda 50%")

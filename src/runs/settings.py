@@ -8,12 +8,8 @@ from runs.parameters import RunParameters
 
 LETTERS = {"attention": "A", "mlp": "M", "block": "B"}
 DENSE, CHECKPOINT = "Dense", "Checkpoint"
-TITLES = {method.title.casefold(): name for name, method in METHODS.items()}
 DROPPED = re.compile(r"drop-(\d{1,4})([amb])", re.IGNORECASE)
-WEIGHTS = re.compile(
-    rf"({'|'.join(TITLES)}) (?:(\d{{1,2}}(?:\.\d+)?)%|([1-9]\d*:[1-9]\d*))", re.IGNORECASE
-)
-EXAMPLES = "names such as Dense, Drop-8A, Drop-2M, Drop-1B, Wanda 50%, SparseGPT 2:4"
+WEIGHTS = re.compile(r"(.+) (?:(\d{1,2}(?:\.\d+)?)%|([1-9]\d*:[1-9]\d*))")
 _DENSE: dict[str, object] = {
     "method": "drop",
     "checkpoint": "",
@@ -44,7 +40,7 @@ def named(parameters: RunParameters, names: str) -> dict[str, RunParameters]:
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
-        raise InputError(f"pruned={names!r} names no model: it takes {EXAMPLES}")
+        raise InputError(f"pruned={names!r} names no model: it takes {_examples()}")
     found = [parameters.model_copy(update=_setting(parameters, name)) for name in wanted]
     return {setting_name(one): one for one in found}
 
@@ -63,15 +59,34 @@ def _setting(parameters: RunParameters, name: str) -> dict[str, object]:
     if match := DROPPED.fullmatch(name):
         target = next(kind for kind, letter in LETTERS.items() if letter == match[2].upper())
         return _DENSE | {"target": target, "dropped": int(match[1])}
-    if match := WEIGHTS.fullmatch(name):
-        method, share, pattern = TITLES[match[1].casefold()], match[2], match[3] or ""
+    match, methods = WEIGHTS.fullmatch(name), _methods()
+    if match and match[1].casefold() in methods:
+        method, share, pattern = methods[match[1].casefold()], match[2], match[3] or ""
         if pattern:
             kept, among = map(int, pattern.split(":"))
             if kept >= among:
                 raise InputError(f"pattern {pattern} keeps all: a smaller first number removes")
         chosen = {"sparsity": float(share) / 100} if share else {}
         return {"method": method, "checkpoint": "", "pattern": pattern} | chosen
-    raise InputError(f"unknown pruned model {name!r}: known are {EXAMPLES}")
+    raise InputError(f"unknown pruned model {name!r}: known are {_examples()}")
+
+
+def _methods() -> dict[str, str]:
+    """Names in the registry by title and by name, in small letters."""
+    found: dict[str, str] = {}
+    for name, method in METHODS.items():
+        for word in (name.casefold(), method.title.casefold()):
+            if found.setdefault(word, name) != name:
+                raise ValueError(f"two methods are called {word!r}: {found[word]} and {name}")
+    return found
+
+
+def _examples() -> str:
+    titles = ", ".join(method.title for method in METHODS.values())
+    return (
+        "names such as Dense, Drop-8A, Drop-2M, Drop-1B, or a method with a share or a pattern, "
+        f"such as Wanda 50% or SparseGPT 2:4; methods are {titles}"
+    )
 
 
 def settings(

@@ -20,7 +20,7 @@ LEVEL = 0.95
 FEWEST = 5  # questions, below which no interval is given
 RIGHT = 0.5  # what an answer must score to count as right
 FLOOR = 0.1  # a score that is not clearly above this shows nothing, whatever guessing gives
-ALIKE = 1e-9  # graded scores with a smaller d are all the same, which would promise too much
+ALIKE = 1e-9  # graded scores that differ by less are all the same, which would promise too much
 CEILING = 0.99  # a score that may be above this has nowhere to go
 
 
@@ -84,14 +84,16 @@ def paired_interval(dense: ArrayLike, pruned: ArrayLike) -> Interval | None:
     Statistics 37, 2012): the normal one, after a pair lost and a pair gained are added to those
     seen. Its coverage holds for few questions and where none flips, where a bootstrap would give
     an interval of width 0. Graded scores: the pairs added are as large as the largest difference
-    seen (1 if there is none), and Student's quantile stands for the normal one.
+    seen (1 if there is none above ``ALIKE``), and Student's quantile stands for the normal one.
     """
     before, after = _both(dense, pruned)
     n = len(before)
     if n < FEWEST:
         return None
     difference = after - before
-    largest = float(np.abs(difference).max()) or 1.0
+    largest = float(np.abs(difference).max())
+    if largest < ALIKE:
+        largest = 1.0
     added = np.array([*difference, largest, -largest])
     quantile = normal() if binary(before) and binary(after) else student(n - 1)
     half = quantile * sqrt(float(added.var()) / (n + 2))

@@ -62,6 +62,11 @@ class Report:
         targeted = sum(removal.rows * removal.columns for removal in self.removals)
         return self.removed / targeted if targeted else 0.0
 
+    def __str__(self) -> str:
+        """In one line; :attr:`table` has every weight."""
+        read = f"; read {self.calibration}" if self.calibration else ""
+        return f"{self.recipe}: {self.removed:,} weights removed, {self.sparsity:.1%}{read}"
+
     @property
     def table(self) -> pd.DataFrame:
         """One row per weight: its place, size, and what is removed and kept."""
