@@ -43,6 +43,7 @@ def test_import_is_quick_and_loads_nothing_heavy():
 def test_every_public_name_is_there_and_says_what_it_does():
     for name in helpers.__all__:
         assert getattr(helpers, name).__doc__
+        assert f"\n    {name} " in helpers.__doc__
     with pytest.raises(ImportError):
         from helpers import nothing_of_that_name  # noqa: F401
 
@@ -95,6 +96,91 @@ def test_states_of_other_shapes_are_refused(model):
         helpers.compare(states, states[:, :1], model)
     with pytest.raises(InputError, match="takes a list"):
         helpers.hidden_states(model, TEXTS[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((2, 1, 32), {"lens": "Normed"}, "unknown lens 'Normed': known are raw, normed"),
+        (
+            (2, 1, 32),
+            {"temperature": -1},
+            "temperature=-1 divides logits: give a finite number above 0",
+        ),
+        ((2, 1, 32), {"temperature": 0}, "temperature=0 divides"),
+        ((2, 1, 32), {"temperature": float("nan")}, "temperature=nan divides"),
+        ((2, 1, 32), {"temperature": "1"}, "temperature='1' divides"),
+        ((2, 1, 31), {}, "states of width 31 are not of .* or states of width 32"),
+        ((0, 1, 32), {}, r"states of \(0, 1, 32\) are none: give at least one state and one text"),
+        ((2, 0, 32), {}, r"states of \(2, 0, 32\) are none"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(model, shape, options, message):
+    assert model.decoder.hidden_size == 32
+    refused(message, helpers.compare, torch.ones(shape), torch.ones(shape), model, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"temperature": -1.0},
+            "temperature=-1.0 cannot be drawn at: give 0, .* or a finite number",
+        ),
+        ({"temperature": float("nan")}, "temperature=nan cannot"),
+        ({"temperature": float("inf")}, "temperature=inf cannot"),
+        ({"tokens": -1}, "tokens=-1 is not possible: give a whole number from 1"),
+        ({"seed": -1}, "seed=-1 is not possible: give a whole number from 0"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(model, options, message):
+    refused(message, helpers.generate, model, TEXTS, chat=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "message"),
+    [
+        ("piqa", {"items": -1}, "items=-1 is not possible: give a whole number from 0"),
+        ("piqa", {"items": 2.5}, "items=2.5 is not possible"),
+        ("piqa", {"shots": -1}, "shots=-1 is not possible: give a whole number from 0"),
+        ("piqa", {"batch_size": 0}, "batch_size=0 is not possible: give a whole number from 1"),
+        ("humaneval", {}, "humaneval runs programs that the model writes: give run_code=True"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(model, task, options, message):
+    refused(message, helpers.score, model, task, **{"items": 1} | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "float99"}, "unknown dtype 'float99': known are float32, bfloat16"),
+        ({"device": "xpu9"}, "unknown device 'xpu9': known are auto, cpu, cuda, cuda:N, mps"),
+        ({"device": "cuda:x"}, "unknown device 'cuda:x'"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused(tiny_folder, options, message):
+    refused(message, helpers.load, str(tiny_folder), **options)
+
+
+@pytest.mark.parametrize(
+    ("sublayers", "message"),
+    [
+        ([0], r"0 is no sublayer: give a list such as \[\(3, 'mlp'\)\]"),
+        ((0, "mlp"), "0 is no sublayer"),
+        (0, "0 is no sublayer"),
+        ("mlp", "'m' is no sublayer"),
+        ([(0.0, "mlp")], r"0.0 is no layer: give its whole number, such as \(3, 'mlp'\)"),
+    ],
+)
+def test_what_cannot_be_dropped_is_refused(model, sublayers, message):
+    refused(message, helpers.drop, model, sublayers)
+
+
+def refused(message, call, *given, **options):
+    with pytest.raises(InputError, match=f"^(task )?{message}") as caught:
+        call(*given, **options)
+    assert "\n" not in str(caught.value)
 
 
 def test_pruned_and_dropped_restore_the_model(model):

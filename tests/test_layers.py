@@ -1,12 +1,14 @@
 """What is said of every layer: on tables small enough to work out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from reporting import figures, layers, reported
 from reporting.hierarchy import Hierarchy, agreement, claims, layer_table
-from reporting.statistics import Estimate
+from reporting.statistics import FEWEST, Estimate
 
 PROMPTS = [f"P{number}" for number in range(6)]
 
@@ -74,6 +76,25 @@ def test_intervals_are_over_prompts(deviations):
     gap += ((0.7 - 0.9) * share + (0.9 - 0.8) * (1 - share)) / 2
     assert found.gap("mlp").low == pytest.approx(np.percentile(gap, 2.5))
     assert found.gap().high == pytest.approx(np.percentile(gap, 97.5))
+
+
+def test_samples_cover_every_resample_of_two_prompts(deviations):
+    """With two prompts a sample is AA, AB or BB, one in four, two in four, one in four."""
+    found = Hierarchy.of(deviations, seed=0)
+    order = list(found.samples.columns)
+    assert order[:3] == [("attention", 0, space) for space in ("embedding", "logit", "probability")]
+    a = np.tile([0.9, 1.0, 0.2, 0.7, 0.0, 0.9], 2)
+    b = np.tile([0.8, 1.0, 0.4, 0.9, 0.0, 0.8], 2)
+    drawn = found.samples.to_numpy()
+    assert drawn[0] == pytest.approx((a + b) / 2)
+    rows, counts = np.unique(drawn[1:].round(9), axis=0, return_counts=True)
+    assert rows == pytest.approx(np.array([b, (a + b) / 2, a]), abs=1e-9)
+    assert counts / counts.sum() == pytest.approx([0.25, 0.5, 0.25], abs=0.04)
+    # below: AA in layer 0 only (0.2 < 0.9; 0.9 > 0.7), BB in both (0.4 < 0.8; 0.8 < 0.9)
+    # above: in layer 0 always, in layer 1 never
+    enough = replace(found, prompts=FEWEST)
+    assert enough.below("mlp") == Estimate(1.0, 1.0, 2.0, FEWEST)
+    assert enough.above("mlp") == Estimate(1.0, 1.0, 1.0, FEWEST)
 
 
 def test_claims_of_section_5_on_made_data(deviations):

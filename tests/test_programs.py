@@ -165,11 +165,11 @@ def test_a_sandbox_that_does_not_start_says_why(monkeypatch, tmp_path):
 
 
 def test_programs_are_run_only_when_asked_for(tmp_path):
-    with pytest.raises(InputError, match=r"humaneval runs programs .* give run_code=true"):
+    with pytest.raises(InputError, match=r"humaneval runs programs .* give run_code=True"):
         wanted_tasks(validate({"tasks": "piqa,humaneval"}))
     chosen = wanted_tasks(validate({"tasks": "piqa,humaneval", "run_code": True}))
     assert [task.name for task in chosen] == ["piqa", "humaneval"]
-    with pytest.raises(InputError, match="give run_code=true"):
+    with pytest.raises(InputError, match="give run_code=True"):
         task_items(validate({"tasks": "humaneval", "results": str(tmp_path)}))
 
 

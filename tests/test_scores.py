@@ -1,6 +1,7 @@
 """Scores of pruned models beside the dense one: from stored answers to shares and tables."""
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,23 @@ def test_answers_that_are_gone_are_missed_in_words(parameters):
     shutil.rmtree(Path(parameters.results) / "measurements" / "answered")
     with pytest.raises(InputError, match="no longer in the results"):
         scores.collected({"Drop-2M": one})
+
+
+def test_samples_of_questions_against_every_sample_there_is():
+    """Three questions: 27 equally likely samples; 2,000 draws meet their quantiles."""
+    values = np.array([[0.0, 1.0], [0.5, 0.0], [1.0, 0.25]])
+    every = np.array([values[list(rows)].mean(axis=0) for rows in product(range(3), repeat=3)])
+    rows = pd.DataFrame(values, columns=["dense", "pruned"]).assign(
+        task="t", form="a", metric="m", item=["q0", "q1", "q2"], chance=0.0
+    )
+    drawn = scores.Kept.of(rows, 0).means.T
+    assert drawn[0] == pytest.approx(values.mean(axis=0))
+    assert {tuple(row) for row in drawn[1:].round(9)} == {tuple(row) for row in every.round(9)}
+    for column in (0, 1):
+        for share in (0.1, 0.5, 0.9):
+            expected = np.quantile(every[:, column], share)
+            assert np.quantile(drawn[1:, column], share) == pytest.approx(expected, abs=0.09)
+        assert drawn[1:, column].std() == pytest.approx(every[:, column].std(), abs=0.01)
 
 
 def test_the_same_samples_serve_all_scores_of_a_task_in_any_order():

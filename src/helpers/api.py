@@ -9,6 +9,8 @@ that :data:`helpers.models.LAYOUTS` lists. What is asked for and cannot be had r
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import inf
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +30,7 @@ from helpers.pruning.methods import METHODS
 from helpers.pruning.recipe import Recipe
 from helpers.pruning.report import Report
 from helpers.pruning.selection import DropTarget
-from helpers.spaces import Comparison, PairIndex, Space
+from helpers.spaces import LENSES, Comparison, PairIndex, Space
 from helpers.texts.calibration import Calibration, calibration_text
 from helpers.texts.data import Prompt, tokenize
 
@@ -43,8 +45,8 @@ def load(
 
     ``name`` is ``smollm2-135m``, which comes with the book, a folder with ``config.json`` and
     safetensors, or a hub id. A folder that :func:`save` wrote has its dropped sublayers dropped
-    again. ``dtype``: float32, bfloat16 or float16; ``device``: auto, cpu, cuda, cuda:N, mps or
-    spread (over all GPUs). Code from the hub is never run and pickled weights are never read.
+    again. ``dtype``: float32, bfloat16, float16 or float64; ``device``: auto, cpu, cuda, cuda:N,
+    mps or spread (over all GPUs). Code from the hub is never run, pickled weights are never read.
     """
     return checkpoint.load_pruned(name, revision, dtype, device)
 
@@ -165,6 +167,21 @@ def compare(
             f"states of {tuple(dense.shape)} and {tuple(pruned.shape)} cannot be compared: both "
             "take the shape (states, texts, width)"
         )
+    if 0 in dense.shape:
+        raise InputError(
+            f"states of {tuple(dense.shape)} are none: give at least one state and one text"
+        )
+    if dense.shape[2] != model.decoder.hidden_size:
+        raise InputError(
+            f"states of width {dense.shape[2]} are not of {model.name}: give the model that they "
+            f"are of, or states of width {model.decoder.hidden_size}"
+        )
+    if lens not in LENSES:
+        raise InputError(f"unknown lens {lens!r}: known are {', '.join(LENSES)}")
+    if not isinstance(temperature, Real) or not 0 < temperature < inf:
+        raise InputError(
+            f"temperature={temperature!r} divides logits: give a finite number above 0"
+        )
     decoder, count = model.decoder, len(dense)
     comparison = Comparison(decoder.head, decoder.final_norm, temperature)
     pairs = tuple(Pair(state, "mlp", state, count + state) for state in range(count))
@@ -198,6 +215,13 @@ def generate(
     dense and pruned models draw from the same luck. ``chat`` wraps each prompt in the tokenizer's
     chat template; without it the model goes on with the prompt.
     """
+    _refuse_below(1, tokens=tokens)
+    _refuse_below(0, seed=seed)
+    if not isinstance(temperature, Real) or not 0 <= temperature < inf:
+        raise InputError(
+            f"temperature={temperature!r} cannot be drawn at: give 0, which takes the likeliest "
+            "token, or a finite number above 0"
+        )
     ids, mask = _tokens(model, prompts, chat)
     refuse_too_long(model.model, ids.shape[1] + tokens)
     drawn = Sampler([(seed, prompt) for prompt in prompts], temperature) if temperature else None
@@ -230,6 +254,7 @@ def score(
     seed: int = 0,
     folder: str = "",
     batch_size: int = 16,
+    run_code: bool = False,
 ) -> Score:
     """What ``model`` scores on ``items`` questions (0: all) of a ``task`` of lm-eval, as lm-eval
     asks and scores them.
@@ -237,15 +262,20 @@ def score(
     Known tasks are those of :data:`helpers.evaluation.tasks.TASKS`, among them boolq, mmlu, piqa,
     commonsense_qa and asdiv, whose questions come with the book. ``folder`` holds questions of
     one's own as ``TASK/SPLIT.jsonl``. Each question follows ``shots`` worked examples; ``seed``
-    decides which questions and examples, the same for every model.
+    decides which questions and examples, the same for every model. ``run_code`` allows tasks such
+    as humaneval, which run programs that the model writes, in a sandbox; without it they are
+    refused.
     """
     from helpers.evaluation.harness import answer
     from helpers.evaluation.paired import standard_error
     from helpers.evaluation.shared_context import language_model
-    from helpers.evaluation.tasks import TASKS
+    from helpers.evaluation.tasks import TASKS, refuse_programs
 
+    _refuse_below(0, items=items, shots=shots)
+    _refuse_below(1, batch_size=batch_size)
     if task not in TASKS:
         raise InputError(f"unknown task {task!r}: known are {', '.join(TASKS)}")
+    refuse_programs(TASKS[task], run_code)
     asked = language_model(model, batch_size)
     found = answer(asked, TASKS[task], items, shots, seed, folder)
     values = found["value"]
@@ -285,6 +315,13 @@ def _recipe(
     if METHODS[method].calibrated and text is None:
         text = calibration(model, seed=seed)
     return recipe, text
+
+
+def _refuse_below(least: int, **given: int) -> None:
+    """:class:`InputError` for the first argument that is no whole number from ``least``."""
+    for name, value in given.items():
+        if not isinstance(value, Integral) or value < least:
+            raise InputError(f"{name}={value!r} is not possible: give a whole number from {least}")
 
 
 def _tokens(model: LoadedModel, texts: Sequence[str], chat: bool) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """What does it run on? Devices, threads and installed files of this machine."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -9,6 +10,8 @@ from pathlib import Path
 import torch
 
 from helpers.errors import InputError
+
+DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps|spread")
 
 
 def cache_folder() -> Path:
@@ -46,6 +49,10 @@ def resolve_device(requested: str) -> str:
     """
     cuda = torch.cuda.is_available()
     mps = torch.backends.mps.is_available()
+    if not DEVICES.fullmatch(requested):
+        raise InputError(
+            f"unknown device {requested!r}: known are auto, cpu, cuda, cuda:N, mps and spread"
+        )
     if requested == "auto":
         return "cuda:0" if cuda else "cpu"
     if requested == "mps" and not mps:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 
 from helpers.errors import InputError
-from helpers.evaluation.tasks import TASKS, Task, identity
+from helpers.evaluation.tasks import TASKS, Task, identity, refuse_programs
 from runs.parameters import RunParameters
 
 EMBEDDED = "embedded"
@@ -35,11 +35,7 @@ def wanted_tasks(parameters: RunParameters) -> dict[Task, int]:
             else:
                 chosen.setdefault(task, parameters.items)
     for task in chosen:
-        if task.program and not parameters.run_code:
-            raise InputError(
-                f"task {task.name} runs programs that the model writes: give run_code=true, which "
-                "runs them in a sandbox, or leave the task out"
-            )
+        refuse_programs(task, parameters.run_code)
     return chosen
 
 

@@ -93,6 +93,15 @@ def first(found: list[Document], items: int, seed: int, task: Task) -> list[Docu
     return order[: items or None]
 
 
+def refuse_programs(task: Task, run_code: bool) -> None:
+    """:class:`InputError` for a task that runs what the model writes, unless ``run_code``."""
+    if task.program and not run_code:
+        raise InputError(
+            f"task {task.name} runs programs that the model writes: give run_code=True, which "
+            "runs them in a sandbox, or leave the task out"
+        )
+
+
 def source(task: Task, folder: str = "") -> str:
     """Where the questions come from, in words that hold no path of this machine."""
     if task_files.folder_of(task.name, folder):

@@ -20,6 +20,7 @@ from helpers.models.head import NoProjection
 
 FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 MODULES = "modules.json"  # the parts of a sentence-transformers model, some in folders below
+DTYPES = ("float32", "bfloat16", "float16", "float64")
 SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -73,6 +74,8 @@ def load(
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    if dtype not in DTYPES:
+        raise InputError(f"unknown dtype {dtype!r}: known are {', '.join(DTYPES)}")
     place = resolve_device(device)
     identity = fingerprint(name, revision)
     source = source_of(name)

@@ -8,6 +8,7 @@ read; :class:`NoAttention` keeps that one, one number per token.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, get_args
 
 from torch import Tensor, nn
@@ -107,7 +108,12 @@ def checked(sublayers: Iterable[Place], layer_count: int) -> tuple[Place, ...]:
     """The same sublayers, each known to exist in a model of ``layer_count`` layers and named
     once; else :class:`InputError`."""
     chosen: list[Place] = []
-    for layer, kind in sublayers:
+    for place in sublayers if isinstance(sublayers, Iterable) else [sublayers]:
+        if not (isinstance(place, tuple | list) and len(place) == 2):
+            raise InputError(f"{place!r} is no sublayer: give a list such as [(3, 'mlp')]")
+        layer, kind = place
+        if not isinstance(layer, Integral):
+            raise InputError(f"{layer!r} is no layer: give its whole number, such as (3, 'mlp')")
         if kind not in get_args(Kind):
             raise InputError(f"unknown sublayer {kind!r}: a layer has an attention and an mlp")
         if not 0 <= layer < layer_count:

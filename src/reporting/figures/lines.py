@@ -56,8 +56,8 @@ def lines(
     Labels carry the unit. Labels, scales (``linear`` or ``log``), ranges and ``references`` are one
     for all panels or a mapping by panel; panels whose label is the same share that axis. With
     ``cloud`` there are markers and no lines. ``edges`` and ``value`` say in words what the band and
-    the height are. Without ``direct``, only the key names the lines. ``styles`` gives series that
-    are of no space a look of their own, by name.
+    the height are. Without ``direct``, only the key names the lines. ``styles`` gives series a
+    look of their own, by name, in place of that of their space.
 
     Raises ValueError for a table without the needed columns, without rows, with an unknown space
     or quantity, or with two rows for one point of a line.
