@@ -199,14 +199,15 @@ class TestHashes:
     def weights(self, tmp_path, monkeypatch):
         """A large file that was written long ago, and how often it was read by this process."""
         monkeypatch.setenv("WHEN_PRUNING_WORKS_CACHE", str(tmp_path / "cache"))
-        path, read = tmp_path / "weights", hashes._read
+        monkeypatch.setattr(hashes, "SETTLED", 0)
+        path, read = tmp_path / "weights", hashes.sha256
         self.reads = 0
 
         def counted(one):
             self.reads += 1
             return read(one)
 
-        monkeypatch.setattr(hashes, "_read", counted)
+        monkeypatch.setattr(hashes, "sha256", counted)
         self.write(path, b"a")
         return path
 
@@ -215,40 +216,69 @@ class TestHashes:
         os.utime(path, ns=(when, when))
 
     def other_process(self, path):
-        program = "import sys; from helpers.models.hashes import sha256; from pathlib import Path; "
-        command = [sys.executable, "-c", program + "print(sha256(Path(sys.argv[1])))", str(path)]
+        program = "import sys; from helpers.models import hashes; from pathlib import Path; "
+        program += "hashes.SETTLED = 0; print(hashes.remembered_sha256(Path(sys.argv[1])))"
+        command = [sys.executable, "-c", program, str(path)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-    def test_read_once_and_again_when_it_changes(self, weights):
-        wanted = hashlib.sha256(b"a" * hashes.LARGE).hexdigest()
-        assert [hashes.sha256(weights) for _ in range(300)] == [wanted] * 300
+    def test_read_once_and_again_when_it_changes(self, weights, monkeypatch):
+        wanted = {
+            letter: hashlib.sha256(letter * hashes.LARGE).hexdigest() for letter in [b"a", b"b"]
+        }
+        assert [hashes.remembered_sha256(weights) for _ in range(300)] == [wanted[b"a"]] * 300
         assert self.reads == 1
         self.write(weights, b"b", when=2_000_000_000)
-        assert hashes.sha256(weights) == hashlib.sha256(b"b" * hashes.LARGE).hexdigest()
+        assert hashes.remembered_sha256(weights) == wanted[b"b"]
         assert self.reads == 2
-        weights.write_bytes(b"c" * hashes.LARGE)  # just now: it may change again in the same tick
-        assert hashes.sha256(weights) == hashlib.sha256(b"c" * hashes.LARGE).hexdigest()
-        assert hashes.sha256(weights)
+        monkeypatch.setattr(hashes, "SETTLED", 2e9)
+        for letter in wanted:  # just now: it may change again in the same tick, and the time be set
+            self.write(weights, letter)
+            assert hashes.remembered_sha256(weights) == wanted[letter]
         assert self.reads == 4
 
-    def test_other_processes_do_not_read_it_again(self, weights):
-        """Other content with the same path, size and time shows that nobody looks at it."""
-        found = self.other_process(weights)
-        self.write(weights, b"z")
-        assert hashes.sha256(weights) == self.other_process(weights) == found
+    def test_a_copy_with_the_size_and_time_of_what_it_replaces_is_read(self, weights, tmp_path):
+        """As ``cp -p``, ``rsync -t`` and ``tar`` leave it."""
+        before = hashes.remembered_sha256(weights)
+        self.write(tmp_path / "other", b"b")
+        (tmp_path / "other").replace(weights)
+        after = hashlib.sha256(b"b" * hashes.LARGE).hexdigest()
+        assert hashes.remembered_sha256(weights) == after != before
+
+    def test_whether_a_file_is_whole_is_read_and_not_remembered(self, weights, monkeypatch):
+        """Even where no time tells that it was damaged."""
+        from helpers.models import embedded
+
+        good = hashes.remembered_sha256(weights)
+        stamp = {"files": {weights.name: good}}
+        (weights.parent / embedded.STAMP).write_text(json.dumps(stamp))
+        stat, then = Path.stat, weights.stat()
+        self.write(weights, b"b")
+        monkeypatch.setattr(Path, "stat", lambda one: then if one == weights else stat(one))
+        assert hashes.remembered_sha256(weights) == good
+        assert not embedded._intact(weights.parent)
+        with pytest.raises(InputError, match="damaged"):
+            embedded.refuse_damaged(weights, good, "the file", "a wheel")
+
+    def test_other_processes_do_not_read_it_again(self, weights, tmp_path):
+        """A note that says something else shows that nobody looks at the file."""
+        self.other_process(weights)
+        (note,) = (tmp_path / "cache" / "hashes").iterdir()
+        note.write_text("f" * 64)
+        assert hashes.remembered_sha256(weights) == self.other_process(weights) == "f" * 64
         assert self.reads == 0
 
+    @pytest.mark.parametrize("damage", [b"half", b"g" * 64, b"0" * 63 + b"\n", b"\xff" * 64])
     def test_a_broken_note_and_a_cache_that_cannot_be_written_do_no_harm(
-        self, weights, tmp_path, monkeypatch
+        self, weights, tmp_path, monkeypatch, damage
     ):
         found = self.other_process(weights)
         (note,) = (tmp_path / "cache" / "hashes").iterdir()
-        note.write_text("half")
-        assert hashes.sha256(weights) == found
+        note.write_bytes(damage)
+        assert hashes.remembered_sha256(weights) == found
         assert note.read_text() == found
         monkeypatch.setenv("WHEN_PRUNING_WORKS_CACHE", "/dev/null/cache")
         monkeypatch.setattr(hashes, "_KNOWN", {})
-        assert hashes.sha256(weights) == found
+        assert hashes.remembered_sha256(weights) == found
 
     def test_thirteen_pruned_models_of_one_checkpoint_read_it_once(
         self, weights, tmp_path, tiny_folder

@@ -1,9 +1,11 @@
 import ast
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from helpers.errors import InputError
 from runs import source, store
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +69,14 @@ SAME = {  # what may change without a number changing
     "types only": "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import torch\n{}",
 }
 ONE = """
+from functools import cache, singledispatch
+from itertools import count
+
+import pyarrow.compute as pc
+
+from elsewhere import offered
+
+
 def value(x, *rest, named=1):
     if x < 0:
         raise ValueError("below")
@@ -78,15 +88,41 @@ def value(x, *rest, named=1):
 class Thing:
     name: str
     size: int = 3
+
+    def double(self, twice: float):
+        both: int = 2
+        return both * twice
+
+
+@cache
+def remembered(x: int):
+    if x in pc.cast(A, t):
+        raise StopIteration("ended")
+    return next(count(0, 2)), "aaaa".count("a", 1)
+
+
+@singledispatch
+def dispatched(x: int):
+    return x
+
+
+@dispatched.register
+def _(x: str):
+    return x
 """
 SAME_AS_ONE = {
     "annotations": ("(x, *rest, named=1)", "(x: float, *rest: int, named: int = 1) -> float"),
-    "type of a field": ("name: str", "name: bytes"),
     "docstring inside": ("named=1):\n", 'named=1):\n    """Half of x."""\n'),
     "error text": ('"below"', 'f"{x} lies below 0"'),
     "message": ("half == half", 'half == half, "no number"'),
     "without annotation": ("half: float = x", "half = x"),
-    "cast": ("return half", "return cast(float, half)"),
+    "type in a method": ("twice: float", "twice: int"),
+    "type of a variable in a method": ("both: int", "both: float"),
+    "type under a known decorator": ("remembered(x: int)", "remembered(x: float)"),
+    "import for a type": (
+        "import offered\n\n\ndef value(x,",
+        "import offered, Type\n\n\ndef value(x: Type,",
+    ),
 }
 OTHER_THAN_ONE = {
     "constant": ("x / 2", "x / 3"),
@@ -95,6 +131,16 @@ OTHER_THAN_ONE = {
     "condition": ("x < 0", "x <= 0"),
     "order of fields": ("    name: str\n    size: int = 3\n", "    size: int = 3\n    name: str\n"),
     "name of a field": ("name: str", "title: str"),
+    "type of a field": ("name: str", "name: bytes"),
+    "type of a field with a default": ("size: int = 3", "size: ClassVar[int] = 3"),
+    "a field no more": ("size: int = 3", "size = 3"),
+    "type that a decorator reads": ("dispatched(x: int)", "dispatched(x: float)"),
+    "type that a registration reads": ("_(x: str)", "_(x: bytes)"),
+    "what an exception holds": ('"ended"', '"over"'),
+    "another function's count": ("count(0, 2)", "count(0, 5)"),
+    "a method's count": ('count("a", 1)', 'count("a", 2)'),
+    "a conversion": ("pc.cast(A, t)", "pc.cast(B, t)"),
+    "what others take from here": ("import offered", "import others"),
 }
 
 
@@ -121,13 +167,33 @@ def test_descriptions_of_columns_and_parameters_do_not_count(package):
     module = package / "other.py"
 
     def digest(column, parameter):
-        module.write_text(f"A = Column({column})\nB = parameter({parameter})\n")
+        module.write_text(
+            "from runs.columns import Column\nfrom runs import parameters\n"
+            f"A = Column({column})\nB = parameters.parameter({parameter})\n"
+        )
         return source.digest([module])
 
     before = digest('"a", TEXT, "a letter", ("x",)', '1, "how many", "1 to 4", ge=1')
     assert digest('"a", TEXT, "a word", ("x",)', '1, "how often", "1 or 4", ge=1') == before
     assert digest('"b", TEXT, "a letter", ("x",)', '1, "how many", "1 to 4", ge=1') != before
     assert digest('"a", TEXT, "a letter", ("x",)', '2, "how many", "1 to 4", ge=1') != before
+
+
+def test_docstrings_count_where_they_are_read(package):
+    module = package / "other.py"
+
+    def digest(words):
+        module.write_text(f'"""{words}"""\nprint(__doc__)\n')
+        return source.digest([module])
+
+    assert digest("Some words.") != digest("Other words.")
+
+
+def test_relative_imports_are_refused_in_one_line(package):
+    (package / "top.py").write_text("\nfrom .inner import bottom\n")
+    said = r"^helpers/top.py, line 2: from .inner import bottom: write the module's whole name.*$"
+    with pytest.raises(InputError, match=said):
+        source.files_behind("helpers.top")
 
 
 def test_a_notebook_counts_by_the_letter_and_its_code_by_what_it_means(package, tmp_path):
@@ -171,6 +237,24 @@ def test_names_that_a_package_gives_lazily_are_followed(package):
     assert "inner/bottom.py" in names(source.files_behind("helpers.asks"), package)
 
 
+def test_where_a_lazily_given_name_lives_counts(package):
+    """Also where all modules in question are reached anyway."""
+    (package / "asks.py").write_text("from helpers import value, top, other\n")
+    stub = package / "__init__.pyi"
+
+    def behind(text, when):
+        stub.write_text(text)
+        os.utime(stub, (when, when))
+        files = source.files_behind("helpers.asks")
+        return names(files, package), source.digest(files)
+
+    first = behind("from helpers.inner.bottom import value as value\n", 1)
+    assert behind("# a remark\nfrom helpers.inner.bottom import value as value\n", 2) == first
+    second = behind("from helpers.other import value as value\n", 3)
+    assert second[0] == first[0]
+    assert second[1] != first[1]
+
+
 def test_real_chapter_reaches_its_helpers_and_no_figures_in_its_measurement():
     chapter = source.files_behind_notebook(ROOT / "notebooks" / "05-hierarchical-effects.md")
     reached = names(chapter, source.SOURCES)
@@ -202,9 +286,9 @@ def test_a_typo_in_a_docstring_changes_no_identity_and_a_constant_those_that_rea
     sources, digests = copied
     spaces = sources / "helpers" / "spaces.py"
     before, text = digests(), spaces.read_text()
-    mended = text.replace('"""', '"""Mended. ', 1).replace(": Tensor", ': "Tensor"')
+    mended = text.replace('"""', '"""Mended. ', 1).replace(": Tensor,", ': "Tensor",')
     assert mended.count("Mended") == 1
-    assert mended.count('"Tensor"') > 10
+    assert mended.count('"Tensor"') > 5
     spaces.write_text(mended + "\n# a remark\n")
     assert digests() == before
     with (sources / "measurements" / "deviations.py").open("a") as file:

@@ -1,17 +1,21 @@
 """What code does a module or a notebook depend on, and what does that code mean?
 
-Read from the sources, running nothing. Sources that differ only in comments, docstrings,
-annotations, error texts or descriptions of columns and parameters mean the same: one digest.
+Read from the sources, running nothing. Sources that differ only in comments, docstrings, types of
+functions and variables, error texts or descriptions of columns and parameters mean the same: one
+digest. What may be read while a program runs counts: the types of a class's fields, those of a
+function under a decorator that is not known to ignore them, docstrings where ``__doc__`` is read.
 """
 
 import ast
 import hashlib
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from helpers.errors import InputError
 from helpers.lazy import homes
 
 SOURCES = Path(__file__).parents[1]
@@ -21,9 +25,15 @@ DATA_FILES = ("*.json", "*.csv")
 CODE_CELL = re.compile(r"^```\{code-cell\}.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CELL_OPTIONS = re.compile(r"\A(---\n.*?\n---\n|(:[^\n]*\n)+)", re.DOTALL)
 DESCRIBED = {  # arguments that only readers read
-    "Column": slice(2, 3),
-    "parameter": slice(1, 3),
-    "count": slice(1, 2),
+    "runs.columns.Column": slice(2, 3),
+    "runs.parameters.parameter": slice(1, 3),
+    "runs.parameters.count": slice(1, 2),
+}
+TOLD = {"helpers.errors.InputError", "ValueError", "RuntimeError", "TypeError"}  # hold only words
+PLAIN = {  # decorators that read no types
+    *("property", "staticmethod", "classmethod", "functools.cached_property"),
+    *("functools.cache", "functools.lru_cache", "contextlib.contextmanager"),
+    *("torch.inference_mode", "torch.no_grad", "runs.store.measurement"),
 }
 
 
@@ -46,14 +56,16 @@ def files_behind_notebook(notebook: Path) -> list[Path]:
 def digest(files: Iterable[Path]) -> str:
     """Hexadecimal SHA-256 over names and meanings; the same wherever the package lies.
 
-    Of Python files counts the syntax tree without what has no effect on results, of all others the
-    content.
+    Of Python files counts the syntax tree without what has no effect on results, and where the
+    names live that a package gives lazily; of all others the content.
     """
     total = hashlib.sha256()
     for path in sorted(files):
         total.update(str(path.relative_to(SOURCES)).encode())
-        own = _read(path).digest if path.suffix == ".py" else hashlib.sha256(path.read_bytes())
-        total.update(own.encode() if isinstance(own, str) else own.digest())
+        if path.suffix == ".py":
+            total.update(f"{_read(path).digest} {sorted(_offered(path).items())}".encode())
+        else:
+            total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 
 
@@ -66,14 +78,20 @@ def notebook_digest(notebook: Path, *others: Path) -> str:
     return total.hexdigest()
 
 
-def imports(tree: ast.AST) -> list[str]:
+def imports(tree: ast.AST, file: str = "notebook") -> list[str]:
     """Names of this project that a syntax tree imports: modules, and what is taken out of them. A
-    package whose names are taken by attribute ends in ``.*``."""
+    package whose names are taken by attribute ends in ``.*``.
+
+    Raises :class:`InputError` naming the ``file`` and line of a relative import.
+    """
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [f"{alias.name}.*" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                line = f"{file}, line {node.lineno}: {ast.unparse(node)}"
+                raise InputError(f"{line}: write the module's whole name, such as helpers.spaces")
             names += [f"{node.module}.{alias.name}" for alias in node.names]
     return [name for name in names if name.split(".")[0] in PACKAGES]
 
@@ -121,17 +139,18 @@ def _file_of(name: str) -> Path | None:
 
 
 def _read(path: Path) -> _Source:
-    return _read_at(path, path.stat().st_mtime_ns)
+    return _understood(path.relative_to(SOURCES), path.read_text(encoding="utf-8"))
 
 
 @cache
-def _read_at(path: Path, _modified: int) -> _Source:
-    """A file; read again where it has changed."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    meaning = _Meaning().visit(tree)
-    found = tuple(imports(meaning))
-    if path.name != "__init__.py":  # whose names are what others take from it
-        meaning = _Used(meaning).visit(meaning)
+def _understood(file: Path, text: str) -> _Source:
+    tree = ast.parse(text)
+    before = _names(tree)
+    origins = _origins(tree, ".".join(file.with_suffix("").parts))
+    meaning = _Meaning(origins, docstrings="__doc__" in text).visit(tree)
+    found = tuple(imports(meaning, str(file)))
+    if file.name != "__init__.py":  # whose names are what others take from it
+        meaning = _Used(before - _names(meaning)).visit(meaning)
     return _Source(found, hashlib.sha256(ast.dump(meaning).encode()).hexdigest())
 
 
@@ -146,26 +165,41 @@ def _homes_at(stub: Path, _modified: int) -> dict[str, str]:
     return homes(stub)
 
 
-def _for_types(node: ast.If) -> bool:
-    test = node.test
-    return getattr(test, "id", getattr(test, "attr", "")) == "TYPE_CHECKING"
+def _names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-def _called(call: ast.Call) -> str:
-    return str(getattr(call.func, "id", getattr(call.func, "attr", "")))
+def _origins(tree: ast.AST, module: str) -> dict[str, str]:
+    """Whole name, such as ``functools.cache``, of what each name in a module stands for that is
+    imported or defined there; empty where a name stands for several things."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                for one in node.names:
+                    first = one.name.split(".")[0]
+                    found[one.asname or first].add(one.name if one.asname else first)
+            case ast.ImportFrom():
+                for one in node.names:
+                    found[one.asname or one.name].add(f"{node.module}.{one.name}")
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                found[node.name].add(f"{module}.{node.name}")
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                found[name].add("")
+    return {name: min(each) if len(each) == 1 else "" for name, each in found.items()}
 
 
 class _Used(ast.NodeTransformer):
-    """Take out what is imported for annotations alone."""
+    """Take out imports of names that stood only in what was taken out before: annotations."""
 
-    def __init__(self, tree: ast.AST) -> None:
-        self.names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    def __init__(self, gone: set[str]) -> None:
+        self.gone = gone
 
     def visit(self, node: ast.AST) -> ast.AST | None:
         if not isinstance(node, ast.Import | ast.ImportFrom):
             return self.generic_visit(node)
         node.names = [
-            one for one in node.names if (one.asname or one.name.split(".")[0]) in self.names
+            one for one in node.names if (one.asname or one.name.split(".")[0]) not in self.gone
         ]
         return node if node.names else None
 
@@ -173,12 +207,29 @@ class _Used(ast.NodeTransformer):
 class _Meaning(ast.NodeTransformer):
     """Take out of a syntax tree what has no effect on what is computed."""
 
+    def __init__(self, origins: Mapping[str, str], *, docstrings: bool) -> None:
+        self.origins, self.docstrings = origins, docstrings
+        self.fields = False  # whether annotated names are fields of a class
+
+    def _whole(self, node: ast.AST) -> str:
+        """Whole name of what is called; it starts with a point where nobody can say."""
+        if isinstance(node, ast.Attribute):
+            return f"{self._whole(node.value)}.{node.attr}"
+        name = str(getattr(node, "id", ""))
+        return self.origins.get(name, name)
+
+    def _inside(self, node: ast.AST, *, fields: bool) -> ast.AST:
+        outside, self.fields = self.fields, fields
+        self.generic_visit(node)
+        self.fields = outside
+        return node
+
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if text else self.generic_visit(node)
+        return None if text and not self.docstrings else self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST]:
-        if _for_types(node):
+        if self._whole(node.test) == "typing.TYPE_CHECKING":
             kept = [self.visit(each) for each in node.orelse]
             return [each for each in kept if each]
         return self.generic_visit(node)
@@ -186,18 +237,25 @@ class _Meaning(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         return None if node.module == "__future__" else node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._inside(node, fields=True)
 
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        above = {self._whole(getattr(each, "func", each)) for each in node.decorator_list}
+        if above <= PLAIN:
+            node.returns = None
+            for each in ast.walk(node.args):
+                if isinstance(each, ast.arg):
+                    each.annotation = None
+        return self._inside(node, fields=False)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """The name without its type; a field keeps its place among those of its class."""
+        """A variable without its type; a field with it."""
+        if self.fields:
+            return self.generic_visit(node)
         if node.value is None:
-            return ast.Expr(node.target)
+            node.annotation = ast.Constant(None)
+            return node
         return self.generic_visit(ast.Assign([node.target], node.value))
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
@@ -205,7 +263,7 @@ class _Meaning(ast.NodeTransformer):
         return None if "__all__" in names else self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        if isinstance(node.exc, ast.Call):
+        if isinstance(node.exc, ast.Call) and self._whole(node.exc.func) in TOLD:
             node.exc.args, node.exc.keywords = [], []
         return self.generic_visit(node)
 
@@ -214,9 +272,7 @@ class _Meaning(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        name = _called(node)
-        if name == "cast" and len(node.args) == 2:
-            return self.visit(node.args[1])
-        if name in DESCRIBED:
-            del node.args[DESCRIBED[name]]
+        said = DESCRIBED.get(self._whole(node.func))
+        if said and not any(isinstance(one, ast.Starred) for one in node.args):
+            del node.args[said]
         return self.generic_visit(node)

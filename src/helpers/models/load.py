@@ -15,7 +15,7 @@ from helpers.errors import InputError, first_line
 from helpers.machine import resolve_device
 from helpers.models import embedded, embedded_encoder
 from helpers.models.architecture import Decoder
-from helpers.models.hashes import sha256
+from helpers.models.hashes import remembered_sha256
 from helpers.models.head import NoProjection
 
 FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -228,7 +228,7 @@ def _folder_digest(folder: Path) -> str:
     below = ("", "*/") if (folder / MODULES).is_file() else ("",)
     kinds = [start + kind for start in below for kind in FINGERPRINTED]
     files = {str(path.relative_to(folder)): path for kind in kinds for path in folder.glob(kind)}
-    digests = {name: sha256(files[name]) for name in sorted(files)}
+    digests = {name: remembered_sha256(files[name]) for name in sorted(files)}
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
