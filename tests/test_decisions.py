@@ -236,6 +236,9 @@ def test_frames_and_numbers_of_a_tiny_model_hold_no_nan():
         assert [panel.title for panel in output.figure.panels] == list(
             dict.fromkeys(frame["panel"])
         )
+    sure = copy.copy(found)
+    sure.__dict__["steps"] = found.steps.assign(Gaussian=0.0)  # so many that bins share a place
+    assert figures.lines(story.by_margin(sure), name="one", **words).figure.panels
     bins = story.by_margin(found).query("series == 'choice flipped'")
     total = (bins["mean"] * bins["n"]).groupby(bins["panel"]).sum()
     assert total.to_numpy() == pytest.approx(found.steps["flip"].sum())

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from helpers.errors import InputError
+from helpers.lazy import homes
 from runs import source, store
 
 ROOT = Path(__file__).parents[1]
+OFFERED = homes(source.DOOR / "__init__.pyi")
 
 
 @pytest.fixture
@@ -314,3 +316,6 @@ def test_imports_point_one_way(path):
         assert source.PACKAGES.index(folder) <= source.PACKAGES.index(own), name
         if own == folder == "chapters":
             assert rest[:1] == inside[:1], name
+        assert folder != "helpers" or (rest != ["*"] and rest[0] not in OFFERED), (
+            f"{name} is a door"
+        )

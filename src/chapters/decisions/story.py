@@ -254,7 +254,8 @@ def calibration(seen: Mapping[str, Seen]) -> pd.DataFrame:
 def _binned(one: Seen, by: str, columns: tuple[str, ...]) -> pd.DataFrame:
     bins = margins.binned(one.steps.dropna(subset="Gaussian"), by, columns, BINS)
     unit = "margin {:.2g} logits" if by == "margin" else "predicted {:.0%}"
-    return bins.assign(point=bins["x"].map(unit.format), space="logit")
+    names = [f"bin {k} of {len(bins)}, {unit.format(x)}" for k, x in enumerate(bins["x"], start=1)]
+    return bins.assign(point=names, space="logit")
 
 
 def survival(seen: Mapping[str, Seen]) -> pd.DataFrame:
