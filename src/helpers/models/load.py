@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,12 @@ from helpers.models import embedded, embedded_encoder
 from helpers.models.architecture import Decoder
 from helpers.models.hashes import remembered_sha256
 from helpers.models.head import NoProjection
+from helpers.models.stored import (
+    leave_out_sparsity_section,
+    refuse_adapter,
+    refuse_unread,
+    stored_formats,
+)
 
 FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 MODULES = "modules.json"  # the parts of a sentence-transformers model, some in folders below
@@ -26,13 +32,15 @@ SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to run: weights, tokenizer, its parts, and its identity."""
+    """A model ready to run: weights, tokenizer, its parts, its identity, and the format in which
+    each parameter is ``stored``, where that is known."""
 
     name: str
     model: nn.Module
     tokenizer: Any
     decoder: Decoder
     fingerprint: str
+    stored: dict[str, torch.dtype] = field(default_factory=dict)
 
     @property
     def size(self) -> str:
@@ -63,16 +71,23 @@ def model_facts(loaded: LoadedModel) -> dict[str, Any]:
 
 
 def load(
-    name: str, revision: str = "main", dtype: str = "float32", device: str = "auto"
+    name: str,
+    revision: str = "main",
+    dtype: str = "float32",
+    device: str = "auto",
+    tokenizer: Any = None,
 ) -> LoadedModel:
     """The model ``name`` in evaluation mode with frozen weights.
 
     ``name`` is ``smollm2-135m``, a folder that holds ``config.json`` and safetensors, or a hub
     id. A checkpoint that was saved as a model without an LM head, as text encoders are, is loaded
-    too, and then gives no logits. Raises :class:`InputError` naming what is missing. Code from the
-    hub is never run and pickled weights are never read.
+    too, and then gives no logits. Sublayers that its configuration calls dropped are dropped
+    (:func:`helpers.pruning.declared.declared`). ``tokenizer`` is taken where the folder has none.
+
+    Every weight that the files hold is read and none is made up: else :class:`InputError` names
+    the first. Code from the hub is never run and pickled weights are never read.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     if dtype not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}: known are {', '.join(DTYPES)}")
@@ -84,16 +99,19 @@ def load(
         options["revision"] = revision
     if place == "spread":
         options["device_map"] = "auto"
+    refuse_adapter(source, name, revision)
+    config = _described(AutoConfig, name, revision)
+    leave_out_sparsity_section(config, name)
+    own = _tokenizer(name, revision, tokenizer)
     try:
         model, notes = AutoModelForCausalLM.from_pretrained(
             source,
+            config=config,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             output_loading_info=True,
             **options,
         )
-        options.pop("device_map", None)
-        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"model {name!r} cannot be loaded: {first_line(error)}") from error
     except RuntimeError as error:
@@ -106,15 +124,50 @@ def load(
     if place != "spread":
         model.to(place)
     model.eval().requires_grad_(False)
+    refuse_unread(notes["unexpected_keys"], name)
+    stored = stored_formats(model, source, name, revision)
     decoder = Decoder.of(model)
     missing = set(notes["missing_keys"])
     if absent := _absent_head(model, missing):
         model.set_output_embeddings(NoProjection(model.get_input_embeddings().weight))
         decoder = Decoder.of(model)
-    _silence_missing(decoder, missing - absent, name)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return LoadedModel(name, model, tokenizer, decoder, identity)
+    whole = {key for key, _ in model.named_parameters()}
+    decoder = _without_declared(decoder)
+    gone = whole - {key for key, _ in model.named_parameters()}
+    _silence_missing(decoder, missing - absent - gone, name)
+    return LoadedModel(name, model, own, decoder, identity, stored)
+
+
+def _tokenizer(name: str, revision: str, parents: Any = None) -> Any:
+    """The tokenizer of a model, or ``parents`` where it has none.
+
+    Where its files are missing, some classes are made with an empty vocabulary, silently.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        found = _described(AutoTokenizer, name, revision, padding_side="left")
+        if found.get_vocab().keys() <= found.get_added_vocab().keys():
+            raise InputError("there is no vocabulary")
+    except InputError as error:
+        if parents is not None:
+            return parents
+        raise InputError(
+            f"model {name!r} has no tokenizer that can be read: put the tokenizer files of the "
+            f"model that it was made from beside its weights ({error})"
+        ) from error
+    if found.pad_token_id is None:
+        found.pad_token = found.eos_token
+    return found
+
+
+def _without_declared(decoder: Decoder) -> Decoder:
+    """The view without the sublayers that the model's own configuration calls dropped."""
+    from helpers.pruning.declared import declared
+    from helpers.pruning.drop import drop
+
+    places = declared(decoder.model.config)
+    return drop(decoder, places) if places else decoder
 
 
 def _absent_head(model: Any, missing: set[str]) -> set[str]:
@@ -130,11 +183,20 @@ def _silence_missing(decoder: Decoder, missing: set[str], name: str) -> None:
     """Sublayers that a pruned checkpoint left out whole become zeros, which add nothing.
 
     transformers would fill any missing weight with random numbers and only warn; a weight that
-    is missing by itself raises :class:`InputError`.
+    is missing by itself raises :class:`InputError`, and so does a last layer of which the files
+    hold nothing: the configuration has more layers than they do.
     """
     if not missing:
         return
     names = {id(weight): key for key, weight in decoder.model.named_parameters()}
+    held = [{names[id(weight)] for weight in layer.parameters()} for layer in decoder.layers]
+    last = next((keys for keys in reversed(held) if keys), set())
+    if last and last <= missing:
+        raise InputError(
+            f"model {name!r} has fewer layers than the {len(held)} that its config.json says: its "
+            f"files hold no {min(last)} and nothing else of that layer; give a folder whose "
+            "weights and configuration belong together"
+        )
     absent = set(missing)
     for sublayer in decoder.sublayers:
         body = [*sublayer.weights("body")]
@@ -175,19 +237,21 @@ def outline(name: str, revision: str = "main") -> LoadedModel:
 
     Raises :class:`InputError` naming what is missing.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     config = _described(AutoConfig, name, revision)
-    tokenizer = _described(AutoTokenizer, name, revision)
+    tokenizer = _tokenizer(name, revision)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    return LoadedModel(name, model, tokenizer, Decoder.of(model), fingerprint(name, revision))
+    decoder = _without_declared(Decoder.of(model))
+    return LoadedModel(name, model, tokenizer, decoder, fingerprint(name, revision))
 
 
-def _described(kind: Any, name: str, revision: str) -> Any:
+def _described(kind: Any, name: str, revision: str, **options: Any) -> Any:
     """What the small files of a model hold of ``kind``, such as its configuration."""
     source = source_of(name)
-    options = {} if Path(source).is_dir() else {"revision": revision}
+    if not Path(source).is_dir():
+        options["revision"] = revision
     try:
         return kind.from_pretrained(source, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:

@@ -1,0 +1,189 @@
+"""Folders as other people's tools leave them: the right value, or one line that says why not."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from conftest import tiny_batch, tiny_model
+from safetensors.torch import load_file, save_file
+
+from helpers.errors import InputError
+from helpers.models import load
+
+UP = "model.layers.1.mlp.up_proj.weight"
+
+
+def logits(model):
+    ids, mask = tiny_batch()
+    with torch.inference_mode():
+        return model(input_ids=ids, attention_mask=mask).logits[:, -1]
+
+
+class Folder:
+    """A good folder, a copy of which is to be spoilt."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __str__(self):
+        return str(self.path)
+
+    def weights(self, change):
+        """Edit the weights by name."""
+        found = load_file(self.path / "model.safetensors")
+        change(found)
+        found = {key: weight.contiguous() for key, weight in found.items()}
+        save_file(found, self.path / "model.safetensors", metadata={"format": "pt"})
+
+    def config(self, **changes):
+        """Edit config.json."""
+        file = self.path / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    return Folder(shutil.copytree(tiny_folder, tmp_path / "stranger"))
+
+
+def masked(weights, part="", what="weight"):
+    """torch.nn.utils.prune still on: the weight is its original times its mask."""
+    for key in [key for key in weights if key.endswith(f"proj.{what}") and part in key]:
+        weight = weights.pop(key)
+        weights[f"{key}_orig"], weights[f"{key}_mask"] = weight, (weight > 0).float()
+
+
+def packed(weights, *suffixes):
+    """Every linear exchanged for packed integers, as GPTQ and AWQ do."""
+    for key in [key for key in weights if key.endswith("proj.weight")]:
+        del weights[key]
+        for suffix in suffixes:
+            weights[key.removesuffix("weight") + suffix] = torch.ones(4, 4, dtype=torch.int32)
+
+
+def scaled(weights, dtype=torch.float8_e4m3fn, suffix="weight_scale"):
+    """Every linear in eight bits, of the right shape, and beside it the factor."""
+    for key in [key for key in weights if key.endswith("proj.weight")]:
+        weights[key] = weights[key].to(dtype)
+        if suffix:
+            weights[key.removesuffix("weight") + suffix] = torch.ones(1)
+
+
+def renamed(weights, old, new):
+    for key in [key for key in weights if old in key]:
+        weights[key.replace(old, new)] = weights.pop(key)
+
+
+def removed(weights, part):
+    for key in [key for key in weights if part in key]:
+        del weights[key]
+
+
+def extra(key, dtype=torch.float32):
+    return lambda weights: weights.update({key: torch.ones(4, 4, dtype=dtype)})
+
+
+def doubled(weights):
+    """All of the last layer once more, as a layer 4."""
+    for key in [key for key in weights if ".layers.3." in key]:
+        weights[key.replace(".layers.3.", ".layers.4.")] = weights[key].clone()
+
+
+UNREAD = "do not read, the first"
+OTHER_WEIGHTS = {
+    "masks of torch": (masked, r"first model\.layers\.0\.mlp\.down_proj\.weight_mask"),
+    "masks of attention": (lambda w: masked(w, "self_attn"), "self_attn.k_proj.weight_mask"),
+    "masks of one weight": (lambda w: masked(w, "layers.2.mlp.up"), "layers.2.mlp.up_proj.weight_"),
+    "mask beside its weight": (extra(f"{UP}_mask"), UNREAD),
+    "GPTQ": (lambda w: packed(w, "qweight", "qzeros", "scales", "g_idx"), UNREAD),
+    "AWQ": (lambda w: packed(w, "qweight", "qzeros", "scales"), UNREAD),
+    "sparse 2:4": (lambda w: packed(w, "weight.compressed", "weight.bitmask"), UNREAD),
+    "FP8": (scaled, UNREAD),
+    "FP8 in blocks": (lambda w: scaled(w, suffix="weight_scale_inv"), UNREAD),
+    "FP8 without factors": (lambda w: scaled(w, suffix=""), "packed, as F8_E4M3"),
+    "integers with factors": (lambda w: scaled(w, torch.int8, "SCB"), UNREAD),
+    "integers without factors": (lambda w: scaled(w, torch.int8, ""), "packed, as I8"),
+    "adapter of peft": (extra("base_model.model.model.layers.0.q_proj.lora_A.weight"), UNREAD),
+    "adapter within": (extra("model.layers.0.self_attn.q_proj.lora_A.default.weight"), UNREAD),
+    "bias": (extra("model.layers.0.self_attn.q_proj.bias"), UNREAD),
+    "value head": (extra("v_head.summary.weight"), UNREAD),
+    "class head": (extra("score.weight"), UNREAD),
+    "rotated": (extra("model.layers.0.attn_shortcut_Q"), UNREAD),
+    "other prefix": (lambda w: renamed(w, "model.layers", "module.layers"), UNREAD),
+    "other architecture": (lambda w: renamed(w, "self_attn", "attention"), UNREAD),
+    "one more layer": (doubled, r"9 weights .* the first model\.layers\.4\."),
+    "one layer less": (lambda w: removed(w, ".layers.3."), "fewer layers than the 4"),
+    "two layers less": (
+        lambda w: (removed(w, ".layers.3."), removed(w, ".layers.2.")),
+        "fewer layers than the 4",
+    ),
+    "no layers": (lambda w: removed(w, ".layers."), "fewer layers than the 4"),
+    "one weight less": (lambda w: removed(w, UP), r"lacks 1 weights, the first model\.layers\.1"),
+    "no up": (lambda w: removed(w, "up_proj"), "lacks 4 weights"),
+    "no norm": (lambda w: removed(w, "layers.1.input_layernorm"), "lacks 1 weights"),
+    "no final norm": (lambda w: removed(w, "model.norm"), "lacks 1 weights"),
+    "no head": (lambda w: removed(w, "lm_head"), r"lacks 1 weights, the first lm_head\.weight"),
+    "no embedding": (lambda w: removed(w, "embed_tokens"), "lacks 1 weights"),
+    "empty": (lambda w: removed(w, ""), "fewer layers than the 4"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_WEIGHTS)
+def test_weights_that_are_not_the_models_are_refused(folder, kind):
+    change, message = OTHER_WEIGHTS[kind]
+    folder.weights(change)
+    with pytest.raises(InputError, match=message) as caught:
+        load(str(folder), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+OTHER_CONFIGS = {
+    "fewer layers": ({"num_hidden_layers": 3}, r"the first model\.layers\.3\."),
+    "one layer": ({"num_hidden_layers": 1}, r"the first model\.layers\.1\."),
+    "more layers": ({"num_hidden_layers": 5}, "fewer layers than the 5"),
+    "many more layers": ({"num_hidden_layers": 9}, "fewer layers than the 9"),
+    "biases": ({"attention_bias": True}, "lacks 16 weights"),
+    "biases of MLPs": ({"mlp_bias": True}, "lacks 12 weights"),
+    "width": ({"hidden_size": 16}, "of another shape"),
+    "heads": ({"num_key_value_heads": 4}, "of another shape"),
+    "vocabulary": ({"vocab_size": 200}, "of another shape"),
+    "unknown type": ({"model_type": "nobodys"}, "cannot be loaded"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_CONFIGS)
+def test_configuration_of_another_model_is_refused(folder, kind):
+    changes, message = OTHER_CONFIGS[kind]
+    folder.config(**changes)
+    with pytest.raises(InputError, match=message):
+        load(str(folder), device="cpu")
+
+
+CONSTANTS = [
+    ("llama", "model.layers.0.self_attn.rotary_emb.inv_freq", torch.float32),
+    ("gpt_neox", "gpt_neox.layers.0.attention.bias", torch.bool),
+    ("gpt_neox", "gpt_neox.layers.0.attention.masked_bias", torch.float32),
+    ("gpt_neox", "gpt_neox.layers.0.attention.rotary_emb.inv_freq", torch.float32),
+    ("gpt2", "transformer.h.0.attn.bias", torch.uint8),
+    ("gpt2", "transformer.h.0.attn.masked_bias", torch.float32),
+]
+
+
+@pytest.mark.parametrize(("family", "key", "dtype"), CONSTANTS)
+def test_constants_of_old_files_change_nothing(family, key, dtype, tiny_tokenizer, tmp_path):
+    model = tiny_model(family)
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    Folder(tmp_path).weights(extra(key, dtype))
+    assert torch.equal(logits(load(str(tmp_path), device="cpu").model), logits(model))
+
+
+def test_every_architecture_is_read_whole(architecture, tiny_tokenizer, tmp_path):
+    model = tiny_model(architecture)
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    tiny_tokenizer.save_pretrained(tmp_path)
+    loaded = load(str(tmp_path), device="cpu")
+    assert torch.equal(logits(loaded.model), logits(model))
+    assert set(loaded.stored.values()) == {torch.float32}
+    assert (tmp_path / "model.safetensors.index.json").is_file()
