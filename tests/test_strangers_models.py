@@ -9,7 +9,9 @@ from conftest import tiny_batch, tiny_model
 from safetensors.torch import load_file, save_file
 
 from helpers.errors import InputError
-from helpers.models import load
+from helpers.models import Decoder, load
+from helpers.pruning import Recipe, prune
+from helpers.texts.calibration import calibration_text
 
 UP = "model.layers.1.mlp.up_proj.weight"
 
@@ -187,3 +189,32 @@ def test_every_architecture_is_read_whole(architecture, tiny_tokenizer, tmp_path
     assert torch.equal(logits(loaded.model), logits(model))
     assert set(loaded.stored.values()) == {torch.float32}
     assert (tmp_path / "model.safetensors.index.json").is_file()
+
+
+NOTHING = [
+    *((method, 0.3, "heads", groups) for method in ("magnitude", "random") for groups in (1, 2)),
+    ("wanda", 0.49, "heads", 2),
+    ("magnitude", 0.99, "heads", 1),
+    ("magnitude", 0.02, "neurons", 2),
+    ("wanda", 0.02, "neurons", 2),
+    ("wanda", 0.01, "", 2),
+    ("sparsegpt", 0.0001, "", 2),
+    ("magnitude", 0.0001, "", 2),
+]
+
+
+@pytest.mark.parametrize(("method", "share", "structure", "groups"), NOTHING)
+def test_recipe_that_removes_nothing_is_refused(tiny_tokenizer, method, share, structure, groups):
+    decoder = Decoder.of(tiny_model("llama", num_key_value_heads=groups))
+    text = calibration_text(tiny_tokenizer, "embedded", 2, 16, 0)
+    with pytest.raises(InputError, match=r"removes nothing: .* is less than one; "):
+        prune(decoder, Recipe(method, share, structure=structure), text, progress=False)
+    report = prune(decoder, Recipe(method, 0.0, structure=structure), text, progress=False)
+    assert report.removed == 0
+
+
+@pytest.mark.parametrize(("groups", "share", "gone"), [(2, 0.5, 1), (4, 0.25, 1), (4, 0.3, 1)])
+def test_smallest_share_that_removes_is_taken(groups, share, gone):
+    decoder = Decoder.of(tiny_model("llama", num_key_value_heads=groups))
+    report = prune(decoder, Recipe("magnitude", share, structure="heads"), progress=False)
+    assert report.sparsity == gone / groups

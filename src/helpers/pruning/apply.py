@@ -18,7 +18,7 @@ from helpers.pruning.methods import METHODS, Evidence
 from helpers.pruning.recipe import Recipe
 from helpers.pruning.report import Report
 from helpers.pruning.statistics import STATISTICS, widest
-from helpers.pruning.structured import STRUCTURES, find_groups, keep_groups, mask_of
+from helpers.pruning.structured import COUNTED, STRUCTURES, find_groups, keep_groups, mask_of
 from helpers.pruning.weights import LinearWeight, prunable
 from helpers.texts.calibration import Calibration
 
@@ -98,8 +98,32 @@ class _Applier:
                 masks.check_width(recipe.pattern, linear.matrix.shape[1], linear.where)
             if not bool(linear.matrix.isfinite().all()):
                 raise InputError(f"{linear.where} holds weights that are NaN or infinite")
+        self._refuse_nothing()
         used = self.calibration.description if self.calibration and recipe.calibrated else "none"
         self.report = Report(str(recipe), used, self.decoder.parameter_count)
+
+    def _refuse_nothing(self) -> None:
+        """:class:`InputError` if a share above 0 is asked for and not one of anything goes."""
+        share = self.recipe.ratio
+        largest = max(self._group_sizes(), default=0) if share else 0
+        if not share or masks.removal_count(share, largest):
+            return
+        whole = COUNTED.get(self.recipe.structure) or f"weights of a {self.method.group}"
+        advice = f"ask for at least 1/{largest}" if largest > 1 else "not all of them can go"
+        raise InputError(
+            f"{self.recipe} removes nothing: {share:g} of {largest} {whole} is less than one; "
+            f"{advice}"
+        )
+
+    def _group_sizes(self) -> Iterator[int]:
+        """How many there are to choose from, wherever a share of them is removed."""
+        if self.recipe.structure:
+            for linears in filter(None, self.weights):
+                yield find_groups(self.decoder, linears, self.recipe.structure).count
+        else:
+            for linear in self._all_weights():
+                rows, columns = linear.matrix.shape
+                yield columns if self.method.group == "row" else rows * columns
 
     def _all_weights(self) -> Iterator[LinearWeight]:
         for linears in self.weights:

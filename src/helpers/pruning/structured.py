@@ -12,6 +12,7 @@ from helpers.pruning.masks import keep_highest, removal_count
 from helpers.pruning.weights import LinearWeight
 
 STRUCTURES: dict[str, Kind] = {"heads": "attention", "neurons": "mlp"}
+COUNTED = {"heads": "key–value groups", "neurons": "neurons"}
 OUTPUTS = ("o_proj", "dense", "out_proj", "c_proj", "down_proj", "dense_4h_to_h", "fc2")
 
 
