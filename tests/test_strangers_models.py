@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -10,8 +11,13 @@ from safetensors.torch import load_file, save_file
 
 from helpers.errors import InputError
 from helpers.models import Decoder, load
+from helpers.models.load import outline
 from helpers.pruning import Recipe, prune
+from helpers.pruning.checkpoint import differences, load_pruned, save
+from helpers.pruning.drop import drop, dropped_in
 from helpers.texts.calibration import calibration_text
+from measurements.pruned_model import evaluated_model
+from runs.parameters import validate
 
 UP = "model.layers.1.mlp.up_proj.weight"
 
@@ -218,3 +224,93 @@ def test_smallest_share_that_removes_is_taken(groups, share, gone):
     decoder = Decoder.of(tiny_model("llama", num_key_value_heads=groups))
     report = prune(decoder, Recipe("magnitude", share, structure="heads"), progress=False)
     assert report.sparsity == gone / groups
+
+
+ATTENTION, MLP = "drop_attn_list", "drop_mlp_list"
+DECLARED = {
+    "attention": ({ATTENTION: [2, 1], MLP: []}, {(1, "attention"), (2, "attention")}),
+    "attention as bools": (
+        {ATTENTION: [False, True, True, False]},
+        {(1, "attention"), (2, "attention")},
+    ),
+    "layers 0 and 1, not bools": ({ATTENTION: [0, 1]}, {(0, "attention"), (1, "attention")}),
+    "bools of every layer": ({MLP: [True] * 4}, {(layer, "mlp") for layer in range(4)}),
+    "MLP": ({ATTENTION: None, MLP: [3]}, {(3, "mlp")}),
+    "block": ({ATTENTION: [3], MLP: [3]}, {(3, "attention"), (3, "mlp")}),
+    "twice": ({MLP: [1, 1]}, {(1, "mlp")}),
+    "none": ({ATTENTION: [], MLP: [False] * 4}, set()),
+}
+PARTS = {
+    "attention": ("input_layernorm", "self_attn"),
+    "mlp": ("post_attention_layernorm", "mlp"),
+}
+REMOTE = {
+    "AutoConfig": "configuration_dropped_llama.LlamaConfig",
+    "AutoModelForCausalLM": "modeling_dropped_llama.LlamaForCausalLM",
+}
+
+
+@pytest.mark.parametrize("left_out", [False, True], ids=["weights stored", "weights left out"])
+@pytest.mark.parametrize("kind", DECLARED)
+def test_declared_sublayers_are_dropped(tiny_folder, folder, kind, left_out):
+    """With its code beside it, which is never run, and with or without the dropped weights."""
+    lists, places = DECLARED[kind]
+    folder.config(**lists, auto_map=REMOTE)
+    for file in ("configuration_dropped_llama.py", "modeling_dropped_llama.py"):
+        (folder.path / file).write_text("raise SystemExit('this code must not run')")
+    if left_out:
+        for layer, what in places:
+            for part in PARTS[what]:
+                folder.weights(partial(removed, part=f"layers.{layer}.{part}"))
+    dense, other = load(str(tiny_folder), device="cpu"), load(str(folder), device="cpu")
+    found = differences(dense, other)
+    assert set(dropped_in(other.decoder)) == set(found.dropped) == places
+    assert ("exact copy" in found.summary) == (not places)
+    assert ("sublayers without effect" in found.summary) == bool(places)
+    assert outline(str(folder)).decoder.parameter_count == other.decoder.parameter_count
+    drop(dense.decoder, places)
+    assert torch.equal(logits(other.model), logits(dense.model))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [4],
+        [-1],
+        [True],
+        [True, False, True],
+        [True] * 5,
+        ["1"],
+        [1.0],
+        [1, True],
+        "1",
+        1,
+        {"1": 1},
+        [[1]],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", [ATTENTION, MLP])
+def test_list_of_another_meaning_is_refused(folder, name, wrong):
+    folder.config(**{name: wrong})
+    with pytest.raises(InputError, match=rf"{name} of config\.json is neither a list of layers"):
+        load(str(folder), device="cpu")
+
+
+def test_declared_sublayers_survive_saving(folder, tmp_path):
+    folder.config(**{ATTENTION: [1]})
+    loaded = load(str(folder), device="cpu")
+    wanted = logits(loaded.model)
+    save(loaded, tmp_path / "again", {})
+    again = load_pruned(str(tmp_path / "again"), device="cpu")
+    assert dropped_in(again.decoder) == ((1, "attention"),)
+    assert torch.equal(logits(again.model), wanted)
+
+
+def test_declared_sublayers_reach_the_chapters(tiny_folder, folder):
+    folder.config(**{ATTENTION: [1, 2]})
+    values = {"model": str(tiny_folder), "method": "checkpoint", "checkpoint": str(folder)}
+    one = evaluated_model(validate(values | {"device": "cpu"}))
+    assert "layer 1 attention, layer 2 attention" in one.words
+    whole = load(str(folder), device="cpu").decoder.parameter_count
+    assert one.parameters_left == whole < one.dense.decoder.parameter_count

@@ -66,7 +66,9 @@ def load_pruned(
 ) -> LoadedModel:
     """A model that :func:`save` wrote, its dropped sublayers dropped again; or any other model."""
     loaded = load(folder, revision, dtype, device)
-    places = tuple((int(layer), kind) for layer, kind in read_recipe(folder).get("dropped", ()))
+    gone = dropped_in(loaded.decoder)  # as its configuration says
+    named = ((int(layer), kind) for layer, kind in read_recipe(folder).get("dropped", ()))
+    places = tuple(place for place in named if place not in gone)
     return replace(loaded, decoder=drop(loaded.decoder, places)) if places else loaded
 
 
