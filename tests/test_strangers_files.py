@@ -4,14 +4,16 @@ number."""
 import gzip
 import json
 import re
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.errors import InputError
-from helpers.evaluation import task_files
+from helpers.evaluation import task_files, tasks
 from helpers.evaluation.search_sets import read_folder
+from helpers.evaluation.tasks import TASKS
 from helpers.texts import files
 from helpers.texts.data import select_prompts
 from helpers.texts.passages import check_source, read_file
@@ -84,7 +86,7 @@ def utf16(content):
 
 
 DAMAGE = {  # what is done to good JSON lines, and the line that is then named
-    "cut off": (lambda lines: lines[:-1] + [lines[-1][:-4]], 3),
+    "cut off": (lambda lines: [*lines[:-1], lines[-1][:-4]], 3),
     "no comma": (lambda lines: [lines[0], '{"text" "x"}', lines[2]], 2),
     "a lone word": (lambda lines: ["", "oops", *lines], 2),
     "single quotes": (lambda lines: [lines[0], "{'text': 'x'}", lines[2]], 2),
@@ -139,12 +141,65 @@ def test_any_bytes_are_rows_or_one_line(tmp_path_factory, noise, at, name):
     good = b'{"text": "first"}\n{"text": "second"}\n'
     path = tmp_path_factory.mktemp("noise") / name
     path.write_bytes(good[:at] + noise + good[at:])
-    try:
-        found = read_file(path)
-    except InputError as error:
-        assert name in str(error)
-    else:
-        assert all(isinstance(text, str) for text in found)
+    with suppress(InputError):
+        assert all(isinstance(text, str) for text in read_file(path))
+
+
+FOUR = {"question": "Q", "choices": ["a", "b", "c", "d"], "answer": 1}
+KEYED = {"text": ["a", "b"], "label": ["A", "B"]}
+LISTED = {"question": "Q", "options": "A. a\nB. b\nC. c", "answer": "B. b"}
+GOOD = {  # a row of each layout with options or answers, and the fields that may not be blank
+    "mmlu": (FOUR, ("question", "choices")),
+    "openbookqa": (
+        {"question_stem": "Q", "choices": KEYED, "answerKey": "A"},
+        ("question_stem", "choices.text", "choices.label"),
+    ),
+    "commonsense_qa": (LISTED, ("options",)),
+    "piqa": ({"goal": "G", "sol1": "x", "sol2": "y", "label": 1}, ("goal", "sol1", "sol2")),
+    "social_iqa": (
+        {"context": "C", "question": "Q", "label": "3"}
+        | {"answerA": "x", "answerB": "y", "answerC": "z"},
+        ("answerA", "answerB", "answerC"),
+    ),
+    "hellaswag": (
+        {"ctx_a": "A", "ctx_b": "", "activity_label": "L", "endings": list("abcd"), "label": "2"},
+        ("ctx_a", "endings"),
+    ),
+    "winogrande": (
+        {"sentence": "The _ fell.", "option1": "x", "option2": "y", "answer": "1"},
+        ("option1", "option2"),
+    ),
+    "rte": ({"sentence1": "a", "sentence2": "b", "label": 0}, ("sentence1", "sentence2")),
+    "boolq": ({"passage": "P", "question": "Q", "label": 1}, ("passage", "question")),
+    "nq_open": ({"question": "Q", "answer": ["x", "y"]}, ("question", "answer")),
+    "asdiv": ({"body": "B", "question": "Q", "answer": "9 (apples)"}, ("answer",)),
+    "narrativeqa": ({"passage": "P", "question": "Q", "answer": ["x"]}, ("passage", "answer")),
+}
+BLANK = [(task, field) for task, (_, fields) in GOOD.items() for field in fields]
+
+
+def blanked(value, blank):
+    """A text made blank, or the last text of a list; of options in one text the last one."""
+    if isinstance(value, list):
+        return [*value[:-1], blank]
+    return value[:-1] + blank if value.startswith("A. ") else blank
+
+
+@pytest.mark.parametrize("blank", ["", " \t", "\u00a0"], ids=["empty", "blank", "no-break space"])
+@pytest.mark.parametrize("before", [0, 2], ids=["first", "third"])
+@pytest.mark.parametrize(("task", "field"), BLANK)
+def test_a_blank_option_is_refused_by_file_and_row(task, field, before, blank, tmp_path):
+    good, _ = GOOD[task]
+    outer, _, inner = field.partition(".")
+    bad = blanked(good[outer][inner] if inner else good[outer], blank)
+    rows = [good] * before + [good | {outer: {**good[outer], inner: bad} if inner else bad}]
+    (tmp_path / task).mkdir()
+    write(tmp_path / task / "test.jsonl", FORMS["lines"](rows))
+    said = line_of(tasks.documents, TASKS[task], str(tmp_path))
+    assert said.startswith(f"line {before + 1} of test.jsonl is no question of {task}: ")
+    assert "is blank" in said
+    write(tmp_path / task / "test.jsonl", FORMS["lines"]([good]))
+    assert len(tasks.documents(TASKS[task], str(tmp_path))) == 1
 
 
 def test_rows_say_where_they_stand(tmp_path):

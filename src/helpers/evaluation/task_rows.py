@@ -73,11 +73,18 @@ def fields(task: str) -> str:
     return "it takes " + ", or ".join(" and ".join(each.fields) for each in LAYOUTS[task])
 
 
-def text(value: Any, name: str) -> str:
-    """A text; :class:`Wrong` if it is none."""
+def any_text(value: Any, name: str) -> str:
+    """A text, perhaps an empty one; :class:`Wrong` if it is none."""
     if not isinstance(value, str):
         raise Wrong(f"its {name} is no text but {value!r}")
     return value
+
+
+def text(value: Any, name: str) -> str:
+    """A text that says something; :class:`Wrong` if it does not, since nothing can be scored."""
+    if not any_text(value, name).strip():
+        raise Wrong(f"its {name} is blank")
+    return str(value)
 
 
 def texts(value: Any, name: str) -> list[str]:
@@ -87,6 +94,9 @@ def texts(value: Any, name: str) -> list[str]:
         raise Wrong(f"its {name} is no list of texts but {value!r}")
     if not found:
         raise Wrong(f"its {name} is empty")
+    for number, one in enumerate(found, 1):
+        if not one.strip():
+            raise Wrong(f"number {number} of its {name} is blank")
     return list(found)
 
 
@@ -123,6 +133,7 @@ def listed_options(row: Row) -> tuple[str, list[str], int]:
     asks, options = asks + before.strip(), parts[1::2]
     if len(options) < 2 or "".join(parts[::2]) != LETTERS[: len(options)]:
         raise Wrong(f"its options are not listed as A. …, B. … but as {listed[:60]!r}")
+    texts(options, "options")
     at = LETTERS.find(answer[:1]) if answer[1:3] == ". " else -1
     # a question mark has stayed behind the last option of some questions
     if at not in range(len(options)) or options[at].rstrip("?") != answer[3:].rstrip("?"):
@@ -213,7 +224,8 @@ def _siqa_listed(row: Row) -> Row:
 def _hellaswag(row: Row) -> Row:
     endings = texts(row["endings"], "endings")
     label = place(*map(str, range(len(endings))))(row["label"], "label")
-    said = {name: text(row[name], name) for name in ("ctx_a", "ctx_b", "activity_label")}
+    said = {name: text(row[name], name) for name in ("ctx_a", "activity_label")}
+    said["ctx_b"] = any_text(row["ctx_b"], "ctx_b")  # an ending may begin a sentence
     return said | {"endings": endings, "label": str(label), "family": said["activity_label"]}
 
 
@@ -276,11 +288,12 @@ def _mbpp(row: Row) -> Row:
     tests = texts(row["test_list"], "test_list")
     if len(tests) < 3:
         raise Wrong(f"it has {len(tests)} tests, and a question shows 3")
-    before = row.get("test_imports") or row.get("test_setup_code") or [""]
+    before = row.get("test_imports") or row.get("test_setup_code") or ""
+    lines = [before] if isinstance(before, str) else before
     return {
         "text": text(row[asks], asks),
         "solution": text(row["code"], "code"),
-        "before": "\n".join(texts(before, "test_imports")),
+        "before": "\n".join(any_text(line, "test_imports") for line in lines),
         "test_list": tests,
     }
 
