@@ -2,12 +2,16 @@
 
 import argparse
 import sys
+import textwrap
+import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
 
 from helpers.errors import InputError
 from helpers.texts.files import text_of
+from runs.stopping import Stopped, stoppable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     run.add_argument("--parameters-file", type=Path, help="YAML file of names and values")
     given = parser.parse_args(arguments)
+    log = given.output.with_name(f"{given.output.name}.log")
+    try:
+        with stoppable():
+            return _run(given, log)
+    except Stopped as request:
+        _say(f"{request}: finished measurements are kept")
+        return request.code
+
+
+def _run(given: argparse.Namespace, log: Path) -> int:
     try:
         values = _from_file(given.parameters_file) if given.parameters_file else {}
         values |= {name: _plain(value) for name, value in given.parameter}
@@ -35,12 +49,26 @@ def main(arguments: list[str] | None = None) -> int:
 
         run_notebook(given.notebook, given.output, values)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         return 2
-    except RuntimeError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        said = str(error)
+        if given.notebook.name not in said:
+            said = f"{given.notebook.name} failed: {type(error).__name__}: {said}"
+        said = textwrap.shorten(said, 400, placeholder=" …")
+        with suppress(OSError):
+            log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            said += f" (log: {log})"
+        _say(f"error: {said}")
         return 1
+    with suppress(OSError):
+        log.unlink()
     return 0
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # the terminal may be closed
+        print(line, file=sys.stderr, flush=True)
 
 
 def _plain(value: str) -> object:

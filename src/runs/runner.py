@@ -2,22 +2,19 @@
 
 import ast
 import json
-import os
 import shutil
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jupytext
-import papermill
+import nbformat
+from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
 
 from helpers import machine
 from helpers.errors import InputError
@@ -25,42 +22,48 @@ from helpers.evaluation import search_sets
 from helpers.models.load import check_exists
 from helpers.texts.data import select_prompts
 from helpers.texts.passages import check_source
-from runs import provenance, source
+from runs import kernel, provenance, source
 from runs.parameters import RunParameters, refuse_unknown, validate
 from runs.store import writable
 from runs.wanted_tasks import wanted_tasks
 
-TRANSPORT = "tcp" if os.name == "nt" else "ipc"  # files cannot be listened in on, ports can
-
 
 def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> None:
-    """Execute ``notebook`` (MyST Markdown) with ``values`` into ``output`` (.ipynb).
+    """Execute ``notebook`` (MyST Markdown or .ipynb) with ``values`` into ``output`` (.ipynb).
 
     Everything that can be checked is checked before a kernel starts. The output and its manifest
     (``output`` with the suffix ``.json``) are renamed into place when whole; a failed run leaves
     neither. Raises :class:`InputError` for bad input and :class:`RuntimeError` for a run that
     failed, each with one line.
     """
-    if not notebook.is_file():
-        raise InputError(f"notebook {notebook} is not there: look in notebooks/")
-    node = jupytext.read(notebook)
-    declared = _declared_parameters(node, notebook)
+    node = _read(notebook)
+    _check_output(output, notebook)
+    declared = _declared_parameters(node, notebook, given=values)
     for name in values:
         refuse_unknown(name, declared)
     parameters = check(declared | dict(values))
     writable(output.parent)
-    print(f"Running {notebook.name} …", flush=True)
-    begin = time.perf_counter()
-    for stale in output.parent.glob(f".run-{output.stem}-*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f".run-{output.stem}-", dir=output.parent) as work:
-        start, end = Path(work) / "in.ipynb", Path(work) / output.name
+    with _working_folder(output) as work:
+        print(f"Running {notebook.name}, results in {parameters.results_folder()} …", flush=True)
+        begin = time.perf_counter()
+        described = {
+            "notebook": notebook.name,
+            "parameters": {name: getattr(parameters, name) for name in declared},
+            "source": source.digest(source.files_behind_notebook(notebook)),
+            "code": source.notebook_digest(notebook),
+            "commit": provenance.git_commit(source.SOURCES),
+            "versions": provenance.versions(),
+            "threads": machine.granted_threads(),
+        }
+        start, end, manifest = (work / name for name in ("in.ipynb", "out.ipynb", "out.json"))
         jupytext.write(node, start, fmt="ipynb")
-        _execute(start, end, dict(values), notebook)
-        manifest = _manifest(notebook, parameters, declared, time.perf_counter() - begin)
-        described = end.with_suffix(".json")
-        described.write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-        described.replace(output.with_suffix(".json"))
+        executed = _execute(start, end, dict(values), notebook)
+        executed.metadata["papermill"] |= {"input_path": notebook.name, "output_path": output.name}
+        nbformat.write(executed, end)
+        described["seconds"] = round(time.perf_counter() - begin, 1)
+        described["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+        manifest.write_text(json.dumps(described, indent=1, sort_keys=True), encoding="utf-8")
+        manifest.replace(output.with_suffix(".json"))
         end.replace(output)
 
 
@@ -80,69 +83,95 @@ def check(values: Mapping[str, Any]) -> RunParameters:
     return parameters
 
 
-def _declared_parameters(node: Any, notebook: Path) -> dict[str, Any]:
-    """Names and defaults that the cell tagged ``parameters`` assigns."""
-    for cell in node.cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            assigned = [
-                line for line in ast.parse(cell.source).body if isinstance(line, ast.Assign)
-            ]
-            return {line.targets[0].id: ast.literal_eval(line.value) for line in assigned}  # type: ignore[attr-defined]
-    raise InputError(f"notebook {notebook} has no cell tagged parameters")
+def _read(notebook: Path) -> Any:
+    if not notebook.is_file():
+        raise InputError(f"notebook {notebook} is not there: look in notebooks/")
+    try:
+        return jupytext.read(notebook)
+    except Exception as error:
+        raise InputError(f"{notebook} cannot be read as a notebook: {error}") from None
+
+
+def _check_output(output: Path, notebook: Path) -> None:
+    """Nothing may be overwritten but what a run has written."""
+    if output.suffix != ".ipynb" or output.is_dir():
+        raise InputError(f"output {output} must be a file whose name ends in .ipynb")
+    if output.exists() and output.samefile(notebook):
+        raise InputError(f"output {output} is the notebook itself: choose another name")
+    manifest = output.with_suffix(".json")
+    if manifest.exists():
+        try:
+            known = {"notebook", "parameters"} <= set(json.loads(manifest.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            known = False
+        if not known:
+            raise InputError(
+                f"the manifest of {output} would overwrite {manifest.name}, which no run has "
+                "written: choose another name"
+            )
 
 
 @contextmanager
-def _own_channels() -> Iterator[Config]:
-    """Kernel settings with channels of this run's own: two runs that start together in one
-    working directory would else choose the same names, and hear each other's messages.
-
-    The folder is a short one, since the name of a socket may not be long.
-    """
-    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
-        channels = {"transport": TRANSPORT}
-        if TRANSPORT == "ipc":
-            channels["ip"] = str(Path(folder) / "channel")
-        yield Config({"KernelManager": channels})
-
-
-def _execute(start: Path, end: Path, values: dict[str, Any], notebook: Path) -> None:
-    """papermill, with the notebook's progress bars on our standard error."""
+def _working_folder(output: Path) -> Iterator[Path]:
+    """A folder beside ``output`` that only this run writes in; what a killed run left is gone."""
+    work = output.parent / f".run-{output.name}"
+    work.mkdir(exist_ok=True)
+    lock = FileLock(work / "lock", timeout=0)
     try:
-        with _own_channels() as channels:
-            papermill.execute_notebook(
-                start,
-                end,
-                parameters=values,
-                progress_bar=False,
-                stderr_file=sys.stderr,
-                config=channels,
-                cwd=str(Path.cwd()),
-            )
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"another run is writing {output}: wait until it has ended, or choose another name"
+        ) from None
+    try:
+        for left in work.iterdir():
+            if left.name != "lock":
+                left.unlink()
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        lock.release()
+
+
+def _declared_parameters(node: Any, notebook: Path, given: Collection[str] = ()) -> dict[str, Any]:
+    """Names and defaults that the cell tagged ``parameters`` assigns, a type beside the name or
+    not. A default that is no plain value is None where the parameter is ``given``, else
+    :class:`InputError`: it cannot be checked before the run."""
+    cells = [cell for cell in node.cells if "parameters" in cell.metadata.get("tags", [])]
+    if not cells:
+        raise InputError(f"notebook {notebook} has no cell tagged parameters")
+    found: dict[str, Any] = {}
+    for line in source.parsed(cells[0].source, notebook).body:
+        if isinstance(line, ast.Expr | ast.Import | ast.ImportFrom):
+            continue
+        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", line)]
+        for name in map(ast.unparse, targets):
+            try:
+                if not isinstance(line, ast.Assign | ast.AnnAssign):
+                    raise ValueError
+                found[name] = ast.literal_eval(line.value)  # type: ignore[arg-type]
+            except (ValueError, TypeError):
+                if name not in given:
+                    raise InputError(
+                        f"the default of a parameter must be a plain value, which {notebook.name} "
+                        f"does not have in {ast.unparse(line)!r}: write one, or give {name}"
+                    ) from None
+                found[name] = None
+    return found
+
+
+def _execute(start: Path, end: Path, values: dict[str, Any], notebook: Path) -> Any:
+    """The executed notebook; an error inside it in one line."""
+    try:
+        return kernel.execute(start, end, values)
     except PapermillExecutionError as error:
         if error.ename == InputError.__name__:
             raise InputError(str(error.evalue)) from None
         raise RuntimeError(
-            f"{notebook.name} failed in cell {error.exec_count}: {error.ename}: "
-            f"{str(error.evalue).splitlines()[0] if error.evalue else ''}"
+            f"{notebook.name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
         ) from error
-    except DeadKernelError:
+    except DeadKernelError as error:
         raise RuntimeError(
             f"the kernel that ran {notebook.name} died (killed, or out of memory); run the same "
             "command again: finished measurements are kept"
-        ) from None
-
-
-def _manifest(
-    notebook: Path, parameters: RunParameters, declared: Mapping[str, Any], seconds: float
-) -> dict[str, Any]:
-    files = source.files_behind_notebook(notebook)
-    return {
-        "notebook": notebook.name,
-        "parameters": {name: getattr(parameters, name) for name in declared},
-        "source": source.digest(files),
-        "commit": provenance.git_commit(source.SOURCES),
-        "versions": provenance.versions(),
-        "threads": machine.granted_threads(),
-        "seconds": round(seconds, 1),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+        ) from error

@@ -45,13 +45,32 @@ def files_behind(*modules: str) -> list[Path]:
 
 
 def files_behind_notebook(notebook: Path) -> list[Path]:
-    """Every file of this project that a MyST Markdown notebook's code cells reach."""
-    found: list[str] = []
-    for cell in CODE_CELL.findall(notebook.read_text(encoding="utf-8")):
-        source = CELL_OPTIONS.sub("", cell)
-        plain = "\n".join(line for line in source.splitlines() if line[:1] not in {"%", "!"})
-        found += imports(ast.parse(plain))
-    return _reached(found)
+    """Every file of this project that a notebook's code cells reach."""
+    return _reached(name for cell in _code(notebook) for name in imports(parsed(cell, notebook)))
+
+
+def _code(notebook: Path) -> list[str]:
+    """What stands in a notebook's code cells: MyST Markdown, or any format that jupytext reads."""
+    if notebook.suffix == ".md" and (
+        cells := CODE_CELL.findall(notebook.read_text(encoding="utf-8"))
+    ):
+        return [CELL_OPTIONS.sub("", cell) for cell in cells]
+    import jupytext
+
+    return [cell.source for cell in jupytext.read(notebook).cells if cell.cell_type == "code"]
+
+
+def parsed(cell: str, notebook: Path) -> ast.Module:
+    """The syntax tree of a code cell, which may have magics; :class:`InputError` if none."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(cell))
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        raise InputError(
+            f"a cell of {notebook.name} is no Python ({error.msg}): {line!r}"
+        ) from None
 
 
 def digest(files: Iterable[Path]) -> str:
