@@ -7,16 +7,19 @@ from functools import partial
 import pytest
 import torch
 from conftest import tiny_batch, tiny_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from helpers.errors import InputError
 from helpers.models import Decoder, load
 from helpers.models.load import outline
 from helpers.pruning import Recipe, prune
-from helpers.pruning.checkpoint import differences, load_pruned, save
+from helpers.pruning.checkpoint import differences, load_pruned, refuse_other_head, save
 from helpers.pruning.drop import drop, dropped_in
+from helpers.pruning.rounding import same_numbers
 from helpers.texts.calibration import calibration_text
-from measurements.pruned_model import evaluated_model
+from measurements.pruned_model import evaluated_model, remaining_parameters
 from runs.parameters import validate
 
 UP = "model.layers.1.mlp.up_proj.weight"
@@ -314,3 +317,88 @@ def test_declared_sublayers_reach_the_chapters(tiny_folder, folder):
     assert "layer 1 attention, layer 2 attention" in one.words
     whole = load(str(folder), device="cpu").decoder.parameter_count
     assert one.parameters_left == whole < one.dense.decoder.parameter_count
+
+
+FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def stored_as(folder, kind, change=lambda weights: None, near_zero=False):
+    """The folder's weights rounded to a format after a change; some made tiny at first."""
+
+    def edit(weights):
+        if near_zero:
+            weights[UP][:, ::4] *= 1e-8
+        change(weights)
+        for key in weights:
+            weights[key] = weights[key].to(FORMATS[kind])
+
+    folder.weights(edit)
+    folder.config(dtype=kind)
+    return folder
+
+
+@pytest.fixture
+def parent(tiny_folder, tmp_path):
+    return Folder(shutil.copytree(tiny_folder, tmp_path / "parent"))
+
+
+PAIRS = [(ours, theirs) for ours in FORMATS for theirs in FORMATS]
+
+
+@pytest.mark.parametrize("near_zero", [False, True], ids=["usual", "near zero"])
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_rounding_is_no_pruning(parent, folder, ours, theirs, dtype, near_zero):
+    """One float32 original, rounded once for the parent and once for the copy."""
+    dense = load(str(stored_as(parent, ours, near_zero=near_zero)), dtype=dtype, device="cpu")
+    other = load(str(stored_as(folder, theirs, near_zero=near_zero)), dtype=dtype, device="cpu")
+    found = differences(dense, other)
+    refuse_other_head(dense, other)
+    assert found.table.empty
+    assert found.formats == (ours, theirs)
+    said = "an exact copy" if ours == theirs else f"a copy of the model, stored in {theirs}, the"
+    assert said in found.summary
+    whole = sum(weight.numel() for weight in dense.model.parameters())
+    assert remaining_parameters(other.decoder, dense.decoder) == whole
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_pruning_is_seen_through_rounding(parent, folder, ours, theirs):
+    """A quarter of one weight is zero and another weight is scaled, beside all the rounding."""
+    scaled_one = "model.layers.0.self_attn.q_proj.weight"
+
+    def change(weights):
+        weights[UP][:, :8] = 0
+        weights[scaled_one] *= 1.05
+
+    dense = load(str(stored_as(parent, ours)), device="cpu")
+    other = load(str(stored_as(folder, theirs, change)), device="cpu")
+    table = differences(dense, other).table.set_index("weight")
+    assert table.loc["up_proj", ["zeroed", "changed"]].tolist() == [0.25, 0]
+    assert table.loc["q_proj", "zeroed"] == 0
+    assert table.loc["q_proj", "changed"] > 0.99
+    assert len(table) == 2
+    assert remaining_parameters(other.decoder, dense.decoder) == (
+        dense.decoder.parameter_count - 8 * 48
+    )
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_other_head_is_refused_through_rounding(parent, folder, ours, theirs):
+    def change(weights):
+        weights["lm_head.weight"][7] *= 1.05
+
+    dense = load(str(stored_as(parent, ours)), device="cpu")
+    other = load(str(stored_as(folder, theirs, change)), device="cpu")
+    with pytest.raises(InputError, match="changed the LM head"):
+        refuse_other_head(dense, other)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-60000, 60000, width=32), st.permutations(sorted(FORMATS)))
+def test_two_roundings_of_a_number_are_the_same(number, kinds):
+    exact = torch.tensor([number])
+    ours, theirs = (exact.to(FORMATS[kind]).float() for kind in kinds[:2])
+    stored = FORMATS[kinds[0]], FORMATS[kinds[1]]
+    assert same_numbers(ours, theirs, stored).all()
+    assert same_numbers(ours, ours * 1.02 + 1e-6, stored).logical_not().all()

@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
-from helpers.models.head import Head
 from helpers.models.load import LoadedModel, fingerprint, load
-from helpers.pruning.checkpoint import differences
+from helpers.pruning.checkpoint import differences, refuse_other_head
 from helpers.pruning.drop import Place, drop
 from helpers.pruning.methods import METHODS
 from helpers.pruning.selection import one_shot, refuse_count
@@ -23,6 +21,7 @@ from measurements.masks import apply_masks, in_words, masks, pruned_in_place
 from measurements.ranking import ranking, stored_importance
 from runs.parameters import CALIBRATION, SETTING, RunParameters
 
+ROUNDED_TO_ZERO = 2.0**-25  # half the smallest number above 0 in float16
 USES = (*SETTING, *CALIBRATION)
 
 
@@ -76,7 +75,7 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
 def _pruned(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
     if parameters.method == "checkpoint":
         other = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
-        _refuse_other_head(dense.decoder.head, other.decoder.head)
+        refuse_other_head(dense, other)
         summary = differences(dense, other).summary
         print(f"Comparing with {parameters.checkpoint}: {summary}", file=sys.stderr)
         return other.decoder, summary
@@ -88,20 +87,6 @@ def _pruned(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str
     else:
         words = in_words(pruned_in_place(other.decoder, parameters, dense.tokenizer))
     return Decoder.of(other.model), words
-
-
-def _refuse_other_head(ours: Head, theirs: Head) -> None:
-    """Logits of both models are compared through one head, which pruning leaves as it is."""
-    for own, other in ((ours.weight, theirs.weight), (ours.bias, theirs.bias)):
-        if own is None or other is None:
-            same = own is other
-        else:
-            same = torch.equal(own, other.to(own.device))
-        if not same:
-            raise InputError(
-                "the checkpoint changed the LM head (or the embedding tied to it): give one that "
-                "was pruned between embedding and head"
-            )
 
 
 def _without(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
@@ -170,8 +155,9 @@ def remaining_parameters(decoder: Decoder, dense: Decoder | None = None) -> int:
     """Parameters of ``decoder`` that remain, tied ones counted once.
 
     A dropped sublayer counts nothing, nor does its norm; nor does a weight of 0 in a linear of
-    any sublayer, unless the same weight is 0 in ``dense`` too, where that is given: some are by
-    chance, in a model whose weights lie on a grid. Table 1 counts alike, without the LM head:
+    any sublayer, unless the same weight is 0 in ``dense`` too, where that is given, or so small
+    there that float16 rounds it to 0: some are by chance, in a model whose weights lie on a grid,
+    or in a copy in another format. Table 1 counts alike, without the LM head:
     with eight attention sublayers dropped 7.1B of Mistral-7B become 6.8B, with eight MLPs 5.7B.
     """
     before = {} if dense is None else _weights(dense)
@@ -179,7 +165,7 @@ def remaining_parameters(decoder: Decoder, dense: Decoder | None = None) -> int:
     for place, weight in _weights(decoder).items():
         zero = weight == 0
         if place in before:
-            zero &= before[place].to(weight.device) != 0
+            zero &= before[place].to(weight.device).abs() > ROUNDED_TO_ZERO
         zeros += int(zero.sum())
     return decoder.parameter_count - zeros
 

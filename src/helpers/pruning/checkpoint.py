@@ -14,7 +14,9 @@ from torch import Tensor
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel, load
+from helpers.models.stored import commonest
 from helpers.pruning.drop import drop, dropped_in
+from helpers.pruning.rounding import same_numbers
 
 RECIPE_FILE = "pruning.json"
 
@@ -91,17 +93,22 @@ class Differences:
     ``table`` has one row per weight that differs: ``layer`` (−1 outside the layers), ``sublayer``
     (attention, mlp or other), ``weight``, ``size``, ``zeroed`` (share of the parent's non-zero
     entries that are zero now) and ``changed`` (share of its non-zero entries that are another
-    number now).
+    number now). ``formats`` are those that most weights of the parent and the checkpoint are
+    stored in, such as bfloat16; rounding from one to the other is no difference.
     """
 
     table: pd.DataFrame
     dropped: tuple[tuple[int, str], ...]
+    formats: tuple[str, str]
 
     @property
     def summary(self) -> str:
         """One line in words, for the log and the page."""
+        ours, theirs = self.formats
+        rounded = f"stored in {theirs}, the model in {ours}" if ours != theirs else ""
         if self.table.empty:
-            return "the checkpoint is an exact copy of the model"
+            copy = f"a copy of the model, {rounded}" if rounded else "an exact copy of the model"
+            return f"the checkpoint is {copy}"
         size = self.table["size"].sum()
         zeroed, changed = (
             (self.table[name] * self.table["size"]).sum() / size for name in ("zeroed", "changed")
@@ -112,6 +119,8 @@ class Differences:
             parts.append(f"sublayers without effect: {words}")
         parts.append(f"{zeroed:.1%} of their entries are zero now")
         parts.append(f"{changed:.1%} are other numbers")
+        if rounded:
+            parts.append(f"{rounded}: rounding is not counted")
         return "; ".join(parts)
 
 
@@ -137,25 +146,56 @@ def differences(dense: LoadedModel, checkpoint: LoadedModel) -> Differences:
                 f"the checkpoint is no pruned version of the model: {name} has shape "
                 f"{tuple(other.shape)}, not {tuple(weight.shape)}"
             )
-        found = _compare(weight, other)
+        found = (1.0, 0.0)
+        if other is not None:
+            stored = _format(dense, name), _format(checkpoint, name)
+            found = _compare(weight, other, same_numbers(weight, other, stored))
         if any(found):
             short = name.rsplit(".", 2)[-2]
             rows.append((layer, sublayer, short, weight.numel(), *found))
     columns = ["layer", "sublayer", "weight", "size", "zeroed", "changed"]
     table = pd.DataFrame(rows, columns=columns)
-    return Differences(table, gone or _without_effect(checkpoint.decoder))
+    return Differences(
+        table, gone or _without_effect(checkpoint.decoder), (_formats(dense), _formats(checkpoint))
+    )
 
 
-def _compare(weight: Tensor, other: Tensor | None) -> tuple[float, float]:
+def _format(loaded: LoadedModel, name: str) -> torch.dtype:
+    """The format that a weight is stored in, or the one it has where that is not known."""
+    return loaded.stored.get(name) or loaded.model.get_parameter(name).dtype
+
+
+def _formats(loaded: LoadedModel) -> str:
+    usual = commonest(_format(loaded, name) for name, _ in loaded.model.named_parameters())
+    return str(usual).removeprefix("torch.")
+
+
+def _compare(weight: Tensor, other: Tensor, same: Tensor) -> tuple[float, float]:
     """Shares of the non-zero entries that are zero now, and that are another number now."""
-    alive = weight != 0
-    count = max(int(alive.sum()), 1)
-    if other is None:
-        return 1.0, 0.0
-    other = other.to(weight.device, weight.dtype)
-    zeroed = int((alive & (other == 0)).sum())
-    changed = int(((other != weight) & (other != 0)).sum())
-    return zeroed / count, changed / count
+    zero = other.to(weight.device) == 0
+    count = max(int((weight != 0).sum()), 1)
+    return int((zero & ~same).sum()) / count, int((~zero & ~same).sum()) / count
+
+
+def refuse_other_head(dense: LoadedModel, checkpoint: LoadedModel) -> None:
+    """:class:`InputError` if a checkpoint's head holds other numbers: logits of both models are
+    compared through one head, which pruning leaves as it is."""
+    pairs = [(one.decoder.head.weight, one.decoder.head.bias) for one in (dense, checkpoint)]
+    names = [
+        {id(weight): name for name, weight in one.model.named_parameters()}
+        for one in (dense, checkpoint)
+    ]
+    for own, other in zip(*pairs, strict=True):
+        if own is None or other is None:
+            same = own is other
+        else:
+            stored = _format(dense, names[0][id(own)]), _format(checkpoint, names[1][id(other)])
+            same = bool(same_numbers(own, other, stored).all())
+        if not same:
+            raise InputError(
+                "the checkpoint changed the LM head (or the embedding tied to it): give one that "
+                "was pruned between embedding and head"
+            )
 
 
 def _refuse_stranger(dense: LoadedModel, checkpoint: LoadedModel) -> None:
