@@ -402,3 +402,117 @@ def test_two_roundings_of_a_number_are_the_same(number, kinds):
     stored = FORMATS[kinds[0]], FORMATS[kinds[1]]
     assert same_numbers(ours, theirs, stored).all()
     assert same_numbers(ours, ours * 1.02 + 1e-6, stored).logical_not().all()
+
+
+def gone(*patterns):
+    return lambda folder: [file.unlink() for each in patterns for file in folder.path.glob(each)]
+
+
+def quantized(**section):
+    return lambda folder: folder.config(quantization_config=section)
+
+
+def adapter(folder):
+    """As save_pretrained of peft leaves it in a folder that holds a model already."""
+    said = {"base_model_name_or_path": str(folder), "peft_type": "LORA", "r": 2, "lora_alpha": 2}
+    file = folder.path / "adapter_config.json"
+    file.write_text(json.dumps(said | {"target_modules": ["q_proj"]}))
+    part = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
+    tuned = {f"{part}A.weight": torch.ones(2, 32), f"{part}B.weight": torch.ones(32, 2)}
+    save_file(tuned, folder.path / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def other_base(folder):
+    (folder.path / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": "nobody/nothing", "peft_type": "LORA"})
+    )
+
+
+def beside(name):
+    return lambda folder: shutil.copy(folder.path / "model.safetensors", folder.path / name)
+
+
+def adapter_alone(folder):
+    adapter(folder)
+    (folder.path / "model.safetensors").unlink()
+
+
+GROUPS = {"group_0": {"weights": {"num_bits": 4, "type": "int"}}}
+NOT_ONLY_THE_MODEL = {
+    "adapter": (adapter, "merge it into them"),
+    "adapter of another base": (other_base, "merge it into them"),
+    "adapter without weights": (adapter_alone, "merge it into them"),
+    "adapter without its settings": (beside("adapter_model.safetensors"), "move adapter_model"),
+    "second set of weights": (beside("pruned.safetensors"), "move pruned.safetensors out"),
+    "shards of another time": (
+        beside("model-00001-of-00002.safetensors"),
+        "move model-00001-of-00002.safetensors out",
+    ),
+    "no tokenizer": (gone("tokenizer*"), "put the tokenizer files of the model"),
+    "no vocabulary": (gone("tokenizer.json"), "put the tokenizer files of the model"),
+    "damaged tokenizer": (
+        lambda folder: (folder.path / "tokenizer.json").write_text("{"),
+        "no tokenizer that can be read",
+    ),
+    "GPTQ": (quantized(quant_method="gptq", bits=4), "is quantized .*gptq.*dequantized"),
+    "AWQ": (quantized(quant_method="awq", bits=4), "is quantized .*awq"),
+    "bitsandbytes": (quantized(quant_method="bitsandbytes", load_in_4bit=True), "is quantized"),
+    "FP8": (quantized(quant_method="fp8", weight_block_size=[2, 2]), "is quantized .*fp8"),
+    "unknown": (quantized(quant_method="nobodys"), "is quantized .*nobodys"),
+    "no method": (quantized(bits=4), "is quantized .*no quant_method"),
+    "llm-compressor": (
+        quantized(quant_method="compressed-tensors", config_groups=GROUPS),
+        "is quantized .*compressed-tensors",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_ONLY_THE_MODEL)
+def test_folder_that_is_not_only_the_model_is_refused(folder, kind):
+    change, message = NOT_ONLY_THE_MODEL[kind]
+    change(folder)
+    with pytest.raises(InputError, match=message) as caught:
+        load(str(folder), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "qwen2", "gpt_neox", "gemma", "phi3", "opt"])
+def test_empty_tokenizer_is_refused_or_its_parents_taken(family, tiny_tokenizer, tmp_path):
+    """Some classes are made without any file, and then know no word."""
+    tiny_model(family).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="put the tokenizer files of the model"):
+        load(str(tmp_path), device="cpu")
+    taken = load(str(tmp_path), device="cpu", tokenizer=tiny_tokenizer)
+    assert taken.tokenizer is tiny_tokenizer
+
+
+def test_pruned_folder_without_tokenizer_has_its_parents(tiny_folder, folder):
+    folder.weights(lambda weights: weights[UP].mul_(0))
+    gone("tokenizer*", "*.jinja")(folder)
+    values = {"model": str(tiny_folder), "method": "checkpoint", "checkpoint": str(folder)}
+    one = evaluated_model(validate(values | {"device": "cpu"}))
+    assert one.parameters_left == one.dense.decoder.parameter_count - 32 * 48
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"sparsity_config": {"format": "dense", "global_sparsity": 0.5}},
+        {"config_groups": {}, "sparsity_config": {"format": "dense"}},
+        {"config_groups": None},
+    ],
+    ids=str,
+)
+def test_section_that_packs_nothing_is_read_plainly(tiny_folder, folder, section):
+    """As llm-compressor saves a model that it pruned and did not quantize."""
+    quantized(quant_method="compressed-tensors", **section)(folder)
+    found = differences(load(str(tiny_folder), device="cpu"), load(str(folder), device="cpu"))
+    assert "exact copy" in found.summary
+
+
+def test_weights_in_mistrals_own_layout_may_lie_beside(tiny_folder, folder):
+    beside("consolidated.safetensors")(folder)
+    assert torch.equal(
+        logits(load(str(folder), device="cpu").model),
+        logits(load(str(tiny_folder), device="cpu").model),
+    )

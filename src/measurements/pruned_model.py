@@ -74,7 +74,8 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
 
 def _pruned(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
     if parameters.method == "checkpoint":
-        other = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
+        place = parameters.checkpoint, "main", parameters.dtype, parameters.device
+        other = load(*place, tokenizer=dense.tokenizer)
         refuse_other_head(dense, other)
         summary = differences(dense, other).summary
         print(f"Comparing with {parameters.checkpoint}: {summary}", file=sys.stderr)

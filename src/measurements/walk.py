@@ -115,7 +115,8 @@ def _counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder
     Weights are pruned as for one sublayer alone: calibrated on the dense model's own states.
     """
     if parameters.method == "checkpoint":
-        other = load(parameters.checkpoint, "main", parameters.dtype, parameters.device)
+        place = parameters.checkpoint, "main", parameters.dtype, parameters.device
+        other = load(*place, tokenizer=dense.tokenizer)
         summary = differences(dense, other).summary
         print(f"Comparing with {parameters.checkpoint}: {summary}", file=sys.stderr)
         return other.decoder, summary
