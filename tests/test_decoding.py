@@ -50,7 +50,7 @@ def test_end_tokens_of_model_and_tokenizer(tiny_tokenizer):
     model = tiny_model("llama")
     assert end_tokens(model, tiny_tokenizer) == (2,)
     model.generation_config.eos_token_id = [5, 7]
-    assert end_tokens(model, tiny_tokenizer) == (5, 7)
+    assert end_tokens(model, tiny_tokenizer) == (5, 7, 2)
     model.generation_config.eos_token_id = None
     assert end_tokens(model, tiny_tokenizer) == (tiny_tokenizer.eos_token_id,)
     assert torch.tensor(end_tokens(model, tiny_tokenizer)).ndim == 1

@@ -1,21 +1,25 @@
 """Files, tokenizers and values as strangers have them: the right value, or one line; never another
 number."""
 
+import copy
 import gzip
 import json
 import re
 from contextlib import suppress
+from datetime import datetime
 
 import pytest
+from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.decoding import end_tokens, greedy
 from helpers.errors import InputError
 from helpers.evaluation import task_files, tasks
 from helpers.evaluation.search_sets import read_folder
 from helpers.evaluation.tasks import TASKS
 from helpers.texts import files
-from helpers.texts.data import select_prompts
+from helpers.texts.data import select_prompts, tokenize, wrapped
 from helpers.texts.passages import check_source, read_file
 from runs.__main__ import _from_file
 from runs.parameters import validate
@@ -205,3 +209,128 @@ def test_a_blank_option_is_refused_by_file_and_row(task, field, before, blank, t
 def test_rows_say_where_they_stand(tmp_path):
     path = write(tmp_path / "a.json", '["x",\n"y"]')
     assert [where for _, where in files.rows(path)] == ["item 1 of a.json", "item 2 of a.json"]
+
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+LLAMA2 = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}[INST] {{ message['content'] }}"
+    " [/INST]{% else %} {{ message['content'] }} {{ eos_token }}{% endif %}{% endfor %}"
+)
+TURN_ENDS = {  # a chat template, and the token with which it ends a turn
+    "chatml": (CHATML, "<|im_end|>"),
+    "llama 2": (LLAMA2, "</s>"),
+    "plain": ("{% for message in messages %}{{ message['content'] }}\n{% endfor %}", None),
+    "words": ("{% for message in messages %}{{ message['content'] }} End.{% endfor %}", None),
+    "no answers": (
+        "{% if messages|length > 1 %}{{ raise_exception('one turn') }}{% endif %}"
+        "{{ messages[0]['content'] }}",
+        None,
+    ),
+}
+
+
+def with_template(tokenizer, template, **special):
+    """A copy of the tokenizer with the tokens of ChatML, another template and other special
+    tokens."""
+    found = copy.deepcopy(tokenizer)
+    found.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    found.chat_template = template
+    for name, token in special.items():
+        setattr(found, name, token)
+    return found
+
+
+@pytest.mark.parametrize("eos", ["</s>", None])
+@pytest.mark.parametrize("declared", [None, 5, [5, 7], [2]])
+@pytest.mark.parametrize("kind", TURN_ENDS)
+def test_text_ends_at_every_end_that_anybody_declares(kind, declared, eos, tiny_tokenizer):
+    template, end = TURN_ENDS[kind]
+    tokenizer = with_template(tiny_tokenizer, template, eos_token=eos)
+    model = tiny_model("llama")
+    model.generation_config.eos_token_id = declared
+    expected = {declared} if isinstance(declared, int) else set(declared or ())
+    expected |= {tokenizer.eos_token_id} - {None}
+    if end and (end != "</s>" or eos):
+        expected.add(tokenizer.convert_tokens_to_ids(end))
+    assert set(end_tokens(model, tokenizer)) == expected
+
+
+def test_no_end_token_writes_to_the_limit(tiny_tokenizer):
+    tokenizer = with_template(tiny_tokenizer, None, eos_token=None, pad_token=None)
+    model = tiny_model("llama")
+    model.generation_config.eos_token_id = None
+    assert end_tokens(model, tokenizer) == ()
+    ids, mask = tokenize(select_prompts("MC2,Gen4"), tokenizer, False, "cpu")
+    steps = list(greedy(model, ids[:, -30:], mask[:, -30:], 5, end_tokens(model, tokenizer)))
+    assert len(steps) == 5
+
+
+@pytest.mark.parametrize("pad", [None, "<pad>", "</s>", "[PAD]"])
+def test_any_padding_or_none_is_the_same_measurement(pad, tiny_tokenizer):
+    """Also a pad token that has no embedding, as many converted checkpoints declare."""
+    tokenizer = with_template(tiny_tokenizer, tiny_tokenizer.chat_template, pad_token=pad)
+    prompts = select_prompts("MC2,Gen4")
+    ids, mask = tokenize(prompts, tokenizer, True, "cpu", len(tiny_tokenizer))
+    for prompt, row, keep in zip(prompts, ids, mask, strict=True):
+        (alone,), (whole,) = tokenize((prompt,), tokenizer, True, "cpu")
+        assert whole.all()
+        assert row[keep.bool()].tolist() == alone.tolist()
+    assert ids[mask == 0].eq(0).all()
+    assert mask[:, -1].all()
+
+
+def test_a_token_beyond_the_embedding_is_named_with_its_prompt(tiny_tokenizer):
+    tokenizer = with_template(tiny_tokenizer, CHATML)
+    known = len(tiny_tokenizer)
+    said = line_of(tokenize, select_prompts("MC2"), tokenizer, True, "cpu", known)
+    assert "prompt MC2 holds the token '<|im_end|>'" in said
+    assert f"number {known + 1}" in said
+    own = select_prompts('["plain", "<|im_start|>"]')
+    said = line_of(tokenize, own, tokenizer, False, "cpu", known)
+    assert "prompt Own2 holds the token '<|im_start|>'" in said
+    assert tokenize(own, tokenizer, False, "cpu", known + 1)[0].max() == known
+
+
+def test_a_prompt_without_tokens_is_named(tiny_tokenizer):
+    tokenizer = copy.deepcopy(tiny_tokenizer)
+    tokenizer.chat_template = "{{ '' }}"
+    said = line_of(tokenize, select_prompts("MC2"), tokenizer, True, "cpu")
+    assert "prompt MC2 makes no token" in said
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ strftime_now('%d %B %Y') }}{{ messages[0]['content'] }}",
+        "{{ date_string }}{{ messages[0]['content'] }}",
+        "{% if strftime_now is defined %}{{ strftime_now('%Y-%m-%d') }}{% endif %}"
+        "{{ messages[0]['content'] }}",
+        "{% macro day() %}{{ strftime_now('%-d.%-m.%Y') }}{% endmacro %}"
+        "{% for message in messages %}{{ day() }}, {{ message['content'] }}"
+        "{% endfor %}",
+    ],
+)
+def test_a_template_reads_the_same_day_on_any_day(template, tiny_tokenizer, monkeypatch):
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2031, 5, 6, tzinfo=tz)
+
+    tokenizer = with_template(tiny_tokenizer, template)
+    today = wrapped(select_prompts("MC2"), tokenizer)
+    monkeypatch.setattr("transformers.utils.chat_template_utils.datetime", Tomorrow)
+    turns = [{"role": "user", "content": ""}]
+    plain = tokenizer.apply_chat_template(turns, tokenize=False)
+    assert ("2031" in plain) == ("strftime_now" in template)
+    assert wrapped(select_prompts("MC2"), tokenizer) == today
+    assert "2026" in today[0]
+
+
+@pytest.mark.parametrize("template", ["{{ raise_exception('no user') }}", "{{ messages[3].x.y }}"])
+def test_a_template_that_fails_is_one_line(template, tiny_tokenizer):
+    tokenizer = with_template(tiny_tokenizer, template)
+    said = line_of(wrapped, select_prompts("MC2"), tokenizer)
+    assert said.startswith("the chat template cannot be applied (")

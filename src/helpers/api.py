@@ -329,4 +329,5 @@ def _tokens(model: LoadedModel, texts: Sequence[str], chat: bool) -> tuple[Tenso
     if isinstance(texts, str) or not len(texts):
         raise InputError('no texts: it takes a list, such as ["Why is the sky blue?"]')
     prompts = tuple(Prompt("", "", text) for text in texts)
-    return tokenize(prompts, model.tokenizer, chat, model.model.device)
+    device, known = model.model.device, model.decoder.embedded_tokens
+    return tokenize(prompts, model.tokenizer, chat, device, known)

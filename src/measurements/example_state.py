@@ -39,7 +39,8 @@ def example_state(parameters: RunParameters) -> Measured:
     loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     decoder = loaded.decoder
     prompt = select_prompts(parameters.prompts)[:1]
-    ids, mask = tokenize(prompt, loaded.tokenizer, parameters.chat_template, decoder.device)
+    chat = parameters.chat_template
+    ids, mask = tokenize(prompt, loaded.tokenizer, chat, decoder.device, decoder.embedded_tokens)
     refuse_too_long(loaded.model, ids.shape[1], writes=False)
     with torch.inference_mode(), capture(decoder) as trace:
         loaded.model(input_ids=ids, attention_mask=mask, use_cache=False)

@@ -38,7 +38,7 @@ def prompted(parameters: RunParameters, steps: int, *more: Prompt) -> Prompted:
     torch.manual_seed(parameters.seed)
     dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     prompts = tuple(dict.fromkeys((*select_prompts(parameters.prompts), *more)))
-    device = dense.decoder.device
-    ids, mask = tokenize(prompts, dense.tokenizer, parameters.chat_template, device)
+    decoder, chat = dense.decoder, parameters.chat_template
+    ids, mask = tokenize(prompts, dense.tokenizer, chat, decoder.device, decoder.embedded_tokens)
     refuse_too_long(dense.model, ids.shape[1] + steps)
     return Prompted(dense, prompts, ids, mask, end_tokens(dense.model, dense.tokenizer))

@@ -160,8 +160,8 @@ def noise_floor(parameters: RunParameters) -> Measured:
 
 def _written(loaded: LoadedModel, prompt: Prompt, parameters: RunParameters) -> Text:
     """The prompt with what the model itself writes after it, read alone."""
-    device = loaded.decoder.device
-    ids, mask = tokenize((prompt,), loaded.tokenizer, parameters.chat_template, device)
+    decoder, chat = loaded.decoder, parameters.chat_template
+    ids, mask = tokenize((prompt,), loaded.tokenizer, chat, decoder.device, decoder.embedded_tokens)
     refuse_too_long(loaded.model, ids.shape[1] + parameters.max_new_tokens)
     ends = end_tokens(loaded.model, loaded.tokenizer)
     steps = greedy(loaded.model, ids, mask, parameters.max_new_tokens, ends)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from helpers.decoding.reader import Held, Reader, read_states
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
+from helpers.texts.data import turn_end
 
 AT_ONCE = 64  # positions whose logits exist at the same time
 TEXTS_AT_ONCE = 16
@@ -176,13 +177,12 @@ def lockstep(
 
 
 def end_tokens(model: nn.Module, tokenizer: Any) -> tuple[int, ...]:
-    """Ids at which a sequence ends: those of the generation config, else the tokenizer's."""
-    declared = getattr(model.generation_config, "eos_token_id", None)
-    if declared is None:
-        declared = tokenizer.eos_token_id
-    if declared is None:
-        return ()
-    return tuple(declared) if isinstance(declared, list | tuple) else (int(declared),)
+    """Ids at which a sequence ends, each once: those of the generation config, the tokenizer's,
+    and the one with which its chat template ends a turn. None if nobody declares any."""
+    written = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    several = written if isinstance(written, list | tuple) else [written]
+    declared = (*several, tokenizer.eos_token_id, turn_end(tokenizer))
+    return tuple(dict.fromkeys(int(token) for token in declared if token is not None))
 
 
 def refuse_too_long(model: Any, tokens: int, writes: bool = True) -> None:

@@ -152,6 +152,12 @@ class Decoder:
         return self.head.weight.shape[0]
 
     @property
+    def embedded_tokens(self) -> int:
+        """Number of tokens that have an embedding: those below it can be read."""
+        model: Any = self.model
+        return int(model.get_input_embeddings().weight.shape[0])
+
+    @property
     def parameter_count(self) -> int:
         """Number of distinct parameters, tied ones counted once."""
         return sum(parameter.numel() for parameter in self.model.parameters())

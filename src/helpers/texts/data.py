@@ -5,14 +5,16 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from helpers.errors import InputError
+from helpers.errors import InputError, first_line
 from helpers.texts.files import Numbered, file_called, rows
 
 OWN = "Own prompts"
@@ -21,7 +23,7 @@ FORMS = 'a JSON list such as ["first prompt", "second prompt"], or a file of tex
 ENTRY = 'each takes a text, or {"prompt": "…"} with id and category if you like'
 
 Entry = dict[str, str]
-DATE = "01 Jan 2026"  # some templates name today's date: a run must not depend on the day
+DAY = datetime(2026, 1, 1, tzinfo=UTC)  # templates name today: no run may depend on its day
 
 
 @dataclass(frozen=True)
@@ -99,39 +101,92 @@ def identity(chosen: str) -> str:
 def wrapped(prompts: tuple[Prompt, ...], tokenizer: Any) -> list[str]:
     """Each prompt as one turn of the tokenizer's chat template, ready for an answer.
 
-    Raises :class:`InputError` if the tokenizer has none.
+    Raises :class:`InputError` if the tokenizer has none, or it cannot be applied.
     """
     if not tokenizer.chat_template:
         raise InputError(
             "the tokenizer has no chat template: use chat_template=false, or an instruct model"
         )
-    return [
+    turns = ([{"role": "user", "content": prompt.text}] for prompt in prompts)
+    try:
+        return [_conversation(tokenizer, turn, add_generation_prompt=True) for turn in turns]
+    except Exception as error:  # a template is a program, and says in its own words what it lacks
+        raise InputError(
+            f"the chat template cannot be applied ({first_line(error)}): use chat_template=false"
+        ) from error
+
+
+def turn_end(tokenizer: Any) -> int | None:
+    """The token with which the chat template ends what a model says; None if it ends with none."""
+    if not tokenizer.chat_template:
+        return None
+    said = ("user", "Question"), ("assistant", "Answer")
+    turns = [{"role": role, "content": content} for role, content in said]
+    try:
+        after = _conversation(tokenizer, turns, add_generation_prompt=False).rpartition("Answer")[2]
+    except Exception:  # a template that takes no answers says nothing about their end
+        return None
+    for token in tokenizer(after, add_special_tokens=False)["input_ids"]:
+        if token in tokenizer.added_tokens_decoder:
+            return int(token)
+        if tokenizer.decode([token]).strip():
+            return None
+    return None
+
+
+def _conversation(tokenizer: Any, turns: list[Entry], add_generation_prompt: bool) -> str:
+    """Turns as the chat template writes them, always on the same day."""
+    return str(
         tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt.text}],
+            turns,
+            chat_template=_on_the_day(tokenizer.get_chat_template()),
             tokenize=False,
-            add_generation_prompt=True,
-            date_string=DATE,
+            add_generation_prompt=add_generation_prompt,
+            date_string=f"{DAY:%d %b %Y}",
         )
-        for prompt in prompts
-    ]
+    )
+
+
+def _on_the_day(template: str) -> str:
+    """A template that asks for today's date, told that today is :data:`DAY`: by a macro, since the
+    function that it asks cannot be replaced."""
+    if "strftime_now" not in template:
+        return template
+    said = {code: DAY.strftime(f"%{code}") for code in "aAbBcdfGHIjmMpSuUVwWxXyYzZ"}
+    said |= {f"-{code}": said[code].lstrip("0") or "0" for code in "dHIjmMSUWy"}
+    asked = "".join(f"|replace('%{code}', {text!r})" for code, text in said.items())
+    return f"{{% macro strftime_now(format) %}}{{{{ format{asked} }}}}{{% endmacro %}}{template}"
 
 
 def tokenize(
-    prompts: tuple[Prompt, ...], tokenizer: Any, chat_template: bool, device: Any
+    prompts: tuple[Prompt, ...],
+    tokenizer: Any,
+    chat_template: bool,
+    device: Any,
+    vocabulary: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, each (B, T), padded on the left.
+    """Token ids and attention mask, each (B, T) int64, padded on the left with a masked 0.
 
-    Raises :class:`InputError` if a chat template is wanted and the tokenizer has none.
+    Raises :class:`InputError` if a chat template is wanted and the tokenizer has none, for a
+    prompt without any token, and for a token that the model's ``vocabulary`` does not hold.
     """
-    plain = [prompt.text for prompt in prompts]
-    batch = tokenizer(
-        wrapped(prompts, tokenizer) if chat_template else plain,
-        return_tensors="pt",
-        padding=True,
-        padding_side="left",
-        add_special_tokens=not chat_template,
-    )
-    return batch["input_ids"].to(device), batch["attention_mask"].to(device)
+    texts = wrapped(prompts, tokenizer) if chat_template else [prompt.text for prompt in prompts]
+    rows = tokenizer(texts, add_special_tokens=not chat_template)["input_ids"]
+    for prompt, row in zip(prompts, rows, strict=True):
+        name = prompt.id or _short(prompt.text)
+        if not row:
+            raise InputError(f"prompt {name} makes no token: write another")
+        if vocabulary is not None and max(row) >= vocabulary:
+            token = max(row)
+            raise InputError(
+                f"prompt {name} holds the token {tokenizer.convert_ids_to_tokens(token)!r}, number "
+                f"{token}, and the model knows those below {vocabulary}: its tokenizer belongs to "
+                "another model"
+            )
+    longest = max(map(len, rows))
+    ids = [[0] * (longest - len(row)) + list(row) for row in rows]
+    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
 def is_own(chosen: str) -> bool:
