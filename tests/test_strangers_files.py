@@ -6,18 +6,22 @@ import gzip
 import json
 import re
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lm_eval.api.instance import Instance
 
 from helpers.decoding import end_tokens, greedy
 from helpers.errors import InputError
 from helpers.evaluation import task_files, tasks
 from helpers.evaluation.search_sets import read_folder
+from helpers.evaluation.shared_context import language_model
 from helpers.evaluation.tasks import TASKS
+from helpers.models import Decoder, LoadedModel
 from helpers.texts import files
 from helpers.texts.data import select_prompts, tokenize, wrapped
 from helpers.texts.passages import check_source, read_file
@@ -334,3 +338,35 @@ def test_a_template_that_fails_is_one_line(template, tiny_tokenizer):
     tokenizer = with_template(tiny_tokenizer, template)
     said = line_of(wrapped, select_prompts("MC2"), tokenizer)
     assert said.startswith("the chat template cannot be applied (")
+
+
+@pytest.mark.parametrize(
+    ("declared", "special", "used"),
+    [
+        (None, {"eos_token": None, "pad_token": None, "bos_token": None}, None),
+        (None, {"eos_token": None, "pad_token": None}, "<s>"),
+        (2, {"eos_token": None, "pad_token": None}, "</s>"),
+        ([2, 7], {"eos_token": "[END]", "pad_token": "[PAD]"}, "</s>"),
+        (2, {"eos_token": "</s>", "pad_token": "[PAD]"}, "</s>"),
+    ],
+)
+def test_tasks_need_no_pad_token_and_one_end(declared, special, used, tiny_tokenizer):
+    """Also where those that the tokenizer names have no embedding."""
+    model = tiny_model("llama", vocab_size=len(tiny_tokenizer))
+    model.generation_config.eos_token_id = declared
+    tokenizer = with_template(tiny_tokenizer, None, **special)
+    before = len(tokenizer)
+    loaded = LoadedModel("tiny", model, tokenizer, Decoder.of(model), "")
+    if used is None:
+        assert "names no token that ends or begins a text" in line_of(language_model, loaded)
+        return
+    asking = language_model(loaded, 4)
+    assert asking.tokenizer.eos_token == used
+    asked = [(None, [20 + n] * n, [30, 31]) for n in (1, 4)]
+    scores = asking._loglikelihood_tokens(asked, disable_tqdm=True)
+    usual = language_model(replace(loaded, tokenizer=tiny_tokenizer), 4)
+    assert scores == usual._loglikelihood_tokens(asked, disable_tqdm=True)
+    how = {"until": ["\n"], "max_gen_toks": 4}
+    texts = [Instance("generate_until", {}, ("hello" * n, how), n) for n in (1, 3)]
+    assert len(asking.generate_until(texts, disable_tqdm=True)) == 2
+    assert (len(tokenizer), tokenizer.eos_token) == (before, special["eos_token"])

@@ -5,6 +5,7 @@ place of it. Here what options, questions and few-shot contexts share is read on
 (:mod:`helpers.evaluation.text_tree`), and the head runs at the scored places alone.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from helpers.decoding import snapshot
+from helpers.decoding import end_tokens, snapshot
+from helpers.errors import InputError
 from helpers.evaluation.asked_tasks import quiet
 from helpers.evaluation.text_tree import Branching, Row, Text, Tokens, grown
 from helpers.models import Decoder, LoadedModel
@@ -34,11 +36,31 @@ def language_model(loaded: LoadedModel, batch_size: int = 16, stock: bool = Fals
     """lm-eval's view of a model in memory, dense or pruned in place; nothing is loaded.
 
     A batch is as large as ``batch_size`` texts of the greatest length. ``stock`` gives lm-eval's
-    own class instead. Raises :class:`helpers.errors.InputError` for an unknown architecture.
+    own class instead. Raises :class:`helpers.errors.InputError` for an unknown architecture, and
+    where neither the tokenizer nor the model names a token that ends or begins a text.
     """
     kind = HFLM if stock else SharedContextLM
     with quiet():  # it warns of every model that is not given by name
-        return kind(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch_size)
+        return kind(pretrained=loaded.model, tokenizer=_complete(loaded), batch_size=batch_size)
+
+
+def _complete(loaded: LoadedModel) -> Any:
+    """The tokenizer with an end and a pad token, which lm-eval wants, both known to the model:
+    itself if it has them."""
+    found, known = loaded.tokenizer, loaded.decoder.embedded_tokens
+    ends = found.eos_token_id, *end_tokens(loaded.model, found), found.bos_token_id
+    usable = [token for token in ends if token is not None and token < known]
+    if not usable:
+        raise InputError(
+            f"model {loaded.name!r} names no token that ends or begins a text, and tasks need one: "
+            "add eos_token to its tokenizer_config.json"
+        )
+    pad = found.pad_token_id
+    if found.eos_token_id == usable[0] and pad is not None and pad < known:
+        return found
+    found = copy.deepcopy(found)
+    found.eos_token = found.pad_token = found.convert_ids_to_tokens(usable[0])
+    return found
 
 
 class SharedContextLM(HFLM):
