@@ -1,6 +1,8 @@
 """Runs beside other runs, in strange folders, ended on request, and of one's own notebooks."""
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,10 @@ import pytest
 from runs.__main__ import main
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+import site_builder  # noqa: E402
+
 PARAMETERS = 'seed = 0\nprofile = "custom"\nresults = ""'
 
 
@@ -40,10 +46,10 @@ def last_line(capsys):
 
 
 @contextmanager
-def started(notebook, output, *given, until):
-    """Our command in a process of its own, once the file ``until`` is there."""
-    command = [sys.executable, "-m", "runs", "run", str(notebook), str(output), *given]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def started(command, *, until, cwd=None):
+    """A process of its own, once the file ``until`` is there."""
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=cwd, **pipes)
     try:
         deadline = time.monotonic() + 120
         while not until.exists() and time.monotonic() < deadline and process.poll() is None:
@@ -54,6 +60,10 @@ def started(notebook, output, *given, until):
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+def own_command(notebook, output, *given):
+    return [sys.executable, "-m", "runs", "run", str(notebook), str(output), *given]
 
 
 def waits(mark, seconds=100):
@@ -147,7 +157,7 @@ def test_a_run_leaves_those_beside_it_alone(tmp_path, capsys):
     """Outputs whose names begin alike run together; a second run to one output is refused."""
     slow = own_notebook(tmp_path / "slow.ipynb", waits(tmp_path / "begun", 2))
     quick = own_notebook(tmp_path / "quick.ipynb", "1")
-    with started(slow, tmp_path / "xa-1.ipynb", until=tmp_path / "begun") as process:
+    with started(own_command(slow, tmp_path / "xa-1.ipynb"), until=tmp_path / "begun") as process:
         assert run(quick, tmp_path / "xa-1.ipynb") == 2
         assert "another run is writing" in last_line(capsys)
         assert run(quick, tmp_path / "xa.ipynb") == 0
@@ -196,7 +206,7 @@ def test_ended_on_request(request_to_end, tmp_path):
     notebook = own_notebook(tmp_path / "own.ipynb", MEASURES.replace("WAITS", long))
     output, results = tmp_path / "out" / "out.ipynb", tmp_path / "my results"
     given = ["-p", "results", str(results)]
-    with started(notebook, output, *given, until=tmp_path / "begun") as process:
+    with started(own_command(notebook, output, *given), until=tmp_path / "begun") as process:
         family = psutil.Process(process.pid).children(recursive=True)
         assert family
         assert list(results.glob("measurements/takes_long/*/"))
@@ -216,7 +226,7 @@ def test_a_kernel_that_does_not_listen_is_killed(tmp_path):
     deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     notebook = own_notebook(tmp_path / "own.ipynb", deaf + waits(tmp_path / "begun"))
     output = tmp_path / "out" / "out.ipynb"
-    with started(notebook, output, until=tmp_path / "begun") as process:
+    with started(own_command(notebook, output), until=tmp_path / "begun") as process:
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
@@ -255,3 +265,56 @@ def test_an_error_of_the_runner_itself_is_one_line_with_its_log(tmp_path, capsys
     assert run(own_notebook(tmp_path / "own.ipynb", "1"), tmp_path / "out.ipynb") == 1
     assert "error: own.ipynb failed: FileNotFoundError: " in last_line(capsys)
     assert {path.name for path in tmp_path.iterdir()} == {"own.ipynb", "out.ipynb.log"}
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A book of one chapter that takes long, in a folder with blanks in its name."""
+    root = tmp_path / "my book – ü"
+    shutil.copytree(ROOT / "workflow", root / "workflow")
+    for name in ("src", "book", "requirements", "_config.yml", "_toc.yml"):
+        (root / name).symlink_to(ROOT / name)
+    (root / ".venv").symlink_to(sys.prefix)
+    (root / "workflow" / "profiles" / "short.yaml").write_text("own: {profile: short}\n")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    monkeypatch.delenv("WHEN_PRUNING_WORKS_RESULTS")
+    return root
+
+
+def test_a_chapter_of_a_book_in_a_folder_with_blanks(book):
+    own_notebook(book / "notebooks" / "own.md", "seed")
+    command = [book / ".venv" / "bin" / "python", "-m", "snakemake", "--cores", "1", "--nolock"]
+    command += ["--snakefile", "workflow/Snakefile", "results/short/own.ipynb"]
+    command += ["--config", "profile=short"]
+    done = subprocess.run(command, cwd=book, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = {path.name for path in (book / "results" / "short").iterdir()}
+    assert made == {"own.ipynb", "own.json"}
+
+
+@pytest.mark.parametrize("request_to_end", ["SIGINT", "SIGTERM"])
+def test_a_build_ended_on_request(request_to_end, book, tmp_path):
+    """Only the parent is asked; it ends all that it has started."""
+    own_notebook(book / "notebooks" / "own.md", waits(tmp_path / "begun"))
+    command = [book / ".venv" / "bin" / "python", "workflow/build.py", "--profile", "short"]
+    with started(command, until=tmp_path / "begun", cwd=book) as process:
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.Signals[request_to_end])
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.Signals[request_to_end]
+    assert errors.splitlines()[-1] == f"stopped by {request_to_end}: finished chapters are kept"
+    assert "Traceback" not in errors
+    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert not list((book / "results").rglob("*.*"))
+
+
+def test_nothing_of_this_machine_is_published(tmp_path):
+    """Warnings name the file that they come from; the site shows none, and hands out none."""
+    notebook = own_notebook(tmp_path / "own.ipynb", "import warnings\nwarnings.warn('look')\n7")
+    executed, staged = tmp_path / "out.ipynb", tmp_path / "staged.ipynb"
+    assert run(notebook, executed) == 0
+    assert "ipykernel_" in executed.read_text()
+    site_builder.stage_notebook(executed, staged)
+    text = staged.read_text()
+    assert not re.search(r"ipykernel_|\.run-|/tmp/", text)
+    assert nbformat.read(staged, 4).cells[-1].outputs[0].data["text/plain"] == "7"

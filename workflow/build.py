@@ -7,16 +7,21 @@ that was killed leaves no lock behind: the system releases it with the process.
 import argparse
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from runs.stopping import Stopped, stoppable
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    """Run Snakemake on the whole machine; its exit code."""
+    """Build one profile on the whole machine; the exit code."""
     profiles = sorted(path.stem for path in (ROOT / "workflow" / "profiles").glob("*.yaml"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="default", help=f"one of {', '.join(profiles)}")
@@ -29,6 +34,21 @@ def main() -> int:
         )
         return 2
     begin = time.perf_counter()
+    try:
+        with stoppable(), build_lock() as lock:
+            code = run(command(given.profile, given.cores), lock)
+    except Stopped as request:
+        with suppress(OSError):  # the terminal may be closed
+            print(f"{request}: finished chapters are kept", file=sys.stderr, flush=True)
+        return request.code
+    if code == 0:
+        print(f"The book is up to date ({time.perf_counter() - begin:.0f} s)")
+    return code
+
+
+@contextmanager
+def build_lock() -> Iterator[int]:
+    """The descriptor of a file that one build at a time holds."""
     (ROOT / "_build").mkdir(exist_ok=True)
     with (ROOT / "_build" / ".lock").open("w") as lock:
         try:
@@ -36,14 +56,20 @@ def main() -> int:
         except BlockingIOError:
             print("Waiting for another build of the book to end …", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        # the lock goes with Snakemake too, so that a killed parent does not free it early
-        run = subprocess.run(
-            command(given.profile, given.cores), cwd=ROOT, pass_fds=(lock.fileno(),)
-        )
-        code = run.returncode
-    if code == 0:
-        print(f"The book is up to date ({time.perf_counter() - begin:.0f} s)")
-    return code
+        yield lock.fileno()
+
+
+def run(words: list[str], lock: int) -> int:
+    """Run Snakemake; its exit code. A request to end goes to it and all that it has started, as
+    Ctrl-C does, which is what it heeds. The lock goes with it too, so that a killed parent does
+    not free it early."""
+    snakemake = subprocess.Popen(words, cwd=ROOT, pass_fds=(lock,), start_new_session=True)
+    try:
+        return snakemake.wait()
+    except Stopped:
+        os.killpg(snakemake.pid, signal.SIGINT)
+        snakemake.wait()
+        raise
 
 
 def cores() -> int:

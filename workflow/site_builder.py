@@ -99,15 +99,17 @@ def stage(source: Path, profile: str) -> None:
 
 
 def stage_notebook(executed: Path, target: Path) -> None:
-    """A copy of an executed notebook as the site shows it: text first, code folded, and links to
-    other chapters by the name that their executed copies have."""
+    """A copy of an executed notebook as the site shows it: text first, code folded, links to
+    other chapters by the name that their executed copies have, and no standard error, since
+    warnings name files of this machine."""
     import nbformat
 
     node = nbformat.read(executed, as_version=4)
     for cell in node.cells:
         if cell.cell_type == "code":
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
-            for output in cell.get("outputs", []):
+            cell["outputs"] = [each for each in cell.outputs if each.get("name") != "stderr"]
+            for output in cell.outputs:
                 data = output.get("data", {})
                 if "text/markdown" in data:
                     data["text/markdown"] = to_executed(data["text/markdown"])
