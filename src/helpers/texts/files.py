@@ -63,8 +63,8 @@ def rows(path: Path, cut: Cut | None = None) -> Iterator[Numbered]:
     """
     text, name = text_of(path), _short(path)
     if cut and not JSON_NAME.search(path.name) and not JSON_START.match(text):
-        found: Iterable[Any] = [part for part in cut(text) if part.strip()]
-        yield from ((part, f"part {number} of {name}") for number, part in enumerate(found, 1))
+        parts = [part for part in cut(text) if part.strip()]
+        yield from ((part, f"part {number} of {name}") for number, part in enumerate(parts, 1))
         return
     try:
         found = json.loads(text) if text.lstrip().startswith("[") else None
