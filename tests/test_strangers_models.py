@@ -486,6 +486,12 @@ def test_empty_tokenizer_is_refused_or_its_parents_taken(family, tiny_tokenizer,
     assert taken.tokenizer is tiny_tokenizer
 
 
+def test_damaged_tokenizer_is_not_replaced(folder, tiny_tokenizer):
+    text_of("tokenizer.json", "{")(folder)
+    with pytest.raises(InputError, match="no tokenizer that can be read"):
+        load(str(folder), device="cpu", tokenizer=tiny_tokenizer)
+
+
 def test_pruned_folder_without_tokenizer_has_its_parents(tiny_folder, folder):
     folder.weights(lambda weights: weights[UP].mul_(0))
     gone("tokenizer*", "*.jinja")(folder)
@@ -516,3 +522,95 @@ def test_weights_in_mistrals_own_layout_may_lie_beside(tiny_folder, folder):
         logits(load(str(folder), device="cpu").model),
         logits(load(str(tiny_folder), device="cpu").model),
     )
+
+
+def text_of(name, text):
+    return lambda folder: (folder.path / name).write_text(text)
+
+
+def setting(**changes):
+    return lambda folder: folder.config(**changes)
+
+
+def sharded(spoil):
+    """The same weights in many files, and then their index spoilt."""
+
+    def change(folder):
+        load(str(folder), device="cpu").model.save_pretrained(folder.path, max_shard_size="20KB")
+        (folder.path / "model.safetensors").unlink(missing_ok=True)
+        index = folder.path / "model.safetensors.index.json"
+        index.write_text(json.dumps(spoil(folder, json.loads(index.read_text()))))
+
+    return change
+
+
+def shard_lost(folder, index):
+    min(folder.path.glob("*.safetensors")).unlink()
+    return index
+
+
+def shard_unnamed(folder, index):
+    shard = min(folder.path.glob("*.safetensors")).name
+    named = {key: file for key, file in index["weight_map"].items() if file != shard}
+    return index | {"weight_map": named}
+
+
+DAMAGED = {
+    "shard lost": sharded(shard_lost),
+    "shard that the index does not name": sharded(shard_unnamed),
+    "empty index": sharded(lambda folder, index: {}),
+    "list for an index": sharded(lambda folder, index: [1]),
+    "index without settings": sharded(lambda folder, index: {"weight_map": index["weight_map"]}),
+    "text for an index": sharded(lambda folder, index: "{"),
+    "no bytes": text_of("model.safetensors", ""),
+    "text for weights": text_of("model.safetensors", "version https://git-lfs.github.com/spec/v1"),
+    "damaged configuration": text_of("config.json", "{"),
+    "empty configuration": text_of("config.json", "{}"),
+    "list for a configuration": text_of("config.json", "[]"),
+    "damaged generation": text_of("generation_config.json", "{"),
+    "damaged tokenizer settings": text_of("tokenizer_config.json", "{"),
+    "list for tokenizer settings": text_of("tokenizer_config.json", "[]"),
+    "tokenizer without parts": text_of("tokenizer.json", '{"model": {}}'),
+    "layers as text": setting(num_hidden_layers="4"),
+    "null layers": setting(num_hidden_layers=None),
+    "no layer": setting(num_hidden_layers=0),
+    "no head": setting(num_attention_heads=0),
+    "three heads": setting(num_attention_heads=3),
+    "broken vocabulary": setting(vocab_size=300.5),
+    "width as text": setting(hidden_size="wide"),
+    "unknown activation": setting(hidden_act="nobodys"),
+    "unknown positions": setting(rope_parameters={"rope_type": "nobodys"}),
+    "unknown format": setting(dtype="nobodys"),
+    "end as text": setting(eos_token_id="end"),
+    "null type": setting(model_type=None),
+    "list for a type": setting(model_type=[]),
+    "text for quantization": setting(quantization_config="gptq"),
+    "encoder": setting(model_type="bert"),
+    "encoder and decoder": setting(model_type="t5"),
+    "other family": setting(model_type="gpt2"),
+    "sister family": setting(model_type="qwen2"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_folder_is_one_line(folder, kind):
+    DAMAGED[kind](folder)
+    with pytest.raises(InputError, match=r"^(model|folder) ") as caught:
+        load(str(folder), device="cpu")
+    said = str(caught.value)
+    assert str(folder) in said
+    assert "\n" not in said
+    assert not said.rstrip(")").endswith(":")
+
+
+def test_head_of_its_own_is_read_whatever_is_said_of_ties(tiny_folder, folder):
+    folder.config(tie_word_embeddings=True)
+    wanted = logits(load(str(tiny_folder), device="cpu").model)
+    assert torch.equal(logits(load(str(folder), device="cpu").model), wanted)
+
+
+def test_tied_head_may_be_left_out(folder):
+    folder.config(tie_word_embeddings=True)
+    folder.weights(partial(removed, part="lm_head"))
+    loaded = load(str(folder), device="cpu")
+    assert loaded.decoder.head.weight is loaded.model.get_input_embeddings().weight

@@ -5,10 +5,10 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from helpers.errors import InputError, first_line
@@ -25,8 +25,10 @@ from helpers.models.stored import (
 )
 
 FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 MODULES = "modules.json"  # the parts of a sentence-transformers model, some in folders below
 DTYPES = ("float32", "bfloat16", "float16", "float64")
+LONGEST_CAUSE = 300  # characters
 SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -87,7 +89,8 @@ def load(
     Every weight that the files hold is read and none is made up: else :class:`InputError` names
     the first. Code from the hub is never run and pickled weights are never read.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers.utils import GENERATION_CONFIG_NAME
 
     if dtype not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}: known are {', '.join(DTYPES)}")
@@ -102,6 +105,8 @@ def load(
     refuse_adapter(source, name, revision)
     config = _described(AutoConfig, name, revision)
     leave_out_sparsity_section(config, name)
+    if (Path(source) / GENERATION_CONFIG_NAME).is_file():  # a damaged one is ignored otherwise
+        _described(GenerationConfig, name, revision)
     own = _tokenizer(name, revision, tokenizer)
     try:
         model, notes = AutoModelForCausalLM.from_pretrained(
@@ -112,15 +117,13 @@ def load(
             output_loading_info=True,
             **options,
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"model {name!r} cannot be loaded: {first_line(error)}") from error
-    except RuntimeError as error:
-        if "mismatch" not in str(error):
-            raise
-        raise InputError(
-            f"model {name!r} has weights of another shape than its config.json says: give a "
-            "folder whose weights and configuration belong together"
-        ) from error
+    except Exception as error:  # whatever the library raises, of whatever kind
+        if isinstance(error, RuntimeError) and "mismatch" in str(error):
+            raise InputError(
+                f"model {name!r} has weights of another shape than its config.json says: give a "
+                "folder whose weights and configuration belong together"
+            ) from error
+        raise _not_loaded(name, error) from error
     if place != "spread":
         model.to(place)
     model.eval().requires_grad_(False)
@@ -150,7 +153,8 @@ def _tokenizer(name: str, revision: str, parents: Any = None) -> Any:
         if found.get_vocab().keys() <= found.get_added_vocab().keys():
             raise InputError("there is no vocabulary")
     except InputError as error:
-        if parents is not None:
+        folder = Path(source_of(name))
+        if parents is not None and not any(any(folder.glob(kind)) for kind in TOKENIZER_FILES):
             return parents
         raise InputError(
             f"model {name!r} has no tokenizer that can be read: put the tokenizer files of the "
@@ -254,8 +258,18 @@ def _described(kind: Any, name: str, revision: str, **options: Any) -> Any:
         options["revision"] = revision
     try:
         return kind.from_pretrained(source, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
-        raise InputError(f"model {name!r} cannot be loaded: {first_line(error)}") from error
+    except Exception as error:  # whatever the library raises, of whatever kind
+        raise _not_loaded(name, error) from error
+
+
+def _not_loaded(name: str, error: Exception) -> InputError:
+    """One line with the whole cause, where a library's first line may be a heading or a key."""
+    cause = first_line(error)
+    if cause.endswith(":"):
+        cause = shorten(str(error), LONGEST_CAUSE, placeholder=" …")
+    if not isinstance(error, OSError | ValueError):
+        cause = f"{type(error).__name__}: {cause}"
+    return InputError(f"model {name!r} cannot be loaded: {cause}")
 
 
 def check_exists(name: str) -> None:
