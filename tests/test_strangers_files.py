@@ -8,12 +8,14 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lm_eval.api.instance import Instance
+from papermill.cli import _resolve_type
 
 from helpers.decoding import end_tokens, greedy
 from helpers.errors import InputError
@@ -25,7 +27,7 @@ from helpers.models import Decoder, LoadedModel
 from helpers.texts import files
 from helpers.texts.data import select_prompts, tokenize, wrapped
 from helpers.texts.passages import check_source, read_file
-from runs.__main__ import _from_file
+from runs import values
 from runs.parameters import validate
 
 TEXTS = ["Was ist grün?\u2028Und blau?", "A second one.", "[1] is no list"]
@@ -79,7 +81,7 @@ def test_plain_text_and_tables_are_the_same_however_they_are_written(end, packed
     assert read_file(path) == [*TEXTS[:2], f"{TEXTS[2]}\n"]
     assert [prompt.text for prompt in select_prompts(str(path))] == TEXTS
     given = write(tmp_path / "given.yaml", "seed: 3\nprompts:\n- one\n", end, packed, mark)
-    assert validate(_from_file(given)).seed == 3
+    assert validate(values.from_file(given)).seed == 3
     (tmp_path / "qrels").mkdir()
     for name in ("corpus", "queries"):
         rows = [{"_id": number, "text": text} for number, text in enumerate(TEXTS)]
@@ -370,3 +372,144 @@ def test_tasks_need_no_pad_token_and_one_end(declared, special, used, tiny_token
     texts = [Instance("generate_until", {}, ("hello" * n, how), n) for n in (1, 3)]
     assert len(asking.generate_until(texts, disable_tqdm=True)) == 2
     assert (len(tokenizer), tokenizer.eos_token) == (before, special["eos_token"])
+
+
+WRITTEN = {  # a value as it is written, and what its parameter takes it for; None: one line
+    "revision": {"7538741": "7538741", "0123456": "0123456", "1e5": "1e5", "true": "true"}
+    | {"2026-01-01": "2026-01-01", "1:30": "1:30", "no": "no", ".5": ".5", "0x1f": "0x1f"},
+    "profile": {"2026": "2026", "007": "007", "a b": None},
+    "pattern": {"2:4": "2:4", "4:8": "4:8", "4:2": None},
+    "dropped": {"8": 8, "0": 0, "+8": 8, "010": None, "1:30": None, "0x10": None, "1_000": None}
+    | {"8.0": None, "1e2": None, "true": None, "eight": None, "٣": None, "9" * 5000: None},
+    "temperature": {"1": 1.0, "0.5": 0.5, ".5": 0.5, "2.": 2.0, "1e-3": 0.001, "1e3": 1000.0}
+    | {"0.50": 0.5, "01.5": None, "1,5": None, "1:30": None, "nan": None, ".inf": None}
+    | {"inf": None, "1e999": None, "1_0.5": None, "true": None, "٣": None},
+    "sparsity": {"0": 0.0, "0.3": 0.3, "30%": None, "00.3": None, "1": None},
+    "seed": {"0": 0, "12": 12, "-1": None, "012": None, "12.0": None},
+    "chat_template": {"true": True, "false": False, "True": True, "no": False, "maybe": None},
+    "instruction": {"5": "5", "Find it": "Find it"},
+    "tasks": {"boolq,piqa:20": "boolq,piqa:20", "[boolq, piqa:20]": "boolq,piqa:20"},
+    "pruned": {
+        "Drop-1A,Wanda 50%": "Drop-1A,Wanda 50%",
+        "[Drop-1A, Wanda 50%]": "Drop-1A,Wanda 50%",
+    }
+    | {'["Drop-1A", "Wanda 50%"]': "Drop-1A,Wanda 50%", "[Drop-1A": None, "[[Drop-1A]]": None}
+    | {"[{a: 1}]": None, '["Drop-1A,Drop-2A"]': None, '[""]': None},
+    "collections": {"[fiqa, boolq-passages]": "fiqa,boolq-passages", "fiqa": "fiqa"},
+    "prompts": {"[MC1, Math1]": "MC1,Math1", '["MC1", "Math1"]': "MC1,Math1"}
+    | {"MC1,Math1": "MC1,Math1", "[all]": "all", '["a", "b"]': '["a", "b"]'},
+}
+CASES = [(name, text, value) for name, cases in WRITTEN.items() for text, value in cases.items()]
+
+
+def taken(given):
+    """What a run takes for its one parameter; None if it is refused."""
+    (name,) = given
+    with suppress(InputError):
+        return getattr(validate(given), name)
+    assert line_of(validate, given).startswith(f"parameter {name}=")
+    return None
+
+
+@pytest.mark.parametrize(("name", "text", "value"), CASES)
+def test_a_value_is_the_same_however_it_is_given(name, text, value, tmp_path):
+    """Through papermill, which reads values by their looks, it is the same or refused: a number
+    that it has made of 0123456 cannot be told from 123456."""
+    found = taken({name: text})
+    assert (found, type(found)) == (value, type(value))
+    for suffix, content in {
+        "yaml": f"{name}: {text}\n",
+        "yml": f"{name}: {json.dumps(text)}\n",
+        "json": json.dumps({name: text}, indent="\t"),
+    }.items():
+        with suppress(InputError):  # [Drop-1A is no YAML
+            given = values.from_file(write(tmp_path / f"given.{suffix}", content))
+            assert taken(given) == value
+    looks = _resolve_type(text)  # how papermill's -p reads it: 010 as Python's int has it, 10
+    if value is not None or isinstance(looks, str):
+        assert taken({name: looks}) in (value, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("revision", value) for value in (7538741, 1e5, True, None, ["main"])],
+        *[("dropped", value) for value in (True, 8.5, None, [8], "")],
+        *[("temperature", value) for value in (True, None, [1.0], "")],
+        *[("pruned", value) for value in (["Drop-1A", 5], [None], [["Drop-1A"]], [], 5)],
+        *[("tasks", value) for value in ([{"boolq": 20}], [""], {"boolq": 20})],
+        ("prompts", [object()]),
+        ("results", 5),
+    ],
+)
+def test_values_of_another_type_are_one_line(name, value):
+    said = line_of(validate, {name: value})
+    assert said.startswith(f"parameter {name}=")
+    if name == "revision" and isinstance(value, int | float):
+        assert "as text (in quotes in a YAML file, by -r for papermill)" in said
+
+
+@pytest.mark.parametrize("given", [["MC1", "Math1"], ("MC1", "Math1"), '["MC1","Math1"]'])
+def test_a_list_of_ids_is_the_books_prompts(given):
+    assert validate({"prompts": given}).prompts == "MC1,Math1"
+    assert select_prompts(given) == select_prompts("MC1,Math1")
+
+
+def test_an_id_among_own_prompts_is_the_books_prompt(tmp_path):
+    mixed = select_prompts('["What is green?", "Math1"]')
+    assert [(one.id, one.category) for one in mixed[:1]] == [("Own1", "Own prompts")]
+    assert mixed[1:] == select_prompts("Math1")
+    path = write(tmp_path / "own.txt", "What is green?\nMath1\n")
+    assert select_prompts(str(path)) == mixed
+
+
+def test_the_home_folder_is_found_in_every_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("model", "encoder", "prompts", "calibration", "task_folder", "results"):
+        assert getattr(validate({name: "~/my/file.txt"}), name) == f"{tmp_path}/my/file.txt"
+    found = validate({"method": "checkpoint", "checkpoint": "~/pruned"})
+    assert found.checkpoint == f"{tmp_path}/pruned"
+    assert validate({"collections": ["fiqa", "~/b"]}).collections == f"fiqa,{tmp_path}/b"
+    assert validate({"prompts": '["a, ~/b", "~"]'}).prompts == '["a, ~/b", "~"]'
+    assert validate({"instruction": "~"}).instruction == "~"
+    monkeypatch.setenv("WHEN_PRUNING_WORKS_RESULTS", "~/kept")
+    assert validate({}).results_folder() == tmp_path / "kept"
+    write(tmp_path / "given.yaml", "seed: 7")
+    assert values.from_file(Path("~/given.yaml")) == {"seed": "7"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("seed: 1\nseed: 2\n", "damaged at line 1: seed is given twice"),
+        ('{"seed": 1, "seed": 2}', "damaged: seed is given twice"),
+        ("seed: 1\n  model: x\n", "damaged at line 2"),
+        ("seed: [1\n", "damaged at line 2"),
+        ("seed: 1\n\tmodel: x\n", "damaged at line 2"),
+        ("- seed\n- 1\n", "must hold names and values"),
+        ("seed\n", "must hold names and values"),
+        ("", "must hold names and values"),
+        ("? [a]\n: 1\n", "damaged at line 1"),
+        ("model: !!python/object:os.system x\n", "damaged at line 1"),
+        ("seed: " + "[" * 5000, "damaged"),
+        ("seed: \x07\n", "damaged"),
+    ],
+)
+def test_a_damaged_parameters_file_is_one_line(content, said, tmp_path):
+    found = line_of(values.from_file, write(tmp_path / "given.yaml", content))
+    assert found.startswith("parameters file given.yaml ")
+    assert said in found
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.from_regex(r"[+-]?[0-9_.:xeE]{1,8}", fullmatch=True))
+def test_numbers_are_decimal_or_refused(text):
+    """Against Python's own reading, of what has one leading digit or none."""
+    leading = text.lstrip("+-")
+    plain = "_" not in text and not re.match(r"0[0-9]", leading)
+    whole = taken({"seed": text})
+    assert whole is None or (plain and whole == int(text))
+    if plain and leading.isdigit() and not text.startswith("-"):
+        assert whole == int(text)
+    number = taken({"temperature": text})
+    assert number is None or (plain and number == float(text))

@@ -7,10 +7,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-
 from helpers.errors import InputError
-from helpers.texts.files import text_of
 from runs.stopping import Stopped, stoppable
 
 
@@ -30,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar=("NAME", "VALUE"),
         help="a parameter of the notebook; may be given many times",
     )
-    run.add_argument("--parameters-file", type=Path, help="YAML file of names and values")
+    run.add_argument("--parameters-file", type=Path, help="YAML or JSON file of names and values")
     given = parser.parse_args(arguments)
     log = given.output.with_name(f"{given.output.name}.log")
     try:
@@ -43,11 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace, log: Path) -> int:
     try:
-        values = _from_file(given.parameters_file) if given.parameters_file else {}
-        values |= {name: _plain(value) for name, value in given.parameter}
+        from runs import values
         from runs.runner import run_notebook
 
-        run_notebook(given.notebook, given.output, values)
+        written = values.from_file(given.parameters_file) if given.parameters_file else {}
+        run_notebook(
+            given.notebook.expanduser(), given.output.expanduser(), written | dict(given.parameter)
+        )
     except InputError as error:
         _say(f"error: {error}")
         return 2
@@ -69,25 +68,6 @@ def _run(given: argparse.Namespace, log: Path) -> int:
 def _say(line: str) -> None:
     with suppress(OSError):  # the terminal may be closed
         print(line, file=sys.stderr, flush=True)
-
-
-def _plain(value: str) -> object:
-    """A value as papermill reads it: numbers and true/false as such, all else as text."""
-    try:
-        found = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
-    return found if isinstance(found, bool | int | float) else value
-
-
-def _from_file(path: Path) -> dict[str, object]:
-    try:
-        found = yaml.safe_load(text_of(path))
-    except yaml.YAMLError as error:
-        raise InputError(f"parameters file {path} cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"parameters file {path} must hold names and values, one per line")
-    return found
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What may be asked for? One validated model of every parameter that a run takes."""
 
 import difflib
-import json
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping
@@ -9,10 +8,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from helpers.errors import InputError
 from helpers.pruning.methods import METHODS
+from helpers.texts import data
+from runs import values
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Target = Literal["attention", "mlp", "block"]
@@ -22,6 +31,11 @@ WRITING = ("model", "revision", "dtype", "prompts", "chat_template", "seed")  # 
 CALIBRATION = ("calibration", "calibration_samples", "calibration_length")
 SETTING = ("method", "checkpoint", "target", "dropped", "sparsity", "pattern")  # a pruned model
 NOTEBOOK_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open"}
+LISTS = ("pruned", "pruned_encoder", "tasks", "collections")  # names separated by commas
+PATHS = (  # a model, file or folder each
+    *("model", "checkpoint", "encoder", "prompts", "calibration"),
+    *("collections", "task_folder", "results"),
+)
 ALWAYS = ("profile", "results", "device")
 
 
@@ -198,15 +212,18 @@ class RunParameters(BaseModel):
         "", "folder for results; empty means results/ of the project", "a folder"
     )
 
-    @field_validator("prompts", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _list_as_text(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            return value
-        try:
-            return json.dumps(value, ensure_ascii=False)
-        except TypeError:
-            raise ValueError("holds what is no text") from None
+    def _as_declared(cls, value: Any, info: ValidationInfo) -> Any:
+        """The same value however it was written, and whoever read it before."""
+        name = str(info.field_name)
+        if name in LISTS:
+            value = values.listed(value)
+        if name == "prompts" and isinstance(value, str | list | tuple):
+            value = data.as_text(value)
+        if name in PATHS:
+            value = values.at_home(value)
+        return values.typed(value, cls.model_fields[name].annotation)
 
     @field_validator("method")
     @classmethod
@@ -316,7 +333,7 @@ class RunParameters(BaseModel):
         """Where results go: the parameter, the environment, or ``results/`` of the book that the
         working folder is in; else of the working folder."""
         if chosen := self.results or os.environ.get("WHEN_PRUNING_WORKS_RESULTS", ""):
-            return Path(chosen).resolve()
+            return Path(chosen).expanduser().resolve()
         here = Path.cwd()
         for folder in (here, *here.parents):
             if (folder / "_toc.yml").is_file() and (folder / "notebooks").is_dir():
@@ -324,19 +341,23 @@ class RunParameters(BaseModel):
         return here / "results"
 
 
-def validate(values: Mapping[str, Any]) -> RunParameters:
+def validate(given: Mapping[str, Any]) -> RunParameters:
     """Parameters from names and values; :class:`InputError` names the first that is wrong."""
-    for name in values:
+    for name in given:
         refuse_unknown(name, RunParameters.model_fields)
     try:
-        return RunParameters(**values)
+        return RunParameters(**given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if not first["loc"]:
             raise InputError(first["msg"].removeprefix("Value error, ")) from None
         name = str(first["loc"][0])
+        value = first["input"]
+        declared = RunParameters.model_fields[name].annotation
+        quoted = declared is str and isinstance(value, bool | int | float)
+        how = ", as text (in quotes in a YAML file, by -r for papermill)" if quoted else ""
         raise InputError(
-            f"parameter {name}={first['input']!r} is not allowed: it takes {_allowed(name)}"
+            f"parameter {name}={value!r} is not allowed: it takes {_allowed(name)}{how}"
         ) from None
 
 
@@ -348,7 +369,7 @@ def read(namespace: Mapping[str, Any], *uses: str) -> RunParameters:
     Here every public variable must be a parameter, so a misspelt one stops the run before
     anything heavy.
     """
-    values = {
+    found = {
         name: value
         for name, value in namespace.items()
         if not name.startswith("_")
@@ -356,9 +377,9 @@ def read(namespace: Mapping[str, Any], *uses: str) -> RunParameters:
         and not isinstance(value, ModuleType | type)
         and not callable(value)
     }
-    for name in values:
+    for name in found:
         refuse_unknown(name, {*uses, *ALWAYS} if uses else RunParameters.model_fields)
-    return validate(values)
+    return validate(found)
 
 
 def refuse_unknown(name: str, known: Iterable[str]) -> None:

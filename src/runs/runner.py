@@ -57,7 +57,8 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
         }
         start, end, manifest = (work / name for name in ("in.ipynb", "out.ipynb", "out.json"))
         jupytext.write(node, start, fmt="ipynb")
-        executed = _execute(start, end, dict(values), notebook)
+        given = {name: getattr(parameters, name) for name in values}
+        executed = _execute(start, end, given, notebook)
         executed.metadata["papermill"] |= {"input_path": notebook.name, "output_path": output.name}
         nbformat.write(executed, end)
         described["seconds"] = round(time.perf_counter() - begin, 1)

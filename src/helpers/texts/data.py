@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -65,6 +66,7 @@ def select_prompts(chosen: str) -> tuple[Prompt, ...]:
     prompts of one's own, as :func:`read_own` takes them. Raises
     :class:`InputError` for an id that is not there, and for a list or file that is no good.
     """
+    chosen = as_text(chosen)
     if is_own(chosen):
         return tuple(_own(chosen))
     known = _known()
@@ -76,6 +78,23 @@ def select_prompts(chosen: str) -> tuple[Prompt, ...]:
     if not names:
         raise InputError(f"prompts={chosen!r} names no prompt: {allowed}")
     return tuple(dict.fromkeys(prompt for name in names for prompt in known[name]))
+
+
+def as_text(chosen: str | Sequence[Any]) -> str:
+    """The parameter ``prompts`` as text, also if it is a list: the ids of a list of nothing else,
+    such as ``[MC1, Math1]``; JSON of any other. :class:`ValueError` if it holds no texts."""
+    names: list[Any]
+    if isinstance(chosen, str):
+        inside = re.fullmatch(r"\s*\[([^][{}]*)\]\s*", chosen)
+        names = [name.strip().strip("\"'") for name in inside[1].split(",")] if inside else []
+    else:
+        names = list(chosen)
+    if names and all(isinstance(name, str) and name.strip() in _known() for name in names):
+        return ",".join(name.strip() for name in names)
+    try:
+        return chosen if isinstance(chosen, str) else json.dumps(names, ensure_ascii=False)
+    except TypeError:
+        raise ValueError("holds what is no text") from None
 
 
 @cache
@@ -91,7 +110,7 @@ def identity(chosen: str) -> str:
     Whether those come from a list or from a file, and how either is laid out, changes nothing.
     Raises :class:`InputError` as :func:`select_prompts` does.
     """
-    prompts = select_prompts(chosen)
+    prompts, chosen = select_prompts(chosen), as_text(chosen)
     if not is_own(chosen):
         return chosen
     content = json.dumps([(prompt.id, prompt.category, prompt.text) for prompt in prompts])
@@ -241,6 +260,10 @@ def _checked(items: list[Numbered], name: str) -> list[Entry]:
     entries: list[Entry] = []
     unnamed = 0
     for item, where in items:
+        named = _known().get(item.strip(), ()) if isinstance(item, str) else ()
+        entries += [{"id": one.id, "category": one.category, "prompt": one.text} for one in named]
+        if named:
+            continue
         entry = _entry(item, where)
         unnamed += "id" not in entry
         entries.append({"id": f"Own{unnamed}", "category": OWN} | entry)
