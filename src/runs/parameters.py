@@ -352,12 +352,13 @@ def validate(given: Mapping[str, Any]) -> RunParameters:
         if not first["loc"]:
             raise InputError(first["msg"].removeprefix("Value error, ")) from None
         name = str(first["loc"][0])
-        value = first["input"]
+        value = given.get(name, first["input"])
         declared = RunParameters.model_fields[name].annotation
+        shown = str(value) if declared in (int, float) and value != "" else repr(value)
         quoted = declared is str and isinstance(value, bool | int | float)
         how = ", as text (in quotes in a YAML file, by -r for papermill)" if quoted else ""
         raise InputError(
-            f"parameter {name}={value!r} is not allowed: it takes {_allowed(name)}{how}"
+            f"parameter {name}={shown} is not allowed: it takes {_allowed(name)}{how}"
         ) from None
 
 

@@ -63,15 +63,15 @@ def rows(path: Path, cut: Cut | None = None) -> Iterator[Numbered]:
     """
     text, name = text_of(path), _short(path)
     if cut and not JSON_NAME.search(path.name) and not JSON_START.match(text):
-        parts = [part for part in cut(text) if part.strip()]
-        yield from ((part, f"part {number} of {name}") for number, part in enumerate(parts, 1))
+        found = [part for part in cut(text) if part.strip()]
+        yield from ((part, f"part {number} of {name}") for number, part in enumerate(found, 1))
         return
     try:
-        found = json.loads(text) if text.lstrip().startswith("[") else None
+        listed: Any = json.loads(text) if text.lstrip().startswith("[") else None
     except (ValueError, RecursionError) as error:
         raise InputError(_damaged(name, error)) from None
-    if found is not None:
-        yield from ((row, f"item {number} of {name}") for number, row in enumerate(found, 1))
+    if listed is not None:
+        yield from ((row, f"item {number} of {name}") for number, row in enumerate(listed, 1))
         return
     # not splitlines, which also cuts at separators that JSON allows within a string
     for number, line in enumerate(text.split("\n"), 1):
