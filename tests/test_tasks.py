@@ -365,7 +365,8 @@ def test_worked_examples_are_others_and_the_same_each_time(count, seed, place):
         assert found == alike[:count]
 
 
-OPTION = st.text(st.characters(exclude_characters="\n", codec="utf-8"), min_size=1, max_size=12)
+LETTER = st.characters(exclude_characters="\n", codec="utf-8")
+OPTION = st.text(LETTER, min_size=1, max_size=12).filter(str.strip)
 
 
 @given(OPTION, st.lists(OPTION, min_size=2, max_size=8), st.data())
