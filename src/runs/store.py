@@ -255,8 +255,8 @@ def writable(folder: Path) -> Path:
         probe.touch()
     except OSError as error:
         raise InputError(
-            f"results folder {folder} cannot be written ({error.strerror}): "
-            "choose another with results=FOLDER"
+            f"folder {folder} cannot be written ({error.strerror}): choose another, for results "
+            "with results=FOLDER"
         ) from None
     finally:
         with contextlib.suppress(OSError):
