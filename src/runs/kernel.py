@@ -57,14 +57,21 @@ def _escaped(path: Path) -> str:
 
 
 def _end(run: Future[Any], kernels: list[AsyncKernelManager]) -> None:
-    """Interrupt what still runs, and kill it if it does not end."""
+    """Interrupt what still runs, and kill it if it does not end or outlives its run."""
     request, patience = signal.SIGINT, GRACE
     while not run.done():
-        for kernel in kernels:
-            with suppress(OSError, AttributeError, TypeError):  # not there yet, or no longer
-                os.killpg(kernel.provisioner.pid, request)  # type: ignore[union-attr]
+        _ask(kernels, request)
         wait([run], timeout=patience)
         request, patience = signal.SIGKILL, 1
+    _ask(kernels, signal.SIGKILL)
+
+
+def _ask(kernels: list[AsyncKernelManager], request: signal.Signals) -> None:
+    """Send a signal to the kernels that run, and to all that they have started."""
+    for kernel in kernels:
+        if kernel.has_kernel:
+            with suppress(OSError, AttributeError):  # ended just now, or a system without groups
+                os.killpg(kernel.provisioner.pid, request)  # type: ignore[union-attr]
 
 
 @contextmanager
