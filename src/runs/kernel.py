@@ -32,6 +32,11 @@ def execute(start: Path, end: Path, values: dict[str, Any]) -> Any:
             super().__init__(**settings)
             kernels.append(self)
 
+        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+            # an interrupt is our own line to tell, not the kernel's
+            quiet = [*(extra_arguments or []), "--log-level=CRITICAL"]
+            return [str(part) for part in super().format_kernel_cmd(quiet)]
+
     with _own_channels() as channels, ThreadPoolExecutor(1) as pool:
         run = pool.submit(
             papermill.execute_notebook,
