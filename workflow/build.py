@@ -85,7 +85,7 @@ def command(profile: str, cores: int) -> list[str]:
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"),
         *("--cores", str(cores), "--config", f"profile={profile}"),
-        *("--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "params", "input"),
+        *("--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "params"),
         *("--quiet", "all"),
     ]
 
