@@ -15,6 +15,7 @@ import nbformat
 import psutil
 import pytest
 
+from runs import stopping
 from runs.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +50,7 @@ def last_line(capsys):
 def started(command, *, until, cwd=None):
     """A process of its own, once the file ``until`` is there."""
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=cwd, **pipes)
+    process = subprocess.Popen(command, cwd=cwd, preexec_fn=heard, **pipes)
     try:
         deadline = time.monotonic() + 120
         while not until.exists() and time.monotonic() < deadline and process.poll() is None:
@@ -60,6 +61,12 @@ def started(command, *, until, cwd=None):
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+def heard():
+    """Hear requests to end, whatever the tests themselves were told to ignore (``nohup``)."""
+    for each in stopping.REQUESTS:
+        signal.signal(each, signal.SIG_DFL)
 
 
 def own_command(notebook, output, *given):
