@@ -87,9 +87,10 @@ def cost(run: Measurement, *more: Measurement) -> str:
     manifests = [each.manifest for each in (run, *more)]
     minutes = sum(one["seconds"] for one in manifests) / 60
     memory = max(one["peak_memory_bytes"] for one in manifests) / 2**30
+    threads = run.manifest["threads"]
     return (
-        f"{minutes:.1f} minutes, in a process of {memory:.1f} GiB, on "
-        f"{run.manifest['threads']} threads ({run.manifest['processor']})"
+        f"{minutes:.1f} minutes, in a process of {memory:.1f} GiB, on {threads} "
+        f"thread{'s' if threads != 1 else ''} ({run.manifest['processor']})"
     )
 
 

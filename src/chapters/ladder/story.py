@@ -315,7 +315,7 @@ def axis(whole: int) -> dict[str, Any]:
     steps = [low * (high / low) ** (step / 60) for step in range(61)]
     guessing = Reference(x=steps, y=[1 / x for x in steps], label="guessing", dash="1px,3px")
     return {
-        "x_label": "number of candidates, up to all tokens (log scale)",
+        "x_label": "candidates, up to all tokens (log)",
         "x_scale": "log",
         "x_range": (low, high),
         "x_ticks": [*((float(size), f"{size:,}") for size in ticks), (float(whole), "all")],
