@@ -196,7 +196,7 @@ class TestFiles:
 class TestHub:
     def test_without_the_package(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "datasets", None)
-        with pytest.raises(InputError, match="needs the package datasets") as caught:
+        with pytest.raises(InputError, match="ModuleNotFoundError: import of datasets") as caught:
             passages.passages("c4")
         assert "\n" not in str(caught.value)
 
@@ -206,7 +206,7 @@ class TestHub:
 
         fake = types.SimpleNamespace(load_dataset=unreachable)
         monkeypatch.setitem(sys.modules, "datasets", fake)
-        with pytest.raises(InputError, match=r"wikitext cannot be had from the hub \(no route\)"):
+        with pytest.raises(InputError, match=r"wikitext .* from the hub \(no route to the hub\)"):
             passages.passages("wikitext")
 
     def test_rows_without_text_are_left_out_and_streams_end(self, monkeypatch):

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from helpers.errors import InputError
+from helpers.errors import InputError, refused
 from helpers.evaluation.hub import offline_unless
 from helpers.evaluation.programs import written_program
 from helpers.evaluation.tasks import Document, Task, documents, examples, first
@@ -54,7 +54,7 @@ def asked_task(task: Task, items: int, shots: int, seed: int, folder: str = "") 
         pool = examples(task, folder) or _set_apart(known, len(chosen), shots)
         if min(len(pool) - (one in pool) for one in (chosen[0], chosen[-1])) < shots:
             raise InputError(f"task {task.name} has too few questions for shots={shots}")
-    with quiet():
+    with quiet(), refused(f"task {task.name} cannot be made of its questions"):
         return _configured(task, chosen, pool, shots, seed)
 
 

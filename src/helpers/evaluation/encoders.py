@@ -4,33 +4,22 @@ A sentence-transformers model is run by that library. A decoder becomes an encod
 does: the state of the last token, an end-of-sequence token that is appended, or the mean of all.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from helpers.errors import InputError, first_line
+from helpers.errors import InputError
 from helpers.evaluation import encoder_parts
-from helpers.machine import resolve_device
+from helpers.evaluation.encoder_files import architecture, modules, sentence_transformer
 from helpers.models.architecture import LAYOUTS, Decoder
-from helpers.models.load import (
-    FINGERPRINTED,
-    MODULES,
-    LoadedModel,
-    fingerprint,
-    load,
-    size_in_words,
-    source_of,
-)
+from helpers.models.load import LoadedModel, fingerprint, load, size_in_words
 
 Pooling = Literal["own", "mean", "last"]
-SMALL = ("*.json",)  # files that say what an encoder is
 LONGEST = 512  # tokens of a text that a decoder reads, as E5-Mistral's authors evaluate it
 PLAIN = ("Transformer", "Pooling", "Normalize")  # parts that a decoder's own pooling covers
 OWN = {"lasttoken": "last", "mean": "mean"}
@@ -151,12 +140,10 @@ def open_encoder(
     if way:
         loaded = load(name, revision, dtype, device)
         return decoder_encoder(loaded, way)
-    model = _sentence_transformer(name, revision, dtype, device)
+    model = sentence_transformer(name, revision, dtype, device)
     if pooling != "own":
         _set_pooling(model, pooling, name)
-    backbone = getattr(model[0], "auto_model", None)
-    if backbone is None:
-        raise InputError(f"encoder {name!r} is no transformer, so it has no sublayers to prune")
+    backbone = model[0].auto_model
     longest = int(model.max_seq_length or LONGEST)
     identity = fingerprint(name, revision)
     return SentenceEncoder(name, backbone, model.tokenizer, longest, identity, model)
@@ -166,9 +153,9 @@ def decoder_pooling(name: str, revision: str = "main", pooling: Pooling = "own")
     """How the states of the decoder ``name`` are pooled, ``last`` or ``mean``; empty for an
     encoder that sentence-transformers runs. Nothing large is read. Errors as
     :func:`open_encoder`."""
-    kinds, own = _modules(name, revision)
+    kinds, own = modules(name, revision)
     plain = {kind.rpartition(".")[2] for kind in kinds} <= set(PLAIN)
-    if _architecture(name, revision) not in LAYOUTS or not plain:
+    if architecture(name, revision) not in LAYOUTS or not plain:
         return ""
     if own not in ("", *OWN):
         return ""
@@ -224,98 +211,9 @@ def encoder_facts(encoder: TextEncoder) -> dict[str, Any]:
     }
 
 
-def _sentence_transformer(name: str, revision: str, dtype: str, device: str) -> Any:
-    from safetensors import SafetensorError
-    from sentence_transformers import SentenceTransformer
-
-    folder, place = _whole(name, revision), resolve_device(device)
-    options = {"dtype": getattr(torch, dtype), "use_safetensors": True}
-    try:
-        model = SentenceTransformer(
-            str(folder),
-            device="cuda:0" if place == "spread" else place,
-            model_kwargs=options,
-            trust_remote_code=False,
-            local_files_only=True,
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"encoder {name!r} cannot be loaded: {first_line(error)}") from error
-    model.to(getattr(torch, dtype))
-    return model.eval().requires_grad_(False)
-
-
 def _set_pooling(model: Any, pooling: str, name: str) -> None:
     for module in model:
         if hasattr(module, "pooling_mode"):
             module.pooling_mode = {"last": "lasttoken", "mean": "mean"}[pooling]
             return
     raise InputError(f"encoder {name!r} does not pool: it takes pooling=own")
-
-
-def _whole(name: str, revision: str) -> Path:
-    """The folder with all files of an encoder; :class:`InputError` if its weights are pickled."""
-    folder = _taken(name, revision, FINGERPRINTED)
-    for part in (folder, *(path for path in folder.iterdir() if path.is_dir())):
-        if any(part.glob("*.bin")) and not any(part.glob("*.safetensors")):
-            raise InputError(
-                f"{part.name} holds pickled weights, which are not read: save the encoder with "
-                "safetensors"
-            )
-    return folder
-
-
-def _architecture(name: str, revision: str) -> str:
-    """What kind of network an encoder is, as its configuration says."""
-    config = _json(_taken(name, revision, SMALL) / "config.json")
-    return str(config.get("model_type", ""))
-
-
-def _modules(name: str, revision: str) -> tuple[list[str], str]:
-    """The kinds of a sentence-transformers model's parts and how it pools; nothing of a model
-    that is none. Raises :class:`InputError` for parts that are code of somebody's own."""
-    folder = _taken(name, revision, SMALL)
-    if not (folder / MODULES).is_file():
-        return [], ""
-    parts = _json(folder / MODULES)
-    kinds = [str(part.get("type", "")) for part in parts]
-    for kind in kinds:
-        if not kind.startswith("sentence_transformers."):
-            raise InputError(f"encoder {name!r} brings code of its own ({kind}), which is not run")
-    own = ""
-    for part, kind in zip(parts, kinds, strict=True):
-        if kind.endswith("Pooling"):
-            config = _json(folder / part.get("path", "") / "config.json")
-            own = str(config.get("pooling_mode") or _old_mode(config))
-    return kinds, own
-
-
-def _old_mode(config: dict[str, Any]) -> str:
-    """The pooling of a configuration that has a switch for each way."""
-    on = [key.removeprefix("pooling_mode_") for key, value in config.items() if value is True]
-    ways = [key.removesuffix("_tokens").removesuffix("_token") for key in on]
-    return ",".join(way for way in ways if way != "include_prompt")
-
-
-def _taken(name: str, revision: str, kinds: tuple[str, ...]) -> Path:
-    """The folder of an encoder, with at least its files of some ``kinds``."""
-    from huggingface_hub import snapshot_download
-
-    source = source_of(name)
-    if Path(source).is_dir():
-        return Path(source)
-    fingerprint(name, revision)  # says so in words if it can be had nowhere
-    try:
-        return Path(snapshot_download(source, revision=revision, allow_patterns=list(kinds)))
-    except Exception as error:
-        raise InputError(
-            f"encoder {name!r} cannot be had from the hub: {first_line(error)}"
-        ) from error
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path.parent.name} lacks {path.name}: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(f"{path.name} of {path.parent.name} is damaged: {error}") from None

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from helpers.errors import InputError, first_line
+from helpers.errors import InputError, cause, refused
 from helpers.texts.files import Numbered
 
 SECONDS = 5.0  # that the hub has to answer
@@ -20,13 +20,11 @@ def hub_rows(what: str, path: str, part: str, split: str, otherwise: str) -> Ite
     import datasets
 
     revision = commit(what, path, otherwise)
-    try:
+    with refused(_failed(what, path), otherwise):
         with offline_unless(reachable()):
             found = datasets.load_dataset(path, part or None, split=split, revision=revision)
-    except Exception as error:
-        raise InputError(_cannot(what, path, first_line(error), otherwise)) from error
-    for number, row in enumerate(found, 1):
-        yield row, f"row {number} of {path}, {split}"
+        for number, row in enumerate(found, 1):
+            yield row, f"row {number} of {path}, {split}"
 
 
 @cache
@@ -42,11 +40,11 @@ def commit(what: str, path: str, otherwise: str) -> str:
         try:
             return str(dataset_info(path, timeout=SECONDS).sha)
         except Exception as error:
-            reason = first_line(error)
+            reason = cause(error)
     cached = try_to_load_from_cache(path, "README.md", repo_type="dataset")
     if isinstance(cached, str):
         return Path(cached).parent.name
-    raise InputError(_cannot(what, path, reason, otherwise))
+    raise InputError(f"{_failed(what, path)} ({reason}): {otherwise}")
 
 
 @cache
@@ -78,5 +76,5 @@ def offline_unless(reachable: bool) -> Iterator[None]:
         datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
-def _cannot(what: str, path: str, reason: str, otherwise: str) -> str:
-    return f"{what} cannot be had from the hub, {path} ({reason}): {otherwise}"
+def _failed(what: str, path: str) -> str:
+    return f"{what} cannot be had from the hub, {path}"

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from helpers.errors import InputError, first_line
+from helpers.errors import InputError, refused
 from helpers.evaluation.hub import commit, offline_unless, reachable
 from helpers.machine import installed_file
 from helpers.texts.files import rows, text_of
@@ -34,6 +34,7 @@ TABLE_1 = (  # the thirteen sets of the paper's Table 1(a), by mteb's names
 )
 Texts = dict[str, str]
 Grades = dict[str, dict[str, int]]
+TAKES = 'it takes {"_id": …, "text": …}, and a title if you like'
 DOCUMENTS_PER_QUERY = 2  # where only some queries of an embedded set are taken
 
 
@@ -158,7 +159,7 @@ def _embedded(name: str) -> SearchSet:
         document, _ = by_text.setdefault(_plain(row[answers]), new)
         relevant.setdefault(query, {})[document] = 1
     source = f"{DISTRIBUTION} {metadata.version(DISTRIBUTION)}, {'/'.join(FILES[name])}"
-    documents = _documents(by_text.values())
+    documents = _documents(name, by_text.values())
     return SearchSet(name, queries, documents, relevant, PROMPTS[name], source)
 
 
@@ -166,17 +167,18 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _documents(texts: Iterable[tuple[str, str]]) -> Any:
+def _documents(name: str, texts: Iterable[tuple[str, str]]) -> Any:
     from datasets import Dataset
 
     ids, bodies = zip(*texts, strict=True)
-    return Dataset.from_dict({"id": list(ids), "text": list(bodies)})
+    with refused(f"retrieval set {name} cannot be loaded"):
+        return Dataset.from_dict({"id": list(ids), "text": list(bodies)})
 
 
 def _from_folder(folder: Path) -> SearchSet:
     queries, documents, relevant = read_folder(folder)
     prompt = "Given a query, find the documents that answer it"
-    found = _documents(documents.items())
+    found = _documents(folder.name, documents.items())
     return SearchSet(folder.name, queries, found, relevant, prompt, "files in a local folder")
 
 
@@ -215,8 +217,10 @@ def _find(folder: Path, name: str) -> Path | None:
 def _by_id(path: Path) -> Texts:
     found: Texts = {}
     for row, where in rows(path):
-        if not isinstance(row, dict) or not isinstance(row.get("text"), str) or "_id" not in row:
-            raise InputError(f'{where} has no _id or no text: it takes {{"_id": …, "text": …}}')
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            raise InputError(f"{where} has no _id or no text: {TAKES}")
+        if not isinstance(row.get("_id"), str | int) or not isinstance(row.get("title") or "", str):
+            raise InputError(f"{where} has no _id, or one or a title that is no text: {TAKES}")
         name = str(row["_id"])
         if name in found:
             raise InputError(f"{where} has the id {name!r} a second time")
@@ -254,24 +258,20 @@ def _judgements(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
 
 
 def _from_hub(name: str) -> SearchSet:
-    import mteb
-
-    task = mteb.get_task(name)
-    path = task.metadata.dataset["path"]
     otherwise = (
         f"take collections={','.join(FILES)}, which come with the book, or give a folder with "
         f"{name}/corpus.jsonl, queries.jsonl and qrels/test.tsv as task_folder"
     )
-    commit(name, path, otherwise)
-    try:
+    with refused(f"{name} cannot be had from the hub", otherwise):
+        import mteb
+
+        task = mteb.get_task(name)
+        path = task.metadata.dataset["path"]
+        commit(name, path, otherwise)
         with offline_unless(reachable()):
             task.load_data()
-    except Exception as error:
-        raise InputError(
-            f"{name} cannot be had from the hub ({first_line(error)}): {otherwise}"
-        ) from error
-    task.convert_v1_dataset_format_to_v2(num_proc=None)
-    found = task.dataset["default"][task.eval_splits[0]]
+        task.convert_v1_dataset_format_to_v2(num_proc=None)
+        found = task.dataset["default"][task.eval_splits[0]]
     queries = dict(zip(found["queries"]["id"], found["queries"]["text"], strict=True))
     said = task.metadata.prompt
     prompt = said.get("query", "") if isinstance(said, dict) else said or ""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from helpers.errors import InputError, first_line
+from helpers.errors import InputError, refused
 from helpers.machine import installed_file
 from helpers.texts.files import Numbered
 from helpers.texts.files import rows as rows_of
@@ -76,6 +76,7 @@ def files(folder: Path, scored: str, examples: str, part: str = "") -> dict[str,
         for path in folder.rglob("*")
         if path.name.lower().endswith(SUFFIXES)
         and path.stem not in NO_DATA
+        and not path.is_dir()
         and not any(name.startswith(".") for name in path.relative_to(folder).parts)
     )
     of_part = [path for path in found if part and part in path.relative_to(folder).parts]
@@ -113,14 +114,9 @@ def _split(path: Path, examples: str) -> str:
 
 
 def _parquet(path: Path, nested: list[str] | None) -> Iterator[Numbered]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        found = pq.ParquetFile(path).read(columns=nested)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"{path.name} is no Parquet file that can be read: {first_line(error)}"
-        ) from None
-    for number, row in enumerate(found.to_pylist(), 1):
+    with refused(f"{path.name} is no Parquet file that can be read"):
+        found = pq.ParquetFile(path).read(columns=nested).to_pylist()
+    for number, row in enumerate(found, 1):
         yield row, f"row {number} of {path.name}"

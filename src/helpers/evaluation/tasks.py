@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib import metadata, resources
 from typing import Any
 
-from helpers.errors import InputError
+from helpers.errors import InputError, refused
 from helpers.evaluation import task_files
 from helpers.evaluation.hub import commit, hub_rows
 from helpers.evaluation.task_rows import fields, question
@@ -119,7 +119,8 @@ def identity(task: Task, folder: str = "") -> str:
         digest = hashlib.sha256()
         for part, paths in found.items():
             for path in paths:
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                with refused(f"{path.name} of task {task.name} cannot be read"):
+                    content = hashlib.sha256(path.read_bytes()).hexdigest()
                 digest.update(f"{part} {content}\n".encode())
         return f"{task.name}, files sha256:{digest.hexdigest()}, {scorer}"
     if task.embedded:

@@ -5,13 +5,12 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
 from torch import nn
 
-from helpers.errors import InputError, first_line
+from helpers.errors import InputError, refused
 from helpers.machine import resolve_device
 from helpers.models import embedded, embedded_encoder
 from helpers.models.architecture import Decoder
@@ -20,6 +19,9 @@ from helpers.models.head import NoProjection
 from helpers.models.stored import (
     leave_out_sparsity_section,
     refuse_adapter,
+    refuse_missing,
+    refuse_other_family,
+    refuse_other_shapes,
     refuse_unread,
     stored_formats,
 )
@@ -28,7 +30,6 @@ FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 MODULES = "modules.json"  # the parts of a sentence-transformers model, some in folders below
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-LONGEST_CAUSE = 300  # characters
 SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -72,6 +73,14 @@ def model_facts(loaded: LoadedModel) -> dict[str, Any]:
     }
 
 
+def number_format(dtype: str) -> torch.dtype:
+    """torch's format of that name; :class:`InputError` if it is none of :data:`DTYPES`."""
+    if dtype not in DTYPES:
+        raise InputError(f"unknown dtype {dtype!r}: known are {', '.join(DTYPES)}")
+    found: torch.dtype = getattr(torch, dtype)
+    return found
+
+
 def load(
     name: str,
     revision: str = "main",
@@ -89,12 +98,10 @@ def load(
     Every weight that the files hold is read and none is made up: else :class:`InputError` names
     the first. Code from the hub is never run and pickled weights are never read.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers import AutoModelForCausalLM, GenerationConfig
     from transformers.utils import GENERATION_CONFIG_NAME
 
-    if dtype not in DTYPES:
-        raise InputError(f"unknown dtype {dtype!r}: known are {', '.join(DTYPES)}")
-    place = resolve_device(device)
+    numbers, place = number_format(dtype), resolve_device(device)
     identity = fingerprint(name, revision)
     source = source_of(name)
     options: dict[str, Any] = {"trust_remote_code": False}
@@ -103,27 +110,21 @@ def load(
     if place == "spread":
         options["device_map"] = "auto"
     refuse_adapter(source, name, revision)
-    config = _described(AutoConfig, name, revision)
-    leave_out_sparsity_section(config, name)
+    config = configuration(name, revision)
     if (Path(source) / GENERATION_CONFIG_NAME).is_file():  # a damaged one is ignored otherwise
         _described(GenerationConfig, name, revision)
     own = _tokenizer(name, revision, tokenizer)
-    try:
+    with refused(_failed(name)):
         model, notes = AutoModelForCausalLM.from_pretrained(
             source,
             config=config,
-            dtype=getattr(torch, dtype),
+            dtype=numbers,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # and refused below, by name
             **options,
         )
-    except Exception as error:  # whatever the library raises, of whatever kind
-        if isinstance(error, RuntimeError) and "mismatch" in str(error):
-            raise InputError(
-                f"model {name!r} has weights of another shape than its config.json says: give a "
-                "folder whose weights and configuration belong together"
-            ) from error
-        raise _not_loaded(name, error) from error
+    refuse_other_shapes(notes["mismatched_keys"], name)
     if place != "spread":
         model.to(place)
     model.eval().requires_grad_(False)
@@ -142,15 +143,12 @@ def load(
 
 
 def _tokenizer(name: str, revision: str, parents: Any = None) -> Any:
-    """The tokenizer of a model, or ``parents`` where it has none.
-
-    Where its files are missing, some classes are made with an empty vocabulary, silently.
-    """
+    """The tokenizer of a model, or ``parents`` where it has none."""
     from transformers import AutoTokenizer
 
     try:
         found = _described(AutoTokenizer, name, revision, padding_side="left")
-        if found.get_vocab().keys() <= found.get_added_vocab().keys():
+        if not knows_words(found):
             raise InputError("there is no vocabulary")
     except InputError as error:
         folder = Path(source_of(name))
@@ -163,6 +161,12 @@ def _tokenizer(name: str, revision: str, parents: Any = None) -> Any:
     if found.pad_token_id is None:
         found.pad_token = found.eos_token
     return found
+
+
+def knows_words(tokenizer: Any) -> bool:
+    """Whether a tokenizer has a vocabulary: where its files are missing, some classes are made
+    with an empty one, silently."""
+    return not tokenizer.get_vocab().keys() <= tokenizer.get_added_vocab().keys()
 
 
 def _without_declared(decoder: Decoder) -> Decoder:
@@ -209,11 +213,7 @@ def _silence_missing(decoder: Decoder, missing: set[str], name: str) -> None:
                 absent.discard(names[id(weight)])
             for weight in body:
                 weight.zero_()
-    if absent:
-        raise InputError(
-            f"model {name!r} lacks {len(absent)} weights, the first {min(absent)}: give a whole "
-            "checkpoint, or one that leaves out whole sublayers"
-        )
+    refuse_missing(absent, name, ", or one that leaves out whole sublayers")
 
 
 def fingerprint(name: str, revision: str = "main") -> str:
@@ -230,9 +230,9 @@ def fingerprint(name: str, revision: str = "main") -> str:
 
 def depth(name: str, revision: str = "main") -> int:
     """Number of layers of a model, from its configuration alone."""
-    from transformers import AutoConfig
-
-    return int(_described(AutoConfig, name, revision).num_hidden_layers)
+    config = configuration(name, revision)
+    with refused(_failed(name)):
+        return int(config.num_hidden_layers)
 
 
 def outline(name: str, revision: str = "main") -> LoadedModel:
@@ -241,14 +241,25 @@ def outline(name: str, revision: str = "main") -> LoadedModel:
 
     Raises :class:`InputError` naming what is missing.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    config = _described(AutoConfig, name, revision)
+    config = configuration(name, revision)
     tokenizer = _tokenizer(name, revision)
-    with torch.device("meta"):
+    with refused(_failed(name)), torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     decoder = _without_declared(Decoder.of(model))
     return LoadedModel(name, model, tokenizer, decoder, fingerprint(name, revision))
+
+
+def configuration(name: str, revision: str = "main") -> Any:
+    """What config.json says of a model, of whose weights nothing is read. Raises
+    :class:`InputError` if it is another family's, or says that they are quantized."""
+    from transformers import AutoConfig
+
+    config = _described(AutoConfig, name, revision)
+    refuse_other_family(config, name)
+    leave_out_sparsity_section(config, name)
+    return config
 
 
 def _described(kind: Any, name: str, revision: str, **options: Any) -> Any:
@@ -256,20 +267,12 @@ def _described(kind: Any, name: str, revision: str, **options: Any) -> Any:
     source = source_of(name)
     if not Path(source).is_dir():
         options["revision"] = revision
-    try:
+    with refused(_failed(name)):
         return kind.from_pretrained(source, trust_remote_code=False, **options)
-    except Exception as error:  # whatever the library raises, of whatever kind
-        raise _not_loaded(name, error) from error
 
 
-def _not_loaded(name: str, error: Exception) -> InputError:
-    """One line with the whole cause, where a library's first line may be a heading or a key."""
-    cause = first_line(error)
-    if cause.endswith(":"):
-        cause = shorten(str(error), LONGEST_CAUSE, placeholder=" …")
-    if not isinstance(error, OSError | ValueError):
-        cause = f"{type(error).__name__}: {cause}"
-    return InputError(f"model {name!r} cannot be loaded: {cause}")
+def _failed(name: str) -> str:
+    return f"model {name!r} cannot be loaded"
 
 
 def check_exists(name: str) -> None:
@@ -306,7 +309,8 @@ def _folder_digest(folder: Path) -> str:
     below = ("", "*/") if (folder / MODULES).is_file() else ("",)
     kinds = [start + kind for start in below for kind in FINGERPRINTED]
     files = {str(path.relative_to(folder)): path for kind in kinds for path in folder.glob(kind)}
-    digests = {name: remembered_sha256(files[name]) for name in sorted(files)}
+    with refused(f"folder {folder} cannot be read"):
+        digests = {name: remembered_sha256(files[name]) for name in sorted(files)}
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 

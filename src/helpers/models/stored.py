@@ -3,14 +3,15 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 
-from helpers.errors import InputError
+from helpers.errors import InputError, refused
 
 FORMATS = {
     "F64": torch.float64,
@@ -34,7 +35,9 @@ def refuse_adapter(source: str, name: str, revision: str) -> None:
     would be loaded, maybe onto another base, and without it silently left out."""
     from transformers.utils import find_adapter_config_file
 
-    if find_adapter_config_file(source, revision=revision):
+    with refused(f"model {name!r} cannot be loaded"):
+        found = find_adapter_config_file(source, revision=revision)
+    if found:
         raise InputError(
             f"model {name!r} has an adapter (adapter_config.json) beside its weights: merge it "
             "into them (merge_and_unload of peft), or move it elsewhere to leave it out"
@@ -57,6 +60,51 @@ def leave_out_sparsity_section(config: Any, name: str) -> None:
     del config.quantization_config
 
 
+def refuse_other_family(config: Any, name: str) -> None:
+    """:class:`InputError` if a configuration names the class of another family than its
+    ``model_type``, such as ``LlamaForCausalLM`` beside ``gemma``: the keys of both may be the same,
+    and what is computed with them is not. A class that transformers does not know says nothing,
+    and one that is not named neither."""
+    named = config.architectures or []
+    if not isinstance(named, list) or not all(isinstance(kind, str) for kind in named):
+        raise InputError(f"architectures in config.json of model {name!r} is no list of names")
+    known = _classes()
+    for kind in named:
+        families = known.get(kind, {config.model_type})
+        if config.model_type not in families:
+            raise InputError(
+                f"model {name!r} is of two families: its config.json has model_type "
+                f"{config.model_type}, and {kind} among its architectures, which is of "
+                f"{', '.join(sorted(families))}; give the config.json that belongs to the weights"
+            )
+
+
+@cache
+def _classes() -> dict[str, set[str]]:
+    """For each class of a model in transformers the families that it reads."""
+    from transformers.models.auto import modeling_auto
+
+    found: dict[str, set[str]] = {}
+    for name, families in vars(modeling_auto).items():
+        if name.endswith("MAPPING_NAMES"):
+            for family, kinds in families.items():
+                for kind in (kinds,) if isinstance(kinds, str) else kinds:
+                    found.setdefault(kind, set()).add(family)
+    return found
+
+
+def refuse_other_shapes(mismatched: Iterable[tuple[str, Any, Any]], name: str) -> None:
+    """:class:`InputError` if the files hold weights of another shape than the model has."""
+    other = min(mismatched, default=None)
+    if other:
+        key, held, wanted = other
+        raise InputError(
+            f"model {name!r} has weights of another shape than its config.json says, the first "
+            f"{key}, {list(held)} and not {list(wanted)}: give a folder whose weights and "
+            "configuration belong together"
+        )
+
+
 def refuse_unread(unread: Iterable[str], name: str) -> None:
     """:class:`InputError` if the files hold weights that the model has no place for."""
     strange = sorted(key for key in unread if not CONSTANTS.search(key))
@@ -64,6 +112,15 @@ def refuse_unread(unread: Iterable[str], name: str) -> None:
         raise InputError(
             f"model {name!r} holds {len(strange)} weights that its architecture and config.json "
             f"do not read, the first {strange[0]}: {PLAIN}"
+        )
+
+
+def refuse_missing(missing: Collection[str], name: str, otherwise: str = "") -> None:
+    """:class:`InputError` if the model has weights that the files do not hold."""
+    if missing:
+        raise InputError(
+            f"model {name!r} lacks {len(missing)} weights, the first {min(missing)}: give a whole "
+            f"checkpoint{otherwise}"
         )
 
 

@@ -71,7 +71,8 @@ def rows(path: Path, cut: Cut | None = None) -> Iterator[Numbered]:
     except (ValueError, RecursionError) as error:
         raise InputError(_damaged(name, error)) from None
     if listed is not None:
-        yield from ((row, f"item {number} of {name}") for number, row in enumerate(listed, 1))
+        for number, row in enumerate(listed, 1):
+            yield _whole(row, f"item {number} of {name}", text)
         return
     # not splitlines, which also cuts at separators that JSON allows within a string
     for number, line in enumerate(text.split("\n"), 1):
@@ -80,7 +81,19 @@ def rows(path: Path, cut: Cut | None = None) -> Iterator[Numbered]:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise InputError(_damaged(name, error, number)) from None
-            yield row, f"line {number} of {name}"
+            yield _whole(row, f"line {number} of {name}", line)
+
+
+def _whole(row: Any, where: str, text: str) -> Numbered:
+    r"""A row of whole characters; :class:`InputError` for half of one, such as ``\ud83d`` alone,
+    which no tokenizer reads and no table holds."""
+    if "\\ud" in text or "\\uD" in text:
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = ascii(error.object[error.start])
+            raise InputError(f"{where} has half a character, {half}: write it as UTF-8") from None
+    return row, where
 
 
 def _damaged(name: str, error: Exception, line: int = 0) -> str:

@@ -3,12 +3,12 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from helpers.errors import InputError, first_line
+from helpers.errors import InputError, refused
 from helpers.machine import installed_file
 from helpers.texts.files import file_called, rows
 
@@ -22,6 +22,7 @@ HUB: dict[str, tuple[str, dict[str, Any]]] = {
     "wikitext": ("Salesforce/wikitext", {"name": "wikitext-2-raw-v1", "split": "train"}),
 }
 HUB_DOCUMENTS = 8192
+LARGE = 2**24  # bytes
 TABLES = {".csv", ".tsv", ".parquet"}
 FILES = "a local file of text, JSON or JSON lines (such as .txt, .json, .jsonl, or .gz of one)"
 PARAGRAPHS = re.compile(r"\n\s*\n").split
@@ -33,23 +34,42 @@ def passages(source: str) -> list[str]:
     if source == EMBEDDED:
         return list(embedded_passages())
     _refuse_unknown(source)
+    return list(_not_evaluated(source, identity(source)))
+
+
+@lru_cache(maxsize=1)
+def _not_evaluated(source: str, _identity: str) -> tuple[str, ...]:
+    """Documents of a file or the hub, read once for all that is measured in a process;
+    ``_identity`` says which, should the file change."""
     found = _hub_passages(source) if source in HUB else read_file(Path(source))
-    return [document for document in found if not _is_evaluated(document)]
+    return tuple(document for document in found if not _is_evaluated(document))
 
 
 def check_source(source: str) -> None:
-    """Raise :class:`InputError` if ``source`` can be no calibration text; a file is read."""
+    """Raise :class:`InputError` if ``source`` can be no calibration text. A file is read, unless
+    it is as large as those that nobody writes by hand: it would be read twice."""
     _refuse_unknown(source)
-    if source not in (EMBEDDED, *HUB) and not read_file(Path(source)):
+    path = Path(source).expanduser()
+    if source in (EMBEDDED, *HUB) or path.stat().st_size > LARGE:
+        return
+    if not read_file(path):
         raise InputError(f"the calibration text {source!r} is empty")
 
 
 def _refuse_unknown(source: str) -> None:
     known = (EMBEDDED, *HUB)
-    if source not in known and file_called(source) is None:
+    if source in known:
+        return
+    if file_called(source) is None:
         raise InputError(
             f"unknown calibration text {source!r}: known are {', '.join(known)}, or {FILES}"
         )
+    _refuse_table(Path(source))
+
+
+def _refuse_table(path: Path) -> None:
+    if set(path.suffixes) & TABLES:
+        raise InputError(f"calibration file {path.name} is a table: give {FILES}")
 
 
 def identity(source: str) -> str:
@@ -98,8 +118,7 @@ def _is_evaluated(document: str) -> bool:
 def read_file(path: Path) -> list[str]:
     """Documents of a local file: paragraphs of plain text; rows ``{"text": …}`` or strings of
     JSON, a list or one to a line. :class:`InputError` names a damaged line."""
-    if set(path.suffixes) & TABLES:
-        raise InputError(f"calibration file {path.name} is a table: give {FILES}")
+    _refuse_table(path)
     documents = [_text_of(row, where) for row, where in rows(path, PARAGRAPHS)]
     return [document for document in documents if document.strip()]
 
@@ -123,27 +142,19 @@ def _runs_of_words(passage: str) -> set[tuple[str, ...]]:
 
 def _hub_passages(name: str) -> list[str]:
     repository, options = HUB[name]
-    local = f"use {EMBEDDED}, or {FILES}"
-    try:
-        load_dataset = import_module("datasets").load_dataset
-    except ImportError:
-        raise InputError(
-            f"calibration text {name} needs the package datasets, which is not installed: "
-            f"pip install datasets, or {local}"
-        ) from None
-    try:
-        rows: Iterable[dict[str, str]] = load_dataset(repository, **options)
-        found = []
+    found: list[str] = []
+    with refused(
+        f"calibration text {name} cannot be had from the hub", f"use {EMBEDDED}, or {FILES}"
+    ):
+        rows: Iterable[dict[str, str]] = import_module("datasets").load_dataset(
+            repository, **options
+        )
         for row in rows:
             if row["text"].strip():
                 found.append(row["text"])
             if len(found) == HUB_DOCUMENTS:
                 break
-        return found
-    except Exception as error:
-        raise InputError(
-            f"calibration text {name} cannot be had from the hub ({first_line(error)}): {local}"
-        ) from error
+    return found
 
 
 def _text_of(row: Any, where: str) -> str:
