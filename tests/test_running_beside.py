@@ -21,6 +21,7 @@ from runs.__main__ import main
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
+import setup  # noqa: E402
 import site_builder  # noqa: E402
 
 PARAMETERS = 'seed = 0\nprofile = "custom"\nresults = ""'
@@ -272,6 +273,23 @@ def test_an_error_of_the_runner_itself_is_one_line_with_its_log(tmp_path, capsys
     assert run(own_notebook(tmp_path / "own.ipynb", "1"), tmp_path / "out.ipynb") == 1
     assert "error: own.ipynb failed: FileNotFoundError: " in last_line(capsys)
     assert {path.name for path in tmp_path.iterdir()} == {"own.ipynb", "out.ipynb.log"}
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
+def test_an_environment_in_a_folder_with_blanks(locale, tmp_path, monkeypatch):
+    """Whatever the locale; the link to the code is as setuptools makes it, an absolute path."""
+    root = tmp_path / "my book – ü"
+    (root / "src").mkdir(parents=True)
+    (root / "src" / "ours.py").write_text("print('found')")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root / ".venv"], check=True)
+    (packages,) = root.glob(".venv/lib/python*/site-packages")
+    (packages / "__editable__.ours-1.pth").write_text(f"{root / 'src'}\n")
+    monkeypatch.setattr(setup, "ROOT", root)
+    monkeypatch.setattr(setup, "VENV", root / ".venv")
+    setup.link_from_inside()
+    command = [root / ".venv" / "bin" / "python", "-c", "import ours"]
+    said = subprocess.run(command, env={"LC_ALL": locale}, capture_output=True, text=True)
+    assert (said.stdout, said.stderr) == ("found\n", "")
 
 
 @pytest.fixture

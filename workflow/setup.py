@@ -167,6 +167,14 @@ def install() -> None:
     pip_install(
         "Installing this project", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)
     )
+    link_from_inside()
+
+
+def link_from_inside() -> None:
+    """Name the project's code by its path from where packages are: that path is plain ASCII, and
+    Python 3.11 does not start on any other where the locale is C."""
+    for link in VENV.glob("lib/python*/site-packages/__editable__.*.pth"):
+        link.write_text(os.path.relpath(ROOT / "src", link.parent) + "\n")
 
 
 def write_stamp(wanted: str) -> None:
