@@ -394,8 +394,8 @@ RETRIEVAL = {
     ),
     "no tabs": (text("qrels/test.tsv", "q1 d2 1"), "line 1 .* tabs between"),
     "a fraction": (text("qrels/test.tsv", "q1\td2\t0.5"), "takes a whole number"),
-    "nothing answers": (text("qrels/test.tsv", "q1\td2\t0"), "no query that a document answers"),
-    "nothing judged": (text("qrels/test.tsv", ""), "no query that a document answers"),
+    "nothing answers": (text("qrels/test.tsv", "q1\td2\t0"), "no query that .* answers"),
+    "nothing judged": (text("qrels/test.tsv", ""), "no query that .* answers"),
 }
 
 
