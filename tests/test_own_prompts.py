@@ -199,8 +199,8 @@ def test_bad_file_stops_the_command(tmp_path, capsys):
         (example_state, "the longest prompt makes 602 tokens, the model reads 512: shorten it"),
         (
             layer_profile,
-            "prompt and max_new_tokens make 604 tokens, the model reads 512: lower max_new_tokens "
-            "(or sweep_steps), or shorten the longest prompt",
+            "prompt and max_new_tokens make 604 tokens, the model reads 512: lower max_new_tokens, "
+            "or shorten the longest prompt",
         ),
     ],
     ids=lambda value: getattr(value, "function", None) and value.function.__name__,

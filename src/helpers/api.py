@@ -63,7 +63,8 @@ def calibration(
     ``source``: ``embedded`` (Wikipedia passages), ``c4`` or ``wikitext`` from the hub, or a
     ``.txt``, ``.json`` or ``.jsonl`` file.
     """
-    return calibration_text(model.tokenizer, source, samples, length, seed)
+    known = model.decoder.embedded_tokens
+    return calibration_text(model.tokenizer, source, samples, length, seed, known)
 
 
 def prune(
@@ -223,7 +224,7 @@ def generate(
             "token, or a finite number above 0"
         )
     ids, mask = _tokens(model, prompts, chat)
-    refuse_too_long(model.model, ids.shape[1] + tokens)
+    refuse_too_long(model.model, ids.shape[1] + tokens, "tokens")
     drawn = Sampler([(seed, prompt) for prompt in prompts], temperature) if temperature else None
     ends = end_tokens(model.model, model.tokenizer)
     written = write(model.decoder, ids, mask, tokens, ends, drawn or likeliest, model.name)
@@ -255,6 +256,7 @@ def score(
     folder: str = "",
     batch_size: int = 16,
     run_code: bool = False,
+    chat: bool = False,
 ) -> Score:
     """What ``model`` scores on ``items`` questions (0: all) of a ``task`` of lm-eval, as lm-eval
     asks and scores them.
@@ -264,7 +266,7 @@ def score(
     one's own as ``TASK/SPLIT.jsonl``. Each question follows ``shots`` worked examples; ``seed``
     decides which questions and examples, the same for every model. ``run_code`` allows tasks such
     as humaneval, which run programs that the model writes, in a sandbox; without it they are
-    refused.
+    refused. ``chat`` asks in the tokenizer's chat template, as lm-eval's ``apply_chat_template``.
     """
     from helpers.evaluation.harness import answer
     from helpers.evaluation.paired import standard_error
@@ -277,7 +279,7 @@ def score(
         raise InputError(f"unknown task {task!r}: known are {', '.join(TASKS)}")
     refuse_programs(TASKS[task], run_code)
     asked = language_model(model, batch_size)
-    found = answer(asked, TASKS[task], items, shots, seed, folder)
+    found = answer(asked, TASKS[task], items, shots, seed, folder, chat)
     values = found["value"]
     return Score(
         task=task,

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers.decoding import Tokens, refuse_too_long
-from helpers.evaluation.asking import last_states
+from helpers.evaluation.asking import last_states, refuse_unknown_question
 from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel, fingerprint, load
 from helpers.texts.probes import probes
@@ -60,7 +60,8 @@ def asked_dense(parameters: RunParameters, make: MakeQuestion) -> AskedDense:
     """Ask the dense model the ``probes`` of each family, each as ``make`` puts it. The last
     answers are kept.
 
-    Raises :class:`helpers.errors.InputError` for a question that is longer than the model reads.
+    Raises :class:`helpers.errors.InputError` for a question that is longer than the model reads,
+    or holds a token that it does not know.
     """
     return _asked(
         make,
@@ -90,7 +91,9 @@ def _asked(
     questions = [make(probe, loaded.tokenizer, chat_template, chosen) for probe in chosen]
     contexts = [question.contexts for question in questions]
     longest = max(len(text) for texts in contexts for text in texts)
-    refuse_too_long(loaded.model, longest, writes=False)
+    refuse_too_long(loaded.model, longest)
+    for texts in contexts:
+        refuse_unknown_question(texts, loaded.tokenizer, loaded.decoder)
     return AskedDense(
         loaded, questions, last_states(loaded.decoder, contexts, "Asking the dense model")
     )

@@ -41,7 +41,7 @@ def example_state(parameters: RunParameters) -> Measured:
     prompt = select_prompts(parameters.prompts)[:1]
     chat = parameters.chat_template
     ids, mask = tokenize(prompt, loaded.tokenizer, chat, decoder.device, decoder.embedded_tokens)
-    refuse_too_long(loaded.model, ids.shape[1], writes=False)
+    refuse_too_long(loaded.model, ids.shape[1])
     with torch.inference_mode(), capture(decoder) as trace:
         loaded.model(input_ids=ids, attention_mask=mask, use_cache=False)
     last = len(decoder.layers) - 1

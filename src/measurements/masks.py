@@ -58,7 +58,7 @@ def pruned_in_place(
     decoder: Decoder, parameters: RunParameters, tokenizer: object, keep_masks: bool = False
 ) -> Report:
     """Prune the weights of ``decoder`` as the parameters ask for it, for good."""
-    used = calibration_for(parameters, tokenizer) if parameters.calibrated else None
+    used = calibration_for(parameters, tokenizer, decoder) if parameters.calibrated else None
     ratio = None if parameters.pattern else parameters.sparsity
     recipe = Recipe(parameters.method, ratio, parameters.pattern, seed=parameters.seed)
     return prune(

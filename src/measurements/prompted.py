@@ -40,5 +40,7 @@ def prompted(parameters: RunParameters, steps: int, *more: Prompt) -> Prompted:
     prompts = tuple(dict.fromkeys((*select_prompts(parameters.prompts), *more)))
     decoder, chat = dense.decoder, parameters.chat_template
     ids, mask = tokenize(prompts, dense.tokenizer, chat, decoder.device, decoder.embedded_tokens)
-    refuse_too_long(dense.model, ids.shape[1] + steps)
+    lengths = {name: getattr(parameters, name) for name in ("max_new_tokens", "sweep_steps")}
+    writes = " or ".join(name for name, length in lengths.items() if length == steps)
+    refuse_too_long(dense.model, ids.shape[1] + steps, writes or "sweep_steps")
     return Prompted(dense, prompts, ids, mask, end_tokens(dense.model, dense.tokenizer))

@@ -22,7 +22,7 @@ def ranking(parameters: RunParameters) -> Measured:
     """Importance of every sublayer and block on calibration text, see
     :func:`helpers.pruning.importance.importance`. Table ``importance``."""
     dense = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    used = calibration_for(parameters, dense.tokenizer)
+    used = calibration_for(parameters, dense.tokenizer, dense.decoder)
     measured = importance(dense.decoder, used.ids)
     rows = [
         {"layer": layer, "sublayer": part, "value": value}

@@ -1,6 +1,8 @@
 """What does a model answer to the questions of a task, and what is it worth beside the dense one?
 (Sections 1 and 4, Table 1(b))"""
 
+from typing import Any
+
 import pandas as pd
 import torch
 
@@ -14,8 +16,8 @@ from runs.store import Measured, measurement
 from runs.wanted_tasks import PINS, each_task, wanted_tasks
 
 USES = (
-    *("model", "revision", "dtype", "tasks", "items", "shots", "task_folder", "run_code"),
-    *("batch_size", "seed"),
+    *("model", "revision", "dtype", "tasks", "items", "shots", "task_chat_template"),
+    *("task_folder", "run_code", "batch_size", "seed"),
     *pruned_model.USES,
 )
 
@@ -40,19 +42,27 @@ def task_items(parameters: RunParameters) -> Measured:
     chosen = wanted_tasks(parameters)
     if any(task.program for task in chosen):
         sandbox.require()
-    shown = {task.name: harness.example_prompt(task, shots, seed, folder) for task in chosen}
+
+    def shown(template: Any = None) -> dict[str, str]:
+        return {
+            task.name: harness.example_prompt(task, shots, seed, folder, template)
+            for task in chosen
+        }
+
+    plain = shown()  # before a model is loaded
     torch.manual_seed(seed)
-    one = evaluated_model(parameters)
+    one, chat = evaluated_model(parameters), parameters.task_chat_template
     asked = language_model(one.loaded, parameters.batch_size)
     rows = [
-        harness.answer(asked, task, items, shots, seed, folder) for task, items in chosen.items()
+        harness.answer(asked, task, items, shots, seed, folder, chat)
+        for task, items in chosen.items()
     ]
     facts = {
         "model": model_facts(one.dense),
         "pruned": one.words,
         "parameters_left": one.parameters_left,
         "source": {task.name: source(task, folder) for task in chosen},
-        "example": shown,
+        "example": shown(asked) if chat else plain,
     }
     return Measured({"items": pd.concat(rows, ignore_index=True)}, facts)
 

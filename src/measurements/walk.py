@@ -123,7 +123,8 @@ def _counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder
     if not parameters.prunes_weights:
         return None, ""
     other = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    text = calibration_for(parameters, dense.tokenizer) if parameters.calibrated else None
+    reads = dense.tokenizer, other.decoder
+    text = calibration_for(parameters, *reads) if parameters.calibrated else None
     recipe = Recipe(parameters.method, parameters.sparsity, seed=parameters.seed)
     report = prune(other.decoder, recipe, text, sequential=False, reversible=False)
     used = f", calibrated on {report.calibration}" if text else ""

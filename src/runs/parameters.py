@@ -96,7 +96,9 @@ class RunParameters(BaseModel):
         ".txt file",
         min_length=1,
     )
-    chat_template: bool = parameter(True, "wrap each prompt in the model's chat template")
+    chat_template: bool = parameter(
+        True, "wrap each prompt and each probe in the model's chat template"
+    )
     max_new_tokens: int = count(
         64, "measured steps per prompt, the first on the prompt itself", 1, 4096
     )
@@ -164,6 +166,11 @@ class RunParameters(BaseModel):
     )
     items: int = count(100, "questions taken from each task; 0: all of them", 0, 1_000_000)
     shots: int = count(0, "worked examples that stand before each question", 0, 64)
+    task_chat_template: bool = parameter(
+        False,
+        "ask tasks in the model's chat template, each worked example a turn of its own, as with "
+        "lm-eval's apply_chat_template; false is lm-eval's own default",
+    )
     task_folder: str = parameter(
         "", "folder with files of tasks, one folder for each, looked in before the hub", "a folder"
     )
@@ -200,7 +207,15 @@ class RunParameters(BaseModel):
         "last one",
     )
     instruction: str = parameter(
-        "", "what stands before each query, as some encoders are trained on", "any text"
+        "",
+        "what stands before each query, as some encoders are trained on, such as "
+        "'Instruct: {task}\\nQuery: ', where {task} becomes what the set asks for",
+        "any text",
+    )
+    document_prefix: str = parameter(
+        "",
+        "what stands before each document, as some encoders are trained on, such as 'passage: '",
+        "any text",
     )
     profile: str = parameter(
         "custom",

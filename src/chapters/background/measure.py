@@ -23,6 +23,7 @@ from helpers.pruning.drop import dropped
 from helpers.pruning.importance import importance
 from helpers.pruning.selection import DropTarget, one_shot
 from helpers.spaces import deviation, vector_products
+from helpers.texts.data import quoted, refuse_unknown_tokens
 from measurements.calibrated import calibration_for
 from runs.columns import AMOUNT, COUNT, METHOD, TARGET, TEXT, VALUE, Column
 from runs.parameters import CALIBRATION, RunParameters
@@ -116,9 +117,14 @@ def readouts(parameters: RunParameters) -> Measured:
     """
     loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     texts = (SENTENCE, LISTED, *DOCUMENTS)
-    longest = max(len(loaded.tokenizer(text)["input_ids"]) for text in texts)
-    refuse_too_long(loaded.model, longest + parameters.max_new_tokens)
-    used = calibration_for(parameters, loaded.tokenizer)
+    known, lengths = loaded.decoder.embedded_tokens, []
+    for text in texts:
+        ids = loaded.tokenizer(text)["input_ids"]
+        refuse_unknown_tokens(quoted(text), ids, loaded.tokenizer, known)
+        lengths.append(len(ids))
+    longest = max(lengths)
+    refuse_too_long(loaded.model, longest + parameters.max_new_tokens, "max_new_tokens")
+    used = calibration_for(parameters, loaded.tokenizer, loaded.decoder)
     ranked = importance(loaded.decoder, used.ids)
     dense = _Reader(loaded, loaded.decoder, parameters)
     rows = [*dense.tokens(), *dense.states(), *dense.lenses(), *dense.tasks()]

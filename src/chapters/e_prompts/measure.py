@@ -47,7 +47,7 @@ def prompt_lengths(parameters: RunParameters) -> Measured:
         for form, given in texts.items()
     }
     lengths = {form: [len(each) for each in rows] for form, rows in ids.items()}
-    refuse_too_long(loaded.model, max(map(max, lengths.values())), writes=False)
+    refuse_too_long(loaded.model, max(map(max, lengths.values())))
     facts = {
         "model": model_facts(loaded),
         "context": getattr(loaded.model.config, "max_position_embeddings", None),

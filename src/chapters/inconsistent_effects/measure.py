@@ -24,15 +24,19 @@ from helpers.texts.passages import passages
 from measurements import pruned_model
 from measurements.pruned_model import Last, evaluated_model, pruning_key, remaining_parameters
 from measurements.scoring import ITEMS, SCORES, compared
+from runs import settings
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 
 LAST = Last()  # an encoder searches one retrieval set after the other
 USES = (
-    *("model", "revision", "dtype", "pooling", "instruction", "collections", "items"),
-    *("batch_size", "seed", "task_folder"),
+    *("model", "revision", "dtype", "pooling", "instruction", "document_prefix", "collections"),
+    *("items", "batch_size", "seed", "task_folder"),
     *pruned_model.USES,
 )
+
+
+SET = ("source", "queries", "documents", "judged", "absent_documents", "absent_queries")
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,9 @@ def retrieval_items(parameters: RunParameters) -> Measured:
 
     Table ``items``: one row per query; see :func:`helpers.evaluation.retrieval.search`. Facts:
     ``model`` (the dense one), ``pruned`` in words, ``parameters_left``, and of the set its
-    ``source``, how many ``queries`` and ``documents`` it has, and an ``example`` of a query.
+    ``source``, how many ``queries`` and ``documents`` it has, how many judgements (``judged``), and
+    how many of these are of ``absent_documents`` and ``absent_queries``, whether a query may find
+    itself (``finds_itself``), and an ``example`` of a query.
 
     Raises :class:`helpers.errors.InputError` before a model is loaded if the set cannot be had.
     """
@@ -70,7 +76,13 @@ def retrieval_items(parameters: RunParameters) -> Measured:
     searched = search_sets.search_set(name, parameters.items, parameters.seed, folder)
     torch.manual_seed(parameters.seed)
     one = evaluated_encoder(parameters)
-    rows = search(one.encoder, searched, parameters.instruction, parameters.batch_size)
+    rows = search(
+        one.encoder,
+        searched,
+        parameters.instruction,
+        parameters.document_prefix,
+        parameters.batch_size,
+    )
     facts = {
         "model": one.dense,
         "pruned": one.words,
@@ -78,6 +90,10 @@ def retrieval_items(parameters: RunParameters) -> Measured:
         "source": searched.source,
         "queries": len(searched.queries),
         "documents": len(searched.documents),
+        "judged": searched.judged,
+        "absent_documents": searched.absent_documents,
+        "absent_queries": searched.absent_queries,
+        "finds_itself": not searched.ignore_identical_ids,
         "example": next(iter(searched.queries.values())),
     }
     return Measured({"items": rows}, facts)
@@ -88,7 +104,8 @@ def retrieval_scores(parameters: RunParameters) -> Measured:
     """Scores of one encoder (``model``) in all ``collections``, on the same queries as the dense
     one.
 
-    Table ``scores``; facts as from :func:`measurements.scoring.compared`.
+    Table ``scores``; facts as from :func:`measurements.scoring.compared`, and ``sets``: by name the
+    facts of each set, see :func:`retrieval_items`.
     """
     chosen = search_sets.names(parameters.collections, parameters.task_folder)
     parts = {
@@ -99,7 +116,12 @@ def retrieval_scores(parameters: RunParameters) -> Measured:
         one = evaluated_encoder(parameters)
         return one.parameters_left, one.words
 
-    return compared(parameters, retrieval_items, parts, left)
+    found = compared(parameters, retrieval_items, parts, left)
+    facts = {
+        name: retrieval_items(settings.dense(one)).manifest["facts"] for name, one in parts.items()
+    }
+    sets = {name: {key: known[key] for key in SET} for name, known in facts.items()}
+    return Measured(found.tables, found.facts | {"sets": sets})
 
 
 def evaluated_encoder(parameters: RunParameters) -> EvaluatedEncoder:

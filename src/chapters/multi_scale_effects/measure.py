@@ -25,7 +25,7 @@ from helpers.decoding import (
     two_likeliest,
 )
 from helpers.errors import InputError
-from helpers.evaluation.asking import Asked, asked, last_states
+from helpers.evaluation.asking import Asked, asked, last_states, refuse_unknown_question
 from helpers.models.architecture import Decoder
 from helpers.models.load import load, model_facts
 from helpers.spaces import Comparison
@@ -151,7 +151,9 @@ def options(parameters: RunParameters) -> Measured:
         for prompt, template in questions
     ]
     contexts = [[form.context for form in both] for both in forms]
-    refuse_too_long(dense.model, max(len(text) for both in contexts for text in both), writes=False)
+    refuse_too_long(dense.model, max(len(text) for both in contexts for text in both))
+    for both in contexts:
+        refuse_unknown_question(both, dense.tokenizer, dense.decoder)
     pruned, words = pruned_counterpart(parameters, dense)
     states = [
         last_states(decoder, contexts, f"Asking the {name} model")

@@ -162,7 +162,7 @@ def _written(loaded: LoadedModel, prompt: Prompt, parameters: RunParameters) -> 
     """The prompt with what the model itself writes after it, read alone."""
     decoder, chat = loaded.decoder, parameters.chat_template
     ids, mask = tokenize((prompt,), loaded.tokenizer, chat, decoder.device, decoder.embedded_tokens)
-    refuse_too_long(loaded.model, ids.shape[1] + parameters.max_new_tokens)
+    refuse_too_long(loaded.model, ids.shape[1] + parameters.max_new_tokens, "max_new_tokens")
     ends = end_tokens(loaded.model, loaded.tokenizer)
     steps = greedy(loaded.model, ids, mask, parameters.max_new_tokens, ends)
     return Text(ids[0], [int(step.tokens) for step in steps])

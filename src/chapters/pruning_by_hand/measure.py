@@ -82,7 +82,7 @@ def weight_corner(parameters: RunParameters) -> Measured:
     inputs over the calibration text (columns × columns).
     """
     loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
-    used = calibration_for(parameters, loaded.tokenizer)
+    used = calibration_for(parameters, loaded.tokenizer, loaded.decoder)
     middle = len(loaded.decoder.layers) // 2
     every = prunable(loaded.decoder, "mlp")
     chosen = tuple(linears[:1] if layer == middle else () for layer, linears in enumerate(every))
@@ -128,10 +128,12 @@ def pruning_quality(parameters: RunParameters) -> Measured:
     """
     loaded = load(parameters.model, parameters.revision, parameters.dtype, parameters.device)
     windows = parameters.evaluation_samples
-    text = held_out_text(loaded.tokenizer, samples=windows, length=HELD_OUT_LENGTH)
-    rows: list[Row] = [{"method": "dense", "value": perplexity(loaded.decoder, text)}]
+    tokenizer, decoder = loaded.tokenizer, loaded.decoder
+    text = held_out_text(tokenizer, windows, HELD_OUT_LENGTH, known=decoder.embedded_tokens)
+    rows: list[Row] = [{"method": "dense", "value": perplexity(decoder, text)}]
     for seed in range(parameters.seed, parameters.seed + parameters.repeats):
-        used = calibration_for(parameters.model_copy(update={"seed": seed}), loaded.tokenizer)
+        seeded = parameters.model_copy(update={"seed": seed})
+        used = calibration_for(seeded, tokenizer, decoder)
         rows += [{"seed": seed} | row for row in _one_seed(loaded, parameters, used, text)]
     facts = {"model": model_facts(loaded), "held_out": f"{windows} × {HELD_OUT_LENGTH} tokens"}
     return Measured(

@@ -185,16 +185,17 @@ def end_tokens(model: nn.Module, tokenizer: Any) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(token) for token in declared if token is not None))
 
 
-def refuse_too_long(model: Any, tokens: int, writes: bool = True) -> None:
+def refuse_too_long(model: Any, tokens: int, writes: str = "") -> None:
     """:class:`InputError` if the longest prompt with its continuation, ``tokens`` together, is
-    longer than the model reads; without ``writes`` the prompt stands alone."""
+    longer than the model reads. ``writes`` names the parameter that says how long continuations
+    are; without it the prompt stands alone."""
     limit = getattr(model.config, "max_position_embeddings", None)
     if not limit or tokens <= limit:
         return
     if writes:
         raise InputError(
-            f"prompt and max_new_tokens make {tokens} tokens, the model reads {limit}: "
-            "lower max_new_tokens (or sweep_steps), or shorten the longest prompt"
+            f"prompt and {writes} make {tokens} tokens, the model reads {limit}: "
+            f"lower {writes}, or shorten the longest prompt"
         )
     raise InputError(
         f"the longest prompt makes {tokens} tokens, the model reads {limit}: shorten it"

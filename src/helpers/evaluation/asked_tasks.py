@@ -22,6 +22,8 @@ from helpers.evaluation.programs import written_program
 from helpers.evaluation.tasks import Document, Task, documents, examples, first
 
 FOLDERS = {  # where lm-eval keeps its configurations
+    "arc_challenge": "arc",
+    "arc_easy": "arc",
     "boolq": "super_glue/boolq",
     "mmlu": "mmlu/default",
     "rte": "glue/rte",

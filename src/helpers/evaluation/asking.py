@@ -16,7 +16,7 @@ from tqdm import tqdm
 from helpers.decoding import Branch, Tokens, end_tokens, refuse_too_long
 from helpers.evaluation.spans import Cut, settled
 from helpers.models.architecture import Decoder
-from helpers.texts.data import Prompt, wrapped
+from helpers.texts.data import Prompt, quoted, refuse_unknown_tokens, wrapped
 
 AT_ONCE = 24  # questions in one pass
 
@@ -127,11 +127,14 @@ def ask(
 ) -> list[dict[str, Said]]:
     """What a model says to each question in each way, ``at_once`` questions at a time.
 
-    Raises :class:`helpers.errors.InputError` for a question that is longer than the model reads.
+    Raises :class:`helpers.errors.InputError` for a question that is longer than the model reads,
+    or holds a token that it does not know.
     """
     every = [way for ways in questions for way in ways.values()]
+    for way in every:
+        refuse_unknown_question((way.start, *way.wholes), tokenizer, decoder)
     longest = max(max(len(way.start) + way.most, *map(len, way.wholes)) for way in every)
-    refuse_too_long(decoder.model, longest, writes=False)
+    refuse_too_long(decoder.model, longest)
     texts = [
         [text for way in ways.values() for text in (way.start, *way.wholes)] for ways in questions
     ]
@@ -147,6 +150,16 @@ def ask(
             for place, numbers, answer in zip(places, *said, strict=True):
                 found[place][name] = Said(tuple(numbers), answer)
     return found
+
+
+def refuse_unknown_question(texts: Sequence[Tokens], tokenizer: Any, decoder: Decoder) -> None:
+    """:class:`helpers.errors.InputError` for a token that the model has no embedding of, in what is
+    read of a question."""
+    known = decoder.embedded_tokens
+    for text in texts:
+        if max(text, default=0) >= known:
+            what = f"question {quoted(tokenizer.decode(text, skip_special_tokens=True))}"
+            refuse_unknown_tokens(what, text, tokenizer, known)
 
 
 def _trunks(

@@ -17,7 +17,13 @@ from helpers.errors import InputError
 from helpers.evaluation import encoder_parts
 from helpers.evaluation.encoder_files import architecture, modules, sentence_transformer
 from helpers.models.architecture import LAYOUTS, Decoder
-from helpers.models.load import LoadedModel, fingerprint, load, size_in_words
+from helpers.models.load import (
+    LoadedModel,
+    fingerprint,
+    load,
+    size_in_words,
+)
+from helpers.texts.data import quoted, refuse_unknown_tokens
 
 Pooling = Literal["own", "mean", "last"]
 LONGEST = 512  # tokens of a text that a decoder reads, as E5-Mistral's authors evaluate it
@@ -41,8 +47,14 @@ class TextEncoder(ABC):
         """Layers and sublayers; :class:`InputError` if the architecture's are not known."""
         return encoder_parts.view(self.backbone)
 
+    @property
+    def known(self) -> int:
+        """Number of tokens that have an embedding."""
+        backbone: Any = self.backbone
+        return int(backbone.get_input_embeddings().weight.shape[0])
+
     @abstractmethod
-    def embed(self, texts: list[str], query: bool, instruction: str) -> Tensor:
+    def embed(self, texts: list[str], query: bool, before: str) -> Tensor:
         """Vectors (n, d) of a few texts, on any device; see :func:`vectors`."""
 
     def similarity(self, queries: Tensor, documents: Tensor) -> Tensor:
@@ -58,18 +70,28 @@ class SentenceEncoder(TextEncoder):
 
     model: Any = field(repr=False)
 
-    def embed(self, texts: list[str], query: bool, instruction: str) -> Tensor:
-        """Vectors (n, d) of a few texts; without an ``instruction`` the model's own prompt, if
-        it has one, stands before each."""
+    def embed(self, texts: list[str], query: bool, before: str) -> Tensor:
+        """Vectors (n, d) of a few texts; with nothing ``before`` them the model's own prompt, if
+        it has one, stands there."""
+        self._refuse_unknown(texts, before)
         encode = self.model.encode_query if query else self.model.encode_document
         found: Tensor = encode(
             texts,
-            prompt=instruction or None,
+            prompt=before or None,
             batch_size=len(texts),
             convert_to_tensor=True,
             show_progress_bar=False,
         )
         return found
+
+    def _refuse_unknown(self, texts: list[str], before: str) -> None:
+        """As :func:`refuse_unknown_tokens`, where the tokenizer has such tokens at all."""
+        if max(self.tokenizer.get_vocab().values()) < self.known:
+            return
+        for text in texts:
+            ids = self.tokenizer(before + text, truncation=True, max_length=self.longest)
+            what = f"text {quoted(text)}"
+            refuse_unknown_tokens(what, ids["input_ids"], self.tokenizer, self.known)
 
     def similarity(self, queries: Tensor, documents: Tensor) -> Tensor:
         """How alike queries (n, d) and documents (m, d) are, (n, m), as the model measures it."""
@@ -90,10 +112,12 @@ class DecoderEncoder(TextEncoder):
         return self.decoder
 
     @torch.inference_mode()
-    def embed(self, texts: list[str], query: bool, instruction: str) -> Tensor:
+    def embed(self, texts: list[str], query: bool, before: str) -> Tensor:
         """Vectors (n, d) of a few texts, of length 1."""
         model: Any = self.decoder.model
-        ids = [self._tokens(instruction + text) for text in texts]
+        ids = [self._tokens(before + text) for text in texts]
+        for text, each in zip(texts, ids, strict=True):
+            refuse_unknown_tokens(f"text {quoted(text)}", each, self.tokenizer, self.known)
         lengths = torch.tensor([len(each) for each in ids])
         padded = torch.zeros(len(ids), int(lengths.max()), dtype=torch.int64)
         for row, each in enumerate(ids):
@@ -178,14 +202,16 @@ def vectors(
     encoder: TextEncoder,
     texts: Sequence[str],
     query: bool,
-    instruction: str = "",
+    before: str = "",
     batch_size: int = 16,
     words: str = "Encoding texts",
 ) -> Tensor:
-    """Vectors (n, d) float32 of texts, on the CPU, in their order; ``instruction`` before each of
-    them if they are queries. Long texts are read first, beside others of such a length."""
+    """Vectors (n, d) float32 of texts, queries or documents, on the CPU, in their order, each read
+    with what stands ``before`` it. Long texts are read first, beside others of such a length.
+
+    Raises :class:`InputError` for a text with a token that the encoder does not know.
+    """
     order = sorted(range(len(texts)), key=lambda at: -len(texts[at]))
-    before = instruction if query else ""
     found: list[Tensor] = []
     with tqdm(total=len(texts), desc=words, unit="text", mininterval=2.0) as bar:
         for begin in range(0, len(order), batch_size):

@@ -21,18 +21,27 @@ FILTERS = {"gsm8k": "flexible-extract"}  # the last number, also where no line b
 
 
 def answer(
-    language_model: Any, task: Task, items: int, shots: int, seed: int, folder: str = ""
+    language_model: Any,
+    task: Task,
+    items: int,
+    shots: int,
+    seed: int,
+    folder: str = "",
+    chat_template: bool = False,
 ) -> pd.DataFrame:
     """One row per question of ``task``, columns :data:`COLUMNS`, the same for every model.
 
     ``language_model`` is any lm-eval model, which keeps its own batch size. ``items`` questions
-    are asked (0: all), each after ``shots`` worked examples; ``seed`` decides which. ``value`` is
+    are asked (0: all), each after ``shots`` worked examples; ``seed`` decides which. With
+    ``chat_template`` a question is a user's turn and the answer the model's, and so are worked
+    examples, as with lm-eval's ``apply_chat_template``. ``value`` is
     the task's metric; ``answer`` the option chosen or the text written; ``chance`` is 1 over the
     number of options, where all questions have the same options the share of the commonest right
     one, and 0 where the answer is written.
 
-    Raises :class:`helpers.errors.InputError` if the questions cannot be had, or if the model reads
-    no more than the task lets it write.
+    Raises :class:`helpers.errors.InputError` if the questions cannot be had, if the model reads
+    no more than the task lets it write or has no such template, or for a token that it does not
+    know.
     """
     from lm_eval import evaluator
 
@@ -53,6 +62,8 @@ def answer(
             bootstrap_iters=0,
             cache_requests=False,
             log_samples=True,
+            apply_chat_template=chat_template,
+            fewshot_as_multiturn=chat_template,
         )
     (samples,) = found["samples"].values()
     kept = [one for one in samples if one["filter"] == FILTERS.get(task.name, one["filter"])]
@@ -78,11 +89,19 @@ def answer(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def example_prompt(task: Task, shots: int, seed: int, folder: str = "") -> str:
-    """The first question as a model is asked it, with its worked examples."""
+def example_prompt(
+    task: Task, shots: int, seed: int, folder: str = "", language_model: Any = None
+) -> str:
+    """The first question as a model is asked it, with its worked examples; in the chat template of
+    a ``language_model`` if one is given."""
     asked = asked_task(task, 1, shots, seed, folder)
+    chat = language_model is not None
     with quiet():
-        asked.build_all_requests()
+        asked.build_all_requests(
+            apply_chat_template=chat,
+            fewshot_as_multiturn=chat,
+            chat_template=language_model.apply_chat_template if chat else None,
+        )
     return str(asked.instances[0].args[0])
 
 

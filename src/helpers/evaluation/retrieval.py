@@ -1,6 +1,7 @@
 """Search all documents of a retrieval set: nDCG at ten of every query, as mteb takes it."""
 
 from collections.abc import Mapping
+from heapq import nlargest
 from math import log2
 
 import pandas as pd
@@ -13,25 +14,33 @@ from helpers.evaluation.search_sets import SearchSet
 
 METRIC = "ndcg_at_10"
 DEPTH = 10
+KEPT = 1_000  # documents that are ranked, as mteb does: those that tie at the tenth place, too
 TASK = "{task}"  # in an instruction: what the set asks for
 CHUNK = 50_000  # documents whose vectors exist at the same time
 
 
 def search(
-    encoder: TextEncoder, searched: SearchSet, instruction: str = "", batch_size: int = 16
+    encoder: TextEncoder,
+    searched: SearchSet,
+    instruction: str = "",
+    document_prefix: str = "",
+    batch_size: int = 16,
 ) -> pd.DataFrame:
     """Search all documents with every query and score the ten that are most alike.
 
-    ``instruction`` stands before each query; ``{task}`` in it becomes what the set asks for, and
-    ``\\n`` a new line. One row per query, in the set's order, with the columns of table ``items``:
-    ``value`` is its nDCG@10, ``answer`` the id of the document found first, ``chance`` 0. Raises
-    :class:`InputError` for vectors that are not finite.
+    ``instruction`` stands before each query, ``document_prefix`` before each document; ``{task}``
+    in them becomes what the set asks for, and ``\\n`` a new line. One row per query, in the set's
+    order, with the columns of table ``items``: ``value`` is its nDCG@10, ``answer`` the id of the
+    document found first, ``chance`` 0. Raises :class:`InputError` for vectors that are not finite.
     """
-    before = instruction.replace(TASK, searched.prompt).replace("\\n", "\n")
+    before = {
+        what: text.replace(TASK, searched.prompt).replace("\\n", "\n")
+        for what, text in (("queries", instruction), ("documents", document_prefix))
+    }
 
     def encoded(texts: list[str], what: str) -> Tensor:
         words = f"Encoding {searched.name}: {what}"
-        found = vectors(encoder, texts, what == "queries", before, batch_size, words)
+        found = vectors(encoder, texts, what == "queries", before[what], batch_size, words)
         if not bool(found.isfinite().all()):
             raise InputError(
                 f"encoder {encoder.name!r} gives vectors that are not finite: try dtype=float32"
@@ -45,10 +54,9 @@ def search(
     for start in range(0, len(ids), CHUNK):
         texts = _texts(searched.documents[start : start + CHUNK])
         alike = encoder.similarity(asked, encoded(texts, "documents"))
-        # one more than is scored, since a query may have to pass over itself
-        top = alike.float().cpu().topk(min(DEPTH + 1, alike.shape[1]))
+        top = alike.float().cpu().topk(min(KEPT, alike.shape[1]))
         joined = torch.cat([best, top.values], 1), torch.cat([places, top.indices + start], 1)
-        best, chosen = joined[0].topk(min(DEPTH + 1, joined[0].shape[1]))
+        best, chosen = joined[0].topk(min(KEPT, joined[0].shape[1]))
         places = joined[1].gather(1, chosen)
     rows = []
     for query, alike, found in zip(searched.queries, best.tolist(), places.tolist(), strict=True):
@@ -73,9 +81,9 @@ def search(
 
 
 def ranking(scores: Mapping[str, float]) -> list[str]:
-    """Documents from the most alike down; of several that are equally alike the last id first, as
-    trec_eval has it."""
-    return sorted(scores, key=lambda document: (scores[document], document), reverse=True)
+    """The ten documents that are most alike, from the first down; of several that are equally
+    alike the last id first, as trec_eval has it."""
+    return nlargest(DEPTH, scores, key=lambda document: (scores[document], document))
 
 
 def ndcg(ranked: list[str], grades: Mapping[str, int]) -> float:

@@ -28,10 +28,21 @@ PROMPTS = {
     "fiqa": "Given a question about money, find the answer that people gave to it",
     "boolq-passages": "Given a question, find the passage that answers it",
 }
-TABLE_1 = (  # the thirteen sets of the paper's Table 1(a), by mteb's names
-    *("ArguAna", "ClimateFEVER", "DBPedia", "FEVER", "FiQA2018", "HotpotQA", "NFCorpus", "NQ"),
-    *("QuoraRetrieval", "SCIDOCS", "SciFact", "TRECCOVID", "Touche2020"),
-)
+TABLE_1 = {  # the thirteen sets of the paper's Table 1(a): mteb's names, and BEIR's folders
+    "ArguAna": "arguana",
+    "ClimateFEVER": "climate-fever",
+    "DBPedia": "dbpedia-entity",
+    "FEVER": "fever",
+    "FiQA2018": "fiqa",
+    "HotpotQA": "hotpotqa",
+    "NFCorpus": "nfcorpus",
+    "NQ": "nq",
+    "QuoraRetrieval": "quora",
+    "SCIDOCS": "scidocs",
+    "SciFact": "scifact",
+    "TRECCOVID": "trec-covid",
+    "Touche2020": "webis-touche2020",
+}
 Texts = dict[str, str]
 Grades = dict[str, dict[str, int]]
 TAKES = 'it takes {"_id": …, "text": …}, and a title if you like'
@@ -46,6 +57,10 @@ class SearchSet:
     and perhaps ``title``; ``relevant``: for each query its documents' grades, 1 or more where a
     document answers it; ``prompt``: what is asked, in words; ``ignore_identical_ids``: a query
     may not find itself among the documents. ``source`` holds no path of this machine.
+
+    As in mteb, a document that answers a query and is not there counts as not found, and a query
+    that is judged and nothing answers scores 0. ``judged`` is the number of judgements in the whole
+    set, ``absent_documents`` and ``absent_queries`` that of judgements of what is not there.
     """
 
     name: str
@@ -55,6 +70,9 @@ class SearchSet:
     prompt: str
     source: str
     ignore_identical_ids: bool = False
+    judged: int = 0
+    absent_documents: int = 0
+    absent_queries: int = 0
 
 
 def names(collections: str, folder: str = "") -> tuple[str, ...]:
@@ -89,10 +107,9 @@ def search_set(name: str, items: int = 0, seed: int = 0, folder: str = "") -> Se
     (name,) = names(name, folder)
     local = _local(name, folder)
     if name in FILES:
-        return _some(_embedded(name), items, seed, DOCUMENTS_PER_QUERY * items)
-    if local:
-        return _some(_from_folder(local), items, seed, 0)
-    return _some(_from_hub(name), items, seed, 0)
+        return _some(_counted(_embedded(name)), items, seed, DOCUMENTS_PER_QUERY * items)
+    whole = _from_folder(local) if local else _from_hub(name)
+    return _some(_counted(whole), items, seed, 0)
 
 
 def identities(collections: str, folder: str = "") -> str:
@@ -176,10 +193,26 @@ def _documents(name: str, texts: Iterable[tuple[str, str]]) -> Any:
 
 
 def _from_folder(folder: Path) -> SearchSet:
+    """A set of files; one that is called as mteb or BEIR call theirs is asked as the hub's copy."""
     queries, documents, relevant = read_folder(folder)
-    prompt = "Given a query, find the documents that answer it"
+    named = (name for name, own in TABLE_1.items() if folder.name.lower() in (name.lower(), own))
+    published = next(named, None)
+    prompt, same = "Given a query, find the documents that answer it", False
+    if published:
+        prompt, same = _as_mteb_asks(published)
     found = _documents(folder.name, documents.items())
-    return SearchSet(folder.name, queries, found, relevant, prompt, "files in a local folder")
+    source = "files in a local folder"
+    return SearchSet(folder.name, queries, found, relevant, prompt, source, same)
+
+
+def _as_mteb_asks(name: str) -> tuple[str, bool]:
+    """What one of mteb's sets asks for, and whether a query may not find itself there."""
+    import mteb
+
+    task = mteb.get_task(name)
+    said = task.metadata.prompt
+    prompt = said.get("query", "") if isinstance(said, dict) else said or ""
+    return prompt, bool(task.ignore_identical_ids)
 
 
 def files_of(folder: Path) -> tuple[Path, Path, Path]:
@@ -200,13 +233,13 @@ def read_folder(folder: Path) -> tuple[Texts, Texts, Grades]:
     ``queries.jsonl`` one query, with ``_id`` and ``text``; ``qrels/test.tsv`` after its heading one
     judgement: the query's id, the document's, and a grade. Each may be compressed (``.gz``).
 
-    Raises :class:`InputError` naming the file and line that are damaged, or that judge a query or
-    a document that is not there.
+    Raises :class:`InputError` naming the file and line that are damaged. What is judged need not be
+    there.
     """
     corpus, asked, judgements = files_of(folder)
     documents = _by_id(corpus)
     queries = _by_id(asked)
-    return queries, documents, _grades(judgements, queries, documents)
+    return queries, documents, _grades(judgements)
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -230,17 +263,15 @@ def _by_id(path: Path) -> Texts:
     return found
 
 
-def _grades(path: Path, queries: Texts, documents: Texts) -> Grades:
+def _grades(path: Path) -> Grades:
     found: Grades = {}
     for number, (query, document, grade) in _judgements(path):
-        where = f"line {number} of {path.name}"
-        for name, known, what in ((query, queries, "query"), (document, documents, "document")):
-            if name not in known:
-                raise InputError(f"{where} judges the {what} {name!r}, which is not there")
         try:
             found.setdefault(query, {})[document] = int(grade)
         except ValueError:
-            raise InputError(f"{where} has the grade {grade!r}: it takes a whole number") from None
+            raise InputError(
+                f"line {number} of {path.name} has the grade {grade!r}: it takes a whole number"
+            ) from None
     return found
 
 
@@ -273,22 +304,41 @@ def _from_hub(name: str) -> SearchSet:
         task.convert_v1_dataset_format_to_v2(num_proc=None)
         found = task.dataset["default"][task.eval_splits[0]]
     queries = dict(zip(found["queries"]["id"], found["queries"]["text"], strict=True))
-    said = task.metadata.prompt
-    prompt = said.get("query", "") if isinstance(said, dict) else said or ""
-    same = bool(task.ignore_identical_ids)
+    prompt, same = _as_mteb_asks(name)
     source = f"hub, {path}"
     return SearchSet(name, queries, found["corpus"], found["relevant_docs"], prompt, source, same)
 
 
+def _counted(whole: SearchSet) -> SearchSet:
+    """The set with the number of its judgements, and of those of what is not there.
+
+    Raises :class:`InputError` if no document that is there answers a query that is there.
+    """
+    known = set(whole.documents["id"])
+    judged = [
+        (query in whole.queries, document in known, grade)
+        for query, grades in whole.relevant.items()
+        for document, grade in grades.items()
+    ]
+    if not any(query and document and grade > 0 for query, document, grade in judged):
+        raise InputError(
+            f"retrieval set {whole.name} has no query that one of its documents answers: all "
+            f"{len(judged)} judgements are of grade 0, or of what is not there"
+        )
+    return replace(
+        whole,
+        judged=len(judged),
+        absent_documents=sum(not document for _, document, _ in judged),
+        absent_queries=sum(not query for query, _, _ in judged),
+    )
+
+
 def _some(whole: SearchSet, items: int, seed: int, documents: int) -> SearchSet:
-    """``items`` of the queries that a document answers; with ``documents`` only so many, those
-    among them that are relevant to any of the queries first."""
+    """``items`` of the queries that are judged; with ``documents`` only so many, those among them
+    that are relevant to any of the queries first."""
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    grades = {query: whole.relevant.get(query, {}).values() for query in whole.queries}
-    answered = [query for query, given in grades.items() if any(grade > 0 for grade in given)]
-    if not answered:
-        raise InputError(f"retrieval set {whole.name} has no query that a document answers")
-    chosen = [answered[at] for at in _order(len(answered), generator)][: items or None]
+    judged = [query for query in whole.queries if whole.relevant.get(query)]
+    chosen = [judged[at] for at in _order(len(judged), generator)][: items or None]
     found = replace(
         whole,
         queries={query: whole.queries[query] for query in chosen},

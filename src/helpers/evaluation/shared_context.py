@@ -20,11 +20,13 @@ from helpers.errors import InputError
 from helpers.evaluation.asked_tasks import quiet
 from helpers.evaluation.text_tree import Branching, Row, Text, Tokens, grown
 from helpers.models import Decoder, LoadedModel
+from helpers.texts.data import conversation, quoted, refuse_unknown_tokens
 
 ENOUGH = 512  # tokens with which a pass is as fast per token as with more …
 EVEN = 0.9  # … so that no row need be shorter than this part of the longest
 MASK = 2**26  # which tokens see which, of a pass: 256 MiB in float32
 SCORED_AT_ONCE = 32  # places whose logits exist at the same time
+TEMPLATE = "task_chat_template"  # the parameter that asks for one
 ATTENTION = ("sdpa", "eager")  # those that take a mask for each row
 STEADY_POSITIONS = ("default", "linear", "llama3", "yarn")  # do not depend on a pass's length
 
@@ -71,7 +73,29 @@ class SharedContextLM(HFLM):
     places, the stock class (0.4.13) scores the shorter answer at wrong places; here each is
     scored at its own. A model whose attention or positions do not allow to share anything is
     left to the stock class.
+
+    Chat templates are applied as the stock class does it, but always on the same day: a system
+    turn is left out where a template takes none. :class:`InputError` where there is no template,
+    where it fails, and for a token that the model does not know.
     """
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """Turns as the model's chat template writes them, ready for an answer."""
+        others = [turn for turn in chat_history if turn["role"] != "system"]
+        try:
+            return conversation(self.tokenizer, chat_history, TEMPLATE, add_generation_prompt)
+        except InputError:
+            return conversation(self.tokenizer, others, TEMPLATE, add_generation_prompt)
+
+    def tok_encode(self, string: str, *args: Any, **options: Any) -> list[int]:
+        """Token ids of a text, all of them known to the model."""
+        ids: list[int] = super().tok_encode(string, *args, **options)
+        known = self.model.get_input_embeddings().weight.shape[0]
+        what = f"task text that ends in {quoted(string[-50:])}"
+        refuse_unknown_tokens(what, ids, self.tokenizer, known)
+        return ids
 
     def _loglikelihood_tokens(
         self,

@@ -8,6 +8,8 @@ becomes a question with these fields, to which :mod:`helpers.evaluation.tasks` a
 boolq             ``passage`` (with its title), ``question``, ``label`` (0 no, 1 yes)
 mmlu              ``question``, ``choices`` (4), ``answer`` (0–3), ``subject`` or empty
 openbookqa        ``question_stem``, ``choices`` (``text``, ``label``), ``answerKey``
+arc_easy          ``question``, ``choices`` (``text``, ``label``), ``answerKey``
+arc_challenge     the same
 piqa              ``goal``, ``sol1``, ``sol2``, ``label`` (0 or 1)
 commonsense_qa    ``question``, ``choices`` (``text``, ``label``), ``answerKey``
 social_iqa        ``context``, ``question``, ``answerA``, …, ``answerC``, ``label`` (1–3)
@@ -209,6 +211,16 @@ def _keyed(name: str) -> tuple[Layout, Layout]:
     return hub, _turned(hub, LISTED, turn)
 
 
+def _arc(row: Row) -> Row:
+    """A row of the files that ARC's authors give out, as the hub has it."""
+    asks = row["question"]
+    try:
+        choices = {key: [each[key] for each in asks["choices"]] for key in ("text", "label")}
+        return {"question": asks["stem"], "choices": choices, "answerKey": row["answerKey"]}
+    except (KeyError, TypeError):
+        raise Wrong("it lacks choices, or question.stem and question.choices") from None
+
+
 def _piqa_listed(row: Row) -> Row:
     asks, options, at = listed_options(row)
     first, second = counted(options, 2, "options")
@@ -304,6 +316,7 @@ def _one_to(count: int) -> Reader:
 
 
 SIQA_ANSWERS = ("answerA", "answerB", "answerC")
+_ARC = _keyed("question")[0]
 _MMLU = Layout(("question", "choices", "answer"), _mmlu)
 _PIQA = _holding(goal=text, sol1=text, sol2=text, label=place("0", "1"))
 _SIQA = _holding(context=text, question=text, **dict.fromkeys(SIQA_ANSWERS, text), label=_one_to(3))
@@ -312,6 +325,9 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "boolq": tuple(Layout(("passage", "question", name), _boolq) for name in ("label", "answer")),
     "mmlu": (_MMLU, _turned(_MMLU, LISTED, _mmlu_listed)),
     "openbookqa": _keyed("question_stem"),
+    **dict.fromkeys(
+        ("arc_easy", "arc_challenge"), (_ARC, _turned(_ARC, ("question", "answerKey"), _arc))
+    ),
     "piqa": (_PIQA, _turned(_PIQA, LISTED, _piqa_listed)),
     "commonsense_qa": _keyed("question"),
     "social_iqa": (_SIQA, _turned(_SIQA, ("passage", *LISTED), _siqa_listed)),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
+from helpers.texts.data import quoted, refuse_unknown_tokens
 from helpers.texts.passages import EMBEDDED, held_out_passages, passages
 
 SEPARATOR = "\n\n"
@@ -46,32 +47,47 @@ class Calibration:
 
 
 def calibration_text(
-    tokenizer: Any, source: str = EMBEDDED, samples: int = 128, length: int = 512, seed: int = 0
+    tokenizer: Any,
+    source: str = EMBEDDED,
+    samples: int = 128,
+    length: int = 512,
+    seed: int = 0,
+    known: int | None = None,
 ) -> Calibration:
     """``samples`` windows of ``length`` tokens, drawn with ``seed``.
 
     ``source``: ``embedded`` (Wikipedia passages of BoolQ without those of its evaluation set),
     ``c4`` or ``wikitext`` from the hub, or a local file as
     :func:`helpers.texts.passages.read_file` takes it.
-    :class:`InputError` if there is no such text, or too little of it.
+    :class:`InputError` if there is no such text, or too little of it, or if it holds a token that
+    is not among the ``known`` ones, of which the model has an embedding.
     """
-    return draw(tokenizer, passages(source), source, samples, length, seed)
+    return draw(tokenizer, passages(source), source, samples, length, seed, known)
 
 
-def held_out_text(tokenizer: Any, samples: int = 32, length: int = 512, seed: int = 0) -> Tensor:
+def held_out_text(
+    tokenizer: Any, samples: int = 32, length: int = 512, seed: int = 0, known: int | None = None
+) -> Tensor:
     """Token windows (N, T) int64 of BoolQ's evaluation passages, which no calibration sees."""
-    return draw(tokenizer, held_out_passages(), "held-out", samples, length, seed).ids
+    return draw(tokenizer, held_out_passages(), "held-out", samples, length, seed, known).ids
 
 
 def draw(
-    tokenizer: Any, documents: Sequence[str], source: str, samples: int, length: int, seed: int
+    tokenizer: Any,
+    documents: Sequence[str],
+    source: str,
+    samples: int,
+    length: int,
+    seed: int,
+    known: int | None = None,
 ) -> Calibration:
     """Windows of tokens from ``documents``: joined in random order, cut into windows, and
     ``samples`` of the windows taken at random.
 
     Only as many documents are tokenized as give four times the tokens asked for, where there are
     so many. A window starts as the tokenizer starts a text, with its first token where it has
-    one. :class:`InputError` for text that is empty or too short.
+    one. :class:`InputError` for text that is empty or too short, and for a token that is not among
+    the ``known`` ones.
     """
     if samples < 1 or length < 2:
         raise InputError(
@@ -87,7 +103,11 @@ def draw(
     tokens: list[int] = []
     for first in range(0, len(order), 64):
         texts = [documents[index] + SEPARATOR for index in order[first : first + 64]]
-        for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
+        rows = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        for text, ids in zip(texts, rows, strict=True):
+            if known is not None:
+                what = f"calibration text {quoted(text)}"
+                refuse_unknown_tokens(what, [*start, *ids], tokenizer, known)
             tokens += ids
         if len(tokens) >= READ_AHEAD * samples * body:
             break

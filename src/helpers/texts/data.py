@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -122,16 +122,30 @@ def wrapped(prompts: tuple[Prompt, ...], tokenizer: Any) -> list[str]:
 
     Raises :class:`InputError` if the tokenizer has none, or it cannot be applied.
     """
+    return [
+        conversation(tokenizer, [{"role": "user", "content": prompt.text}], "chat_template")
+        for prompt in prompts
+    ]
+
+
+def conversation(
+    tokenizer: Any, turns: list[Entry], switch: str, add_generation_prompt: bool = True
+) -> str:
+    """Turns, each with a ``role`` and ``content``, in the tokenizer's chat template: ready for an
+    answer, or without ``add_generation_prompt`` for the last turn to go on.
+
+    Raises :class:`InputError` if the tokenizer has no template, or it cannot be applied; it names
+    the parameter that is the ``switch``.
+    """
     if not tokenizer.chat_template:
         raise InputError(
-            "the tokenizer has no chat template: use chat_template=false, or an instruct model"
+            f"the tokenizer has no chat template: use {switch}=false, or an instruct model"
         )
-    turns = ([{"role": "user", "content": prompt.text}] for prompt in prompts)
     try:
-        return [_conversation(tokenizer, turn, add_generation_prompt=True) for turn in turns]
+        return _conversation(tokenizer, turns, add_generation_prompt, not add_generation_prompt)
     except Exception as error:  # a template is a program, and says in its own words what it lacks
         raise InputError(
-            f"the chat template cannot be applied ({first_line(error)}): use chat_template=false"
+            f"the chat template cannot be applied ({first_line(error)}): use {switch}=false"
         ) from error
 
 
@@ -153,7 +167,9 @@ def turn_end(tokenizer: Any) -> int | None:
     return None
 
 
-def _conversation(tokenizer: Any, turns: list[Entry], add_generation_prompt: bool) -> str:
+def _conversation(
+    tokenizer: Any, turns: list[Entry], add_generation_prompt: bool, goes_on: bool = False
+) -> str:
     """Turns as the chat template writes them, always on the same day."""
     return str(
         tokenizer.apply_chat_template(
@@ -161,6 +177,7 @@ def _conversation(tokenizer: Any, turns: list[Entry], add_generation_prompt: boo
             chat_template=_on_the_day(tokenizer.get_chat_template()),
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
+            continue_final_message=goes_on,
             date_string=f"{DAY:%d %b %Y}",
         )
     )
@@ -192,20 +209,26 @@ def tokenize(
     texts = wrapped(prompts, tokenizer) if chat_template else [prompt.text for prompt in prompts]
     rows = tokenizer(texts, add_special_tokens=not chat_template)["input_ids"]
     for prompt, row in zip(prompts, rows, strict=True):
-        name = prompt.id or _short(prompt.text)
+        name = prompt.id or quoted(prompt.text)
         if not row:
             raise InputError(f"prompt {name} makes no token: write another")
-        if vocabulary is not None and max(row) >= vocabulary:
-            token = max(row)
-            raise InputError(
-                f"prompt {name} holds the token {tokenizer.convert_ids_to_tokens(token)!r}, number "
-                f"{token}, and the model knows those below {vocabulary}: its tokenizer belongs to "
-                "another model"
-            )
+        if vocabulary is not None:
+            refuse_unknown_tokens(f"prompt {name}", row, tokenizer, vocabulary)
     longest = max(map(len, rows))
     ids = [[0] * (longest - len(row)) + list(row) for row in rows]
     mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def refuse_unknown_tokens(what: str, ids: Iterable[int], tokenizer: Any, known: int) -> None:
+    """:class:`InputError`, with ``what`` the text is, if it holds a token from ``known`` on, of
+    which a model has no embedding."""
+    token = max(ids, default=0)
+    if token >= known:
+        raise InputError(
+            f"{what} holds the token {tokenizer.convert_ids_to_tokens(token)!r}, number {token}, "
+            f"and the model knows those below {known}: its tokenizer belongs to another model"
+        )
 
 
 def is_own(chosen: str) -> bool:
@@ -232,9 +255,9 @@ def read_own(chosen: str) -> list[Entry]:
         return _checked([(item, f"prompt {number} of {name}") for number, item in listed], name)
     path = file_called(text)
     if path is None:
-        raise InputError(f"prompts file {_short(text, 200)} is not there: give {FORMS}")
+        raise InputError(f"prompts file {quoted(text, 200)} is not there: give {FORMS}")
     found = rows(path, lambda content: (line.strip() for line in content.split("\n")))
-    return _checked(list(found), f"prompts file {_short(path.name, 200)}")
+    return _checked(list(found), f"prompts file {quoted(path.name, 200)}")
 
 
 def _from_json(text: str, name: str) -> list[Any]:
@@ -270,19 +293,19 @@ def _checked(items: list[Numbered], name: str) -> list[Entry]:
     for key, words in (("id", "the id"), ("prompt", "the text")):
         again, count = Counter(entry[key] for entry in entries).most_common(1)[0]
         if count > 1:  # of the same text two copies would count as two observations
-            raise InputError(f"{count} prompts of {name} have {words} {_short(again)}: keep one")
+            raise InputError(f"{count} prompts of {name} have {words} {quoted(again)}: keep one")
     return entries
 
 
 def _entry(item: Any, where: str) -> Entry:
     entry = {"prompt": item} if isinstance(item, str) else item
     if not isinstance(entry, dict) or "prompt" not in entry:
-        raise InputError(f"{where} is {_short(item)}: {ENTRY}")
+        raise InputError(f"{where} is {quoted(item)}: {ENTRY}")
     for key, value in entry.items():
         if key not in KEYS:
             raise InputError(f"{where} has an unknown key {key!r}: known are {', '.join(KEYS)}")
         if not isinstance(value, str):
-            raise InputError(f"{where} has the {key} {_short(value)}: {ENTRY}")
+            raise InputError(f"{where} has the {key} {quoted(value)}: {ENTRY}")
         if not value.strip():
             raise InputError(f"{where} has an empty {key}: {ENTRY}")
         if any("\ud800" <= letter <= "\udfff" for letter in value):
@@ -290,7 +313,8 @@ def _entry(item: Any, where: str) -> Entry:
     return dict(entry)
 
 
-def _short(value: Any, most: int = 60) -> str:
+def quoted(value: Any, most: int = 60) -> str:
+    """A value as JSON has it, in one line, cut after ``most`` signs."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= most else f"{text[:most]}…"
 
