@@ -80,14 +80,14 @@ def test_vectors_equal_states_pooled_by_hand(folder, pooling):
     torch.testing.assert_close(ours, normalize(torch.stack(expected), dim=-1), rtol=0, atol=1e-6)
 
 
-def test_instruction_stands_before_queries_only(folder):
-    encoder = open_encoder(str(folder), device="cpu")
-    asked = vectors(encoder, TEXTS[:3], query=True, instruction="find: ")
-    before = vectors(encoder, [f"find: {text}" for text in TEXTS[:3]], query=False)
-    plain = vectors(encoder, TEXTS[:3], query=False, instruction="find: ")
-    torch.testing.assert_close(asked, before, rtol=0, atol=1e-6)
-    torch.testing.assert_close(plain, vectors(encoder, TEXTS[:3], query=False))
-    assert not torch.allclose(asked, plain, atol=1e-2)
+@pytest.mark.parametrize("query", [True, False])
+@pytest.mark.parametrize("kind", ["bert", "decoder"])
+def test_what_stands_before_a_text_is_read_with_it(kind, query, folder, tiny_folder):
+    encoder = open_encoder(str(folder if kind == "bert" else tiny_folder), device="cpu")
+    asked = vectors(encoder, TEXTS[:3], query, before="find: ")
+    whole = vectors(encoder, [f"find: {text}" for text in TEXTS[:3]], query)
+    torch.testing.assert_close(asked, whole, rtol=0, atol=1e-6)
+    assert not torch.allclose(asked, vectors(encoder, TEXTS[:3], query), atol=1e-2)
 
 
 @pytest.mark.parametrize("pooling", ["own", "last", "mean"])

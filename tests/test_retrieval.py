@@ -3,18 +3,20 @@
 import gzip
 import json
 import math
+import random
 import shutil
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import pytrec_eval
 import torch
 from encoder_folders import save_encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chapters.inconsistent_effects.measure import retrieval_items
+from chapters.inconsistent_effects.measure import retrieval_items, retrieval_scores
 from helpers.errors import InputError
 from helpers.evaluation import hub, search_sets
 from helpers.evaluation.encoders import TextEncoder
@@ -124,13 +126,155 @@ def test_query_does_not_find_itself_where_the_set_says_so():
     assert [one["value"] for one in found] == pytest.approx([1 / math.log2(3), 1.0])
 
 
-def test_instruction_reaches_queries():
-    encoder = fan()
-    search(encoder, a_set({query: {"d00": 1} for query in QUERIES}), "Instruct: {task}\\nQuery: ")
+@pytest.mark.parametrize("prefix", ["", "passage: ", "For {task}\\n"])
+def test_instruction_reaches_queries_and_the_prefix_documents(prefix):
+    encoder, chosen = fan(), a_set({query: {"d00": 1} for query in QUERIES})
+    search(encoder, chosen, "Instruct: {task}\\nQuery: ", prefix)
     queries = {text for text, query in encoder.asked if query}
     assert queries == {f"Instruct: find it\nQuery: {text}" for text in QUERIES.values()}
-    assert {text for text, query in encoder.asked if not query} == set(DOCUMENTS.values())
+    before = "For find it\n" if "task" in prefix else prefix
+    documents = {text for text, query in encoder.asked if not query}
+    assert documents == {f"{before}{text}" for text in DOCUMENTS.values()}
     assert len(encoder.asked) == len(QUERIES) + len(DOCUMENTS)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), same=st.booleans())
+def test_ties_absent_documents_and_grades_are_as_trec_eval_has_them(seed, same):
+    """A few directions for many documents, so that many tie also at the tenth place."""
+    draw = random.Random(seed)
+    documents = {f"d{number:02d}": f"text {number}" for number in range(40)}
+    queries = {name: f"asks {name}" for name in ("d01", "d07", "q1", "q2")}
+    directions = torch.nn.functional.normalize(torch.eye(4) + 0.3, dim=-1)
+    known = {text: draw.choice(directions) for text in [*documents.values(), *queries.values()]}
+    judged = [*documents, "gone1", "gone2"]
+    relevant = {
+        query: {name: draw.randint(-1, 3) for name in draw.sample(judged, 12)} for query in queries
+    }
+    searched = a_set(relevant, queries, documents, ignore_identical_ids=same)
+    rows = search(table(known), searched).set_index("item")
+    scores = {
+        query: {
+            name: float(known[text] @ known[body])
+            for name, body in documents.items()
+            if not (same and name == query)
+        }
+        for query, text in queries.items()
+    }
+    theirs = pytrec_eval.RelevanceEvaluator(relevant, {"ndcg_cut.10"}).evaluate(scores)
+    for query in queries:
+        expected = theirs[query]["ndcg_cut_10"]
+        assert rows.loc[query, "value"] == pytest.approx(expected, abs=1e-6)
+
+
+WORDS = ("amber", "blue", "cold", "dusk", "echo", "fern", "grey", "hill")
+
+
+def words(draw, count):
+    return " ".join(draw.choice(WORDS) for _ in range(count))
+
+
+def write_beir(folder, seed):
+    """A folder in BEIR's layout, as the hub has several: queries that are documents too, judgements
+    of what is not there, a query that nothing answers, titles."""
+    draw = random.Random(seed)
+    documents = [
+        {"_id": f"t{number}", "title": words(draw, number % 3), "text": words(draw, 6)}
+        for number in range(40)
+    ]
+    queries = [{"_id": one["_id"], "text": one["text"]} for one in documents[:6]]
+    queries += [{"_id": f"q{number}", "text": words(draw, 3)} for number in range(8)]
+    judged = [
+        (query["_id"], draw.choice(documents)["_id"], draw.randint(0, 2))
+        for query in queries
+        for _ in range(5)
+    ]
+    judged += [("q0", "gone1", 2), ("q1", "gone2", 1), ("q1", "gone3", 0), ("nobody", "t1", 1)]
+    queries += [{"_id": "unjudged", "text": "amber"}, {"_id": "unanswered", "text": "fern"}]
+    judged.append(("unanswered", "t3", 0))
+    (folder / "qrels").mkdir(parents=True)
+    for name, rows in (("corpus", documents), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    lines = ["\t".join(map(str, row)) for row in dict((row[:2], row) for row in judged).values()]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *lines]))
+    return folder
+
+
+def by_mteb(folder, encoder, name, **prompts):
+    """nDCG@10 of a folder by mteb's own search and scores, as it has its set of that name."""
+    import mteb
+    from datasets import Dataset
+    from mteb.models import SentenceTransformerEncoderWrapper
+    from sentence_transformers import SentenceTransformer
+
+    def rows(name):
+        lines = (folder / f"{name}.jsonl").read_text().splitlines()
+        return [{"id": row.pop("_id"), **row} for row in map(json.loads, lines)]
+
+    relevant = {}
+    for line in (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]:
+        query, document, grade = line.split("\t")
+        relevant.setdefault(query, {})[document] = int(grade)
+    task = mteb.get_task(name)
+    asked = [row for row in rows("queries") if row["id"] in relevant]
+    split = {"corpus": Dataset.from_list(rows("corpus")), "queries": Dataset.from_list(asked)}
+    split |= {"relevant_docs": relevant, "top_ranked": None}
+    task.dataset, task.data_loaded = {"default": {"test": split}}, True
+    model = SentenceTransformer(str(encoder), device="cpu", local_files_only=True)
+    reads = SentenceTransformerEncoderWrapper(model, model_prompts=prompts or None)
+    found = task.evaluate(reads, "test", encode_kwargs={"batch_size": 8})
+    return found["default"]["ndcg_at_10"]
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("arguana", "ArguAna"),
+        ("FEVER", "FEVER"),
+        ("quora", "QuoraRetrieval"),
+        ("scifact", "SciFact"),
+    ],
+)
+def test_a_folder_scores_as_mteb_scores_it(called, name, encoder, tmp_path):
+    """Also with a text before queries and another before documents."""
+    folder = write_beir(tmp_path / called, len(called))
+    values = {"model": str(encoder), "device": "cpu", "results": str(tmp_path / "results")}
+    values |= {"collections": str(folder), "items": 0, "dropped": 0}
+    for change in ({}, {"instruction": "fern: ", "document_prefix": "cold dusk: "}):
+        prompts = dict(zip(("query", "document"), change.values(), strict=False))
+        measured = retrieval_items(validate(values | change))
+        ours, theirs = measured.table("items"), by_mteb(folder, encoder, name, **prompts)
+        assert len(ours) == 15
+        assert ours["value"].mean() == pytest.approx(theirs, abs=1e-5)  # which mteb rounds to
+        facts = measured.manifest["facts"]
+        assert facts["finds_itself"] == (name == "SciFact")
+        assert (facts["absent_documents"], facts["absent_queries"]) == (3, 1)
+        found_itself = ours["answer"].eq(ours["item"]).any()
+        assert not found_itself or facts["finds_itself"]
+
+
+def test_a_set_of_ones_own_is_asked_as_it_stands(tmp_path):
+    found = search_set(str(write_beir(tmp_path / "mine", 1)))
+    assert not found.ignore_identical_ids
+    assert found.prompt == "Given a query, find the documents that answer it"
+    copy = search_set(str(write_beir(tmp_path / "ArguAna", 1)))
+    assert copy.ignore_identical_ids
+    assert copy.prompt == "Given a claim, find documents that refute the claim"
+
+
+def test_scores_say_what_is_not_there(tmp_path, encoder):
+    folder = write_beir(tmp_path / "mine", 2)
+    values = {"model": str(encoder), "device": "cpu", "results": str(tmp_path / "results")}
+    run = validate(values | {"collections": f"{folder},fiqa", "items": 4, "dropped": 0})
+    sets = retrieval_scores(run).manifest["facts"]["sets"]
+    judged = (folder / "qrels" / "test.tsv").read_text().count("\n")
+    assert {key: sets["mine"][key] for key in ("judged", "absent_documents", "absent_queries")} == {
+        "judged": judged,
+        "absent_documents": 3,
+        "absent_queries": 1,
+    }
+    assert sets["fiqa"]["judged"] == 648
+    assert sets["fiqa"]["absent_documents"] == sets["fiqa"]["absent_queries"] == 0
 
 
 def test_random_numbers_are_left_as_they_were():
@@ -205,7 +349,7 @@ def test_local_folder(tmp_path, zipped):
     for name, base in (("mine", str(tmp_path / "tasks")), (str(folder), "")):
         found = search_set(name, folder=base)
         assert found.name == "mine"
-        assert set(found.queries) == {"q1", "q2"}, "a query that nothing answers has no score"
+        assert set(found.queries) == {"q1", "q2", "q3"}, "also one that nothing answers"
         assert found.relevant["q2"] == {"d4": 2, "d5": 1}
         assert len(found.documents) == 6
         assert dict(zip(found.documents["id"], found.documents["text"], strict=True))["d2"] == (
@@ -227,11 +371,13 @@ DAMAGES = [
     ("corpus.jsonl", '{"_id": "a", "text": ""}\n[1]', r"line 2 of corpus\.jsonl has no _id"),
     ("corpus.jsonl", '{"_id": 1, "text": ""}\n' * 2, r"line 2 of corpus\.jsonl .* second time"),
     ("corpus.jsonl", "", r"corpus\.jsonl is empty"),
-    ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td2\t1\nq9\td2\t1", "line 3 .* query 'q9'"),
-    ("qrels/test.tsv", "q1\td9\t1", r"line 1 of test\.tsv judges the document 'd9'"),
     ("qrels/test.tsv", "q1\td2\tgood", "line 1 .* grade 'good': it takes a whole number"),
     ("qrels/test.tsv", "q1 d2 1", r"line 1 of test\.tsv is damaged"),
-    ("qrels/test.tsv", "q1\td2\t0", "no query that a document answers"),
+    ("qrels/test.tsv", "q1\td2\t0", "no query that one of its documents answers: all 1 judgements"),
+    ("qrels/test.tsv", "q1\td9\t1\nq8\td2\t1", "no query that one of .* all 2 judgements are of"),
+    ("qrels/test.tsv", "", "no query that one of its documents answers: all 0 judgements"),
+    ("qrels/test.tsv", "q1\td2\t1.5", "line 1 .* grade '1.5': it takes a whole number"),
+    ("qrels/test.tsv", "q1\td2\t1\tmore", r"line 1 of test\.tsv is damaged"),
 ]
 
 
@@ -284,8 +430,11 @@ def test_hub_names_are_those_of_mteb():
     """Each of the paper's sets is one of mteb's, scored by nDCG@10."""
     import mteb
 
-    for name in search_sets.TABLE_1:
-        assert mteb.get_task(name).metadata.main_score == "ndcg_at_10"
+    for name, beir in search_sets.TABLE_1.items():
+        task = mteb.get_task(name)
+        assert task.metadata.main_score == "ndcg_at_10"
+        path = task.metadata.dataset["path"].removeprefix("mteb/")
+        assert path in (beir, name.lower())  # BEIR's own names of two differ
 
 
 def test_hub_out_of_reach_says_what_would_serve(tmp_path, monkeypatch):
@@ -334,7 +483,7 @@ def test_measurement_holds_one_encoder_and_one_set(tmp_path, encoder):
         assert rows["value"].between(0, 1).all()
         assert facts["model"]["layers"] == 3
         assert (facts["parameters_left"] < facts["model"]["parameters"]) == (change != changes[0])
-        assert (facts["queries"], facts["documents"]) == (2, 6)
+        assert (facts["queries"], facts["documents"], facts["judged"]) == (3, 6, 4)
         assert str(tmp_path) not in json.dumps(facts["source"])
         runs.add(measured.run)
     assert len(runs) == len(changes)
@@ -374,7 +523,7 @@ def test_decoder_searches_too(tmp_path, tiny_folder):
     values |= {"calibration_samples": 2, "calibration_length": 32}
     for change in ({"dropped": 0}, {"dropped": 2}, {"method": "wanda"}):
         measured = retrieval_items(validate(values | change))
-        assert len(measured.table("items")) == 2
+        assert len(measured.table("items")) == 3
         assert measured.manifest["facts"]["model"]["longest"] == 512
 
 

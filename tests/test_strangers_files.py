@@ -8,6 +8,7 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ from hypothesis import strategies as st
 from lm_eval.api.instance import Instance
 from papermill.cli import _resolve_type
 
+from helpers import calibration, generate, hidden_states, score
 from helpers.decoding import end_tokens, greedy
 from helpers.errors import InputError
 from helpers.evaluation import task_files, tasks
+from helpers.evaluation.encoders import decoder_encoder, open_encoder, vectors
+from helpers.evaluation.probing import probe_rows
 from helpers.evaluation.search_sets import read_folder
 from helpers.evaluation.shared_context import language_model
 from helpers.evaluation.tasks import TASKS
@@ -27,6 +31,7 @@ from helpers.models import Decoder, LoadedModel
 from helpers.texts import files
 from helpers.texts.data import select_prompts, tokenize, wrapped
 from helpers.texts.passages import check_source, read_file
+from helpers.texts.probes import probes
 from runs import values
 from runs.parameters import validate
 
@@ -165,6 +170,14 @@ GOOD = {  # a row of each layout with options or answers, and the fields that ma
         ("question_stem", "choices.text", "choices.label"),
     ),
     "commonsense_qa": (LISTED, ("options",)),
+    "arc_easy": (
+        {"question": "Q", "choices": KEYED, "answerKey": "A"},
+        ("question", "choices.text", "choices.label"),
+    ),
+    "arc_challenge": (
+        {"question": {"stem": "Q", "choices": [{"text": "a", "label": "A"}]}, "answerKey": "A"},
+        ("question.stem",),
+    ),
     "piqa": ({"goal": "G", "sol1": "x", "sol2": "y", "label": 1}, ("goal", "sol1", "sol2")),
     "social_iqa": (
         {"context": "C", "question": "Q", "label": "3"}
@@ -300,6 +313,101 @@ def test_a_token_beyond_the_embedding_is_named_with_its_prompt(tiny_tokenizer):
     assert tokenize(own, tokenizer, False, "cpu", known + 1)[0].max() == known
 
 
+def loaded_with(tokenizer, **changes):
+    """A model that knows the tokens of the tiny tokenizer, with another tokenizer."""
+    model = tiny_model("llama", vocab_size=259, max_position_embeddings=1024, **changes)
+    return LoadedModel("tiny", model, tokenizer, Decoder.of(model), "")
+
+
+UNKNOWN = "<|im_start|>"  # whose token stands first beyond the embedding
+READING = {  # who reads a text, and how the text is called there
+    "calibration": (
+        lambda one, text, tmp_path: calibration(one, str(write(tmp_path / "c.txt", text)), 1, 8),
+        "calibration text ",
+    ),
+    "a choice": (
+        lambda one, text, tmp_path: scored(one, "piqa", {"goal": text, "sol1": "a"}, tmp_path),
+        "task text that ends in ",
+    ),
+    "an option": (
+        lambda one, text, tmp_path: scored(one, "piqa", {"goal": "G", "sol1": text}, tmp_path),
+        "task text that ends in ",
+    ),
+    "a question to write on": (
+        lambda one, text, tmp_path: scored(one, "nq_open", {"question": text}, tmp_path),
+        "task text that ends in ",
+    ),
+    "a document": (
+        lambda one, text, _: vectors(decoder_encoder(one, "mean"), ["plain", text], query=False),
+        "text ",
+    ),
+    "a query": (
+        lambda one, text, _: vectors(decoder_encoder(one, "last"), [text], query=True),
+        "text ",
+    ),
+    "what stands before a query": (
+        lambda one, text, _: vectors(decoder_encoder(one, "last"), ["x"], query=True, before=text),
+        "text ",
+    ),
+    "a hidden state": (lambda one, text, _: hidden_states(one, ["plain", text]), "prompt "),
+    "a text to write on": (lambda one, text, _: generate(one, [text], chat=False), "prompt "),
+}
+
+
+def scored(one, name, row, tmp_path):
+    """The score of one question of a task."""
+    row = {"sol2": "b", "label": 0} | row if name == "piqa" else row | {"answer": ["x"]}
+    (tmp_path / name).mkdir()
+    write(tmp_path / name / "test.jsonl", json.dumps(row))
+    return score(one, name, folder=str(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["{} and more", "before {} after", "{}"])
+@pytest.mark.parametrize("kind", READING)
+def test_a_token_beyond_the_embedding_is_named_wherever_it_is_read(
+    kind, place, tiny_tokenizer, tmp_path
+):
+    read, called = READING[kind]
+    tokenizer = with_template(tiny_tokenizer, None)
+    text = place.format(UNKNOWN) + (" and much more" if kind == "calibration" else "")
+    said = line_of(read, loaded_with(tokenizer), text, tmp_path)
+    assert said.startswith(called)
+    assert f"holds the token '{UNKNOWN}', number 259, and the model knows those below 259" in said
+    (tmp_path / "known").mkdir()
+    assert read(loaded_with(tokenizer), text.replace(UNKNOWN, "it"), tmp_path / "known") is not None
+
+
+def test_a_token_beyond_the_embedding_of_an_encoder_is_named(tmp_path):
+    from encoder_folders import save_encoder
+    from sentence_transformers import SentenceTransformer
+
+    folder = save_encoder(tmp_path)
+    model = SentenceTransformer(str(folder), device="cpu")
+    model.tokenizer.add_tokens(["ßß"])
+    model.save(str(tmp_path / "grown"))
+    encoder = open_encoder(str(tmp_path / "grown"), device="cpu")
+    assert len(vectors(encoder, ["a text", "b"], query=False)) == 2
+    said = line_of(vectors, encoder, ["a text", "with ßß in it"], False)
+    assert said.startswith("text \"with ßß in it\" holds the token 'ßß', number ")
+    assert "holds the token 'ßß'" in line_of(vectors, encoder, ["a"], True, "ßß: ")
+
+
+def test_a_probe_in_a_template_of_unknown_tokens_is_named(tiny_tokenizer):
+    one, chosen = loaded_with(with_template(tiny_tokenizer, CHATML)), probes("capitals", 1)
+    said = line_of(probe_rows, one.decoder, one.tokenizer, chosen, True)
+    assert said.startswith(f'question "user\\n{chosen[0].question}')
+    assert "holds the token '<|im_end|>', number 260" in said
+
+
+@pytest.mark.parametrize("tokens", [1025, 4096])
+def test_too_long_a_text_names_the_parameter_that_was_given(tokens, tiny_tokenizer):
+    one = loaded_with(tiny_tokenizer)
+    call = partial(generate, one, ["hello"], chat=False, tokens=tokens)
+    said = line_of(call)
+    assert said.startswith(f"prompt and tokens make {tokens + 5} tokens, the model reads 1024: ")
+    assert "lower tokens, or shorten" in said
+
+
 def test_a_prompt_without_tokens_is_named(tiny_tokenizer):
     tokenizer = copy.deepcopy(tiny_tokenizer)
     tokenizer.chat_template = "{{ '' }}"
@@ -387,7 +495,10 @@ WRITTEN = {  # a value as it is written, and what its parameter takes it for; No
     "sparsity": {"0": 0.0, "0.3": 0.3, "30%": None, "00.3": None, "1": None},
     "seed": {"0": 0, "12": 12, "-1": None, "012": None, "12.0": None},
     "chat_template": {"true": True, "false": False, "True": True, "no": False, "maybe": None},
-    "instruction": {"5": "5", "Find it": "Find it"},
+    "instruction": {"5": "5", "Find it": "Find it", "query: ": "query: "},
+    "document_prefix": {"passage: ": "passage: ", "~": "~", "[a, b]": "[a, b]"},
+    "task_chat_template": {"true": True, "false": False, "perhaps": None, "1.5": None},
+    "pooling": {"own": "own", "mean": "mean", "last": "last", "max": None, "": None},
     "tasks": {"boolq,piqa:20": "boolq,piqa:20", "[boolq, piqa:20]": "boolq,piqa:20"},
     "pruned": {
         "Drop-1A,Wanda 50%": "Drop-1A,Wanda 50%",

@@ -88,6 +88,13 @@ ROWS = {  # one row of each task as the hub lays it out
         "test_setup_code": "",
     },
 }
+ARC = {
+    "id": "MCAS_2000_4_6",
+    "question": "Q",
+    "choices": {"text": list("wxyz"), "label": list("1234")},
+    "answerKey": "3",
+}
+ROWS |= {"arc_easy": ARC, "arc_challenge": ARC}
 RIGHT = {"narrativeqa": "answers", "humaneval": "solution"}  # the field of the answer
 
 
@@ -207,6 +214,29 @@ def test_winogrande_of_two_beginnings(tmp_path):
     assert after.strip() == row["continuation"]
 
 
+@pytest.mark.parametrize("name", ["arc_easy", "arc_challenge"])
+def test_arc_as_its_authors_give_it_out(name, tmp_path):
+    """In folders and files of their names, with three to five options."""
+
+    def row(number, labels):
+        choices = [{"text": f"option {label}", "label": label} for label in labels]
+        asked = {"stem": f"Question {number}?", "choices": choices}
+        return {"id": f"Mercury_{number}", "question": asked, "answerKey": labels[-1]}
+
+    part = TASKS[name].part
+    for split, rows in {
+        "Train": [row(1, "ABCD")],
+        "Test": [row(2, "ABC"), row(3, "12345")],
+    }.items():
+        folder = write(tmp_path, f"{name}/ARC-V1/{part}", rows, f"{part}-{split}.jsonl")
+    write(tmp_path, f"{name}/ARC-V1/ARC-Other", [row(4, "AB")], "ARC-Other-Test.jsonl")
+    found = documents(TASKS[name], folder)
+    assert [doc["question"] for doc in found] == ["Question 2?", "Question 3?"]
+    assert [doc["answerKey"] for doc in found] == ["C", "5"]
+    assert found[1]["choices"]["text"] == [f"option {label}" for label in "12345"]
+    assert len(examples(TASKS[name], folder)) == 1
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="no folder ../shared/data with real files")
 @pytest.mark.parametrize(
     ("name", "count", "apart"),
@@ -242,6 +272,18 @@ def test_real_folders_are_read(name, count, apart):
         ("mbpp", ROWS["mbpp"] | {"test_list": ["assert 1"]}, "1 tests, and a question shows 3"),
         ("humaneval", ROWS["humaneval"] | {"test": None}, "its test is no text but None"),
         ("asdiv", "[1, 2]", "line 2 of test.jsonl is no question of asdiv"),
+        ("arc_easy", ROWS["arc_easy"] | {"answerKey": "C"}, "answerKey 'C' is not among 1, 2, 3"),
+        ("arc_easy", {"question": "Q", "answerKey": "C"}, "it lacks choices, or question.stem"),
+        (
+            "arc_challenge",
+            {"question": {"stem": "Q", "choices": ["a", "b"]}, "answerKey": "A"},
+            "it lacks choices, or question.stem and question.choices",
+        ),
+        (
+            "arc_challenge",
+            ROWS["arc_challenge"] | {"choices": {"text": ["a"], "label": ["A", "B"]}},
+            "it has 1 choices and 2 labels",
+        ),
     ],
 )
 def test_a_damaged_row_is_named_with_its_line(name, row, said, tmp_path):

@@ -59,8 +59,8 @@ def search(
         best, chosen = joined[0].topk(min(KEPT, joined[0].shape[1]))
         places = joined[1].gather(1, chosen)
     rows = []
-    for query, alike, found in zip(searched.queries, best.tolist(), places.tolist(), strict=True):
-        scores = dict(zip((ids[place] for place in found), alike, strict=True))
+    for query, alike, found in zip(searched.queries, best, places, strict=True):
+        scores = dict(zip((ids[place] for place in found.tolist()), alike.tolist(), strict=True))
         if searched.ignore_identical_ids:
             scores.pop(query, None)
         ranked = ranking(scores)

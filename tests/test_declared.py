@@ -1,0 +1,190 @@
+"""Every parameter that a chapter declares changes something, and what is promised exists."""
+
+import ast
+import inspect
+import pkgutil
+import re
+from functools import cache
+from pathlib import Path
+
+import jupytext
+import pytest
+from encoder_folders import save_encoder
+
+from runs import parameters, source, store
+from runs.parameters import RunParameters
+from runs.runner import _declared_parameters
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
+PAGES = [ROOT / "README.md", *NOTEBOOKS, *sorted((ROOT / "book").rglob("*.md"))]
+FIELDS = set(RunParameters.model_fields)
+
+
+def declared(notebook):
+    """Names and defaults in the parameters cell."""
+    return _declared_parameters(jupytext.read(notebook), notebook)
+
+
+def cells(notebook):
+    """Syntax trees of all code cells but that of the parameters."""
+    for cell in jupytext.read(notebook).cells:
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+            yield source.parsed(cell.source, notebook)
+
+
+def read_of(tree, *names):
+    """Fields of the objects called ``names`` that some code reads, or names as a text."""
+    attributes = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name | ast.Attribute)
+        and (getattr(node.value, "id", "") or getattr(node.value, "attr", "")) in names
+    }
+    return attributes & FIELDS
+
+
+@cache
+def behind(file):
+    """Parameters that one module of the project reads."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    texts = {
+        node.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call | ast.comprehension | ast.GeneratorExp)
+        for node in ast.walk(call)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    names = ("parameters", "run", "chosen", "one", "self")
+    return read_of(tree, *names) | (texts & FIELDS)
+
+
+def of_measurement(stored):
+    """Parameters that a measurement uses and that its code, all that it reaches, reads."""
+    files = source.files_behind(stored.function.__module__)
+    return set(stored.uses) & {
+        name for file in files if file.suffix == ".py" for name in behind(file)
+    }
+
+
+def measurements_of(notebook):
+    """The measurements that a notebook takes: those that it imports, and those that a module that
+    it imports, or takes something from, holds or takes."""
+    for name in {name for tree in cells(notebook) for name in source.imports(tree)}:
+        held = pkgutil.resolve_name(name.removesuffix(".*"))
+        if isinstance(held, store.Stored):
+            yield held
+        elif name.startswith(("measurements", "reporting", "chapters")):
+            inside = vars(inspect.getmodule(held) or object).values()
+            yield from (one for one in inside if isinstance(one, store.Stored))
+
+
+def unread(notebook):
+    """Parameters that a notebook declares and nothing reads."""
+    of_notebook = {name for tree in cells(notebook) for name in read_of(tree, "run")}
+    of_measurements = {name for one in measurements_of(notebook) for name in of_measurement(one)}
+    return set(declared(notebook)) - of_notebook - of_measurements - {*parameters.ALWAYS}
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_declared_parameter_is_read(notebook):
+    assert unread(notebook) == set()
+
+
+def test_a_parameter_that_nothing_reads_is_found(tmp_path):
+    text = (ROOT / "notebooks" / "e-prompts.md").read_text(encoding="utf-8")
+    path = tmp_path / "e-prompts.md"
+    path.write_text(text.replace('profile = "custom"', 'shots = 3\nprofile = "custom"'))
+    assert unread(path) == {"shots"}
+    path.write_text(text.replace("prompt_lengths.uses", '"model"'))
+    assert unread(path) == set()
+
+
+@pytest.mark.parametrize("name", store.every_measurement())
+def test_what_a_measurement_uses_its_code_reads(name):
+    stored = store.every_measurement()[name]
+    assert set(stored.uses) == of_measurement(stored)
+
+
+def accepting(notebook, values):
+    """Run the line of a notebook that reads the parameters, after its imports."""
+    space = dict(values)
+    for tree in cells(notebook):
+        for line in tree.body:
+            reads = "parameters.read(" in ast.unparse(line)
+            if reads or isinstance(line, ast.Import | ast.ImportFrom):
+                if reads:  # as the kernel has it, where the parameters are the first globals
+                    imports = {key: space.pop(key) for key in [*space] if key not in values}
+                    call = {"globals": lambda: values}
+                    exec(ast.unparse(line), imports | call, space)
+                    return space["run"]
+                exec(ast.unparse(line), space)
+    return None
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_declared_parameter_is_accepted(notebook):
+    given = declared(notebook)
+    run = accepting(notebook, given)
+    assert {name: getattr(run, name) for name in given} == given
+
+
+def promised(text):
+    """Parameters that a page names: after ``-p``, or as code."""
+    options = re.findall(r"-[pr] ([a-z_]+)", text)
+    return {*options, *(FIELDS & set(re.findall(r"`(?:-p )?([a-z_]+)\b[^`\n]*`", text)))}
+
+
+def test_every_parameter_that_the_readme_names_exists():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = promised(text)
+    assert {"pooling", "instruction", "document_prefix", "task_chat_template"} <= names
+    known = {name for notebook in NOTEBOOKS for name in declared(notebook)}
+    assert names - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_command_names_parameters_of_its_chapter(page):
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        if chapter := re.search(r"notebooks/([\w-]+)\.md", line):
+            options = re.findall(r"-[pr] ([a-z_]+)", line[chapter.end() :])
+            assert set(options) <= set(declared(ROOT / "notebooks" / f"{chapter[1]}.md"))
+
+
+SEARCH = {"collections": "fiqa", "items": 12}
+ASKED = {  # a measurement, how it is asked, and what is asked in another way
+    "task_items": {"tasks": "piqa", "items": 6},
+    "probe_items": {"probes": 1},
+    "retrieval_items": SEARCH,
+}
+CHANGES = [
+    *[("task_items", change) for change in ({"items": 8}, {"shots": 1}, {"seed": 1})],
+    *[("task_items", change) for change in ({"tasks": "asdiv"}, {"task_chat_template": True})],
+    *[("probe_items", change) for change in ({"chat_template": False}, {"probes": 2})],
+    *[("retrieval_items", change) for change in ({"pooling": "last"}, {"instruction": "find: "})],
+    *[("retrieval_items", change) for change in ({"document_prefix": "text: "}, {"items": 14})],
+    *[("retrieval_items", change) for change in ({"seed": 1}, {"collections": "boolq-passages"})],
+]
+
+
+@pytest.mark.parametrize(("name", "change"), CHANGES, ids=str)
+def test_a_scoring_parameter_changes_what_is_asked(name, change, tiny_folder, encoder, tmp_path):
+    """Other questions, or other answers to the same ones."""
+    model = encoder if name == "retrieval_items" else tiny_folder
+    base = ASKED[name] | {"model": str(model), "device": "cpu", "dropped": 0}
+    take, results = store.every_measurement()[name], str(tmp_path)
+    before, after = (
+        take(parameters.validate(base | each | {"results": results})).table("items")
+        for each in ({}, change)
+    )
+    columns = ["item", "answer", "value"]
+    assert before[columns].to_dict("list") != after[columns].to_dict("list")
+    asked_alike = not {"items", "seed", "tasks", "collections", "probes"} & change.keys()
+    assert asked_alike == (before["item"].tolist() == after["item"].tolist())
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return save_encoder(tmp_path_factory.mktemp("encoder"))
