@@ -399,6 +399,15 @@ def test_a_probe_in_a_template_of_unknown_tokens_is_named(tiny_tokenizer):
     assert "holds the token '<|im_end|>', number 260" in said
 
 
+@pytest.mark.parametrize("read", [generate, hidden_states, score])
+def test_the_library_names_its_own_switch_of_the_template(read, tiny_tokenizer):
+    given = "piqa" if read is score else ["hello"]
+    said = line_of(
+        partial(read, loaded_with(with_template(tiny_tokenizer, None)), given, chat=True)
+    )
+    assert said == "the tokenizer has no chat template: use chat=false, or an instruct model"
+
+
 @pytest.mark.parametrize("tokens", [1025, 4096])
 def test_too_long_a_text_names_the_parameter_that_was_given(tokens, tiny_tokenizer):
     one = loaded_with(tiny_tokenizer)

@@ -279,6 +279,7 @@ def score(
         raise InputError(f"unknown task {task!r}: known are {', '.join(TASKS)}")
     refuse_programs(TASKS[task], run_code)
     asked = language_model(model, batch_size)
+    asked.template_switch = "chat"
     found = answer(asked, TASKS[task], items, shots, seed, folder, chat)
     values = found["value"]
     return Score(
@@ -332,4 +333,4 @@ def _tokens(model: LoadedModel, texts: Sequence[str], chat: bool) -> tuple[Tenso
         raise InputError('no texts: it takes a list, such as ["Why is the sky blue?"]')
     prompts = tuple(Prompt("", "", text) for text in texts)
     device, known = model.model.device, model.decoder.embedded_tokens
-    return tokenize(prompts, model.tokenizer, chat, device, known)
+    return tokenize(prompts, model.tokenizer, chat, device, known, switch="chat")

@@ -34,8 +34,6 @@ USES = (
     *("items", "batch_size", "seed", "task_folder"),
     *pruned_model.USES,
 )
-
-
 SET = ("source", "queries", "documents", "judged", "absent_documents", "absent_queries")
 
 

@@ -26,7 +26,6 @@ ENOUGH = 512  # tokens with which a pass is as fast per token as with more …
 EVEN = 0.9  # … so that no row need be shorter than this part of the longest
 MASK = 2**26  # which tokens see which, of a pass: 256 MiB in float32
 SCORED_AT_ONCE = 32  # places whose logits exist at the same time
-TEMPLATE = "task_chat_template"  # the parameter that asks for one
 ATTENTION = ("sdpa", "eager")  # those that take a mask for each row
 STEADY_POSITIONS = ("default", "linear", "llama3", "yarn")  # do not depend on a pass's length
 
@@ -76,18 +75,22 @@ class SharedContextLM(HFLM):
 
     Chat templates are applied as the stock class does it, but always on the same day: a system
     turn is left out where a template takes none. :class:`InputError` where there is no template,
-    where it fails, and for a token that the model does not know.
+    where it fails (``template_switch`` names the parameter that asks for it), and for a token that
+    the model does not know.
     """
+
+    template_switch = "task_chat_template"
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
         """Turns as the model's chat template writes them, ready for an answer."""
         others = [turn for turn in chat_history if turn["role"] != "system"]
+        how = self.template_switch, add_generation_prompt
         try:
-            return conversation(self.tokenizer, chat_history, TEMPLATE, add_generation_prompt)
+            return conversation(self.tokenizer, chat_history, *how)
         except InputError:
-            return conversation(self.tokenizer, others, TEMPLATE, add_generation_prompt)
+            return conversation(self.tokenizer, others, *how)
 
     def tok_encode(self, string: str, *args: Any, **options: Any) -> list[int]:
         """Token ids of a text, all of them known to the model."""

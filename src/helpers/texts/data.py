@@ -117,13 +117,15 @@ def identity(chosen: str) -> str:
     return f"{len(prompts)} own, sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
-def wrapped(prompts: tuple[Prompt, ...], tokenizer: Any) -> list[str]:
+def wrapped(
+    prompts: tuple[Prompt, ...], tokenizer: Any, switch: str = "chat_template"
+) -> list[str]:
     """Each prompt as one turn of the tokenizer's chat template, ready for an answer.
 
     Raises :class:`InputError` if the tokenizer has none, or it cannot be applied.
     """
     return [
-        conversation(tokenizer, [{"role": "user", "content": prompt.text}], "chat_template")
+        conversation(tokenizer, [{"role": "user", "content": prompt.text}], switch)
         for prompt in prompts
     ]
 
@@ -200,13 +202,16 @@ def tokenize(
     chat_template: bool,
     device: Any,
     vocabulary: int | None = None,
+    switch: str = "chat_template",
 ) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask, each (B, T) int64, padded on the left with a masked 0.
 
-    Raises :class:`InputError` if a chat template is wanted and the tokenizer has none, for a
-    prompt without any token, and for a token that the model's ``vocabulary`` does not hold.
+    Raises :class:`InputError` if a chat template is wanted (by the parameter ``switch``) and the
+    tokenizer has none, for a prompt without any token, and for a token that the model's
+    ``vocabulary`` does not hold.
     """
-    texts = wrapped(prompts, tokenizer) if chat_template else [prompt.text for prompt in prompts]
+    plain = [prompt.text for prompt in prompts]
+    texts = wrapped(prompts, tokenizer, switch) if chat_template else plain
     rows = tokenizer(texts, add_special_tokens=not chat_template)["input_ids"]
     for prompt, row in zip(prompts, rows, strict=True):
         name = prompt.id or quoted(prompt.text)
