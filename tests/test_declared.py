@@ -4,6 +4,7 @@ import ast
 import inspect
 import pkgutil
 import re
+import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -34,38 +35,44 @@ def cells(notebook):
 
 
 def read_of(tree, *names):
-    """Fields of the objects called ``names`` that some code reads, or names as a text."""
-    attributes = {
+    """Parameters that some code reads of objects that are called so."""
+    reads = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return FIELDS & {
         node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name | ast.Attribute)
-        and (getattr(node.value, "id", "") or getattr(node.value, "attr", "")) in names
+        for node in reads
+        if getattr(node.value, "id", getattr(node.value, "attr", "")) in names
     }
-    return attributes & FIELDS
 
 
 @cache
 def behind(file):
-    """Parameters that one module of the project reads."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    texts = {
-        node.value
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call | ast.comprehension | ast.GeneratorExp)
-        for node in ast.walk(call)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    names = ("parameters", "run", "chosen", "one", "self")
-    return read_of(tree, *names) | (texts & FIELDS)
+    """Parameters that one module reads to measure something; the store reads some for all."""
+    if file.suffix != ".py" or file.name in ("store.py", "parameters.py"):
+        return set()
+    return read_of(ast.parse(file.read_text(encoding="utf-8")), "parameters", "chosen", "one")
 
 
 def of_measurement(stored):
     """Parameters that a measurement uses and that its code, all that it reaches, reads."""
     files = source.files_behind(stored.function.__module__)
-    return set(stored.uses) & {
-        name for file in files if file.suffix == ".py" for name in behind(file)
+    return set(stored.uses) & set().union(*map(behind, files))
+
+
+def of_calls(tree):
+    """Parameters that functions of the project read which are called with the whole run."""
+    homes = {
+        one.asname or one.name: f"{line.module}.{one.name}"
+        for line in ast.walk(tree)
+        if isinstance(line, ast.ImportFrom)
+        for one in line.names
     }
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        first, _, rest = ast.unparse(call.func).partition(".")
+        if first in homes and any(getattr(each, "id", "") == "run" for each in call.args):
+            found = pkgutil.resolve_name(f"{homes[first]}.{rest}".rstrip("."))
+            if inspect.isfunction(found):
+                text = textwrap.dedent(inspect.getsource(found))
+                yield from read_of(ast.parse(text), *inspect.signature(found).parameters)
 
 
 def measurements_of(notebook):
@@ -82,9 +89,10 @@ def measurements_of(notebook):
 
 def unread(notebook):
     """Parameters that a notebook declares and nothing reads."""
-    of_notebook = {name for tree in cells(notebook) for name in read_of(tree, "run")}
-    of_measurements = {name for one in measurements_of(notebook) for name in of_measurement(one)}
-    return set(declared(notebook)) - of_notebook - of_measurements - {*parameters.ALWAYS}
+    whole = ast.Module([line for tree in cells(notebook) for line in tree.body], [])
+    found = [of_measurement(one) for one in measurements_of(notebook)]
+    read = read_of(whole, "run").union(of_calls(whole), parameters.ALWAYS, *found)
+    return set(declared(notebook)) - read
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

@@ -505,7 +505,7 @@ WRITTEN = {  # a value as it is written, and what its parameter takes it for; No
     "seed": {"0": 0, "12": 12, "-1": None, "012": None, "12.0": None},
     "chat_template": {"true": True, "false": False, "True": True, "no": False, "maybe": None},
     "instruction": {"5": "5", "Find it": "Find it", "query: ": "query: "},
-    "document_prefix": {"passage: ": "passage: ", "~": "~", "[a, b]": "[a, b]"},
+    "document_prefix": {"passage: ": "passage: ", "2:4": "2:4", "true": "true"},
     "task_chat_template": {"true": True, "false": False, "perhaps": None, "1.5": None},
     "pooling": {"own": "own", "mean": "mean", "last": "last", "max": None, "": None},
     "tasks": {"boolq,piqa:20": "boolq,piqa:20", "[boolq, piqa:20]": "boolq,piqa:20"},

@@ -48,7 +48,7 @@ class TextEncoder(ABC):
         return encoder_parts.view(self.backbone)
 
     @property
-    def known(self) -> int:
+    def embedded_tokens(self) -> int:
         """Number of tokens that have an embedding."""
         backbone: Any = self.backbone
         return int(backbone.get_input_embeddings().weight.shape[0])
@@ -86,12 +86,12 @@ class SentenceEncoder(TextEncoder):
 
     def _refuse_unknown(self, texts: list[str], before: str) -> None:
         """As :func:`refuse_unknown_tokens`, where the tokenizer has such tokens at all."""
-        if max(self.tokenizer.get_vocab().values()) < self.known:
+        if max(self.tokenizer.get_vocab().values()) < self.embedded_tokens:
             return
         for text in texts:
             ids = self.tokenizer(before + text, truncation=True, max_length=self.longest)
             what = f"text {quoted(text)}"
-            refuse_unknown_tokens(what, ids["input_ids"], self.tokenizer, self.known)
+            refuse_unknown_tokens(what, ids["input_ids"], self.tokenizer, self.embedded_tokens)
 
     def similarity(self, queries: Tensor, documents: Tensor) -> Tensor:
         """How alike queries (n, d) and documents (m, d) are, (n, m), as the model measures it."""
@@ -116,8 +116,9 @@ class DecoderEncoder(TextEncoder):
         """Vectors (n, d) of a few texts, of length 1."""
         model: Any = self.decoder.model
         ids = [self._tokens(before + text) for text in texts]
+        known = self.embedded_tokens
         for text, each in zip(texts, ids, strict=True):
-            refuse_unknown_tokens(f"text {quoted(text)}", each, self.tokenizer, self.known)
+            refuse_unknown_tokens(f"text {quoted(text)}", each, self.tokenizer, known)
         lengths = torch.tensor([len(each) for each in ids])
         padded = torch.zeros(len(ids), int(lengths.max()), dtype=torch.int64)
         for row, each in enumerate(ids):
