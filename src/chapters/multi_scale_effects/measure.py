@@ -152,8 +152,8 @@ def options(parameters: RunParameters) -> Measured:
     ]
     contexts = [[form.context for form in both] for both in forms]
     refuse_too_long(dense.model, max(len(text) for both in contexts for text in both))
-    for both in contexts:
-        refuse_unknown_question(both, dense.tokenizer, dense.decoder)
+    for texts in contexts:
+        refuse_unknown_question(texts, dense.tokenizer, dense.decoder)
     pruned, words = pruned_counterpart(parameters, dense)
     states = [
         last_states(decoder, contexts, f"Asking the {name} model")
