@@ -13,6 +13,7 @@ import pytest
 from encoder_folders import save_encoder
 
 from runs import parameters, source, store
+from runs.__main__ import main
 from runs.parameters import RunParameters
 from runs.runner import _declared_parameters
 
@@ -159,6 +160,43 @@ def test_every_command_names_parameters_of_its_chapter(page):
         if chapter := re.search(r"notebooks/([\w-]+)\.md", line):
             options = re.findall(r"-[pr] ([a-z_]+)", line[chapter.end() :])
             assert set(options) <= set(declared(ROOT / "notebooks" / f"{chapter[1]}.md"))
+
+
+REFUSED = {  # of the chapter on scores: values, and what is said of them
+    "pooling": dict.fromkeys(("max", "", "Mean", "cls"), "it takes own, mean, last"),
+    "task_chat_template": dict.fromkeys(("perhaps", "2", "", "chatml"), "it takes true or false"),
+    "shots": dict.fromkeys(("-1", "65", "1.5", "few"), "it takes 0 to 64"),
+    "items": dict.fromkeys(("-1", "1e3", "all"), "it takes 0 to 1000000"),
+    "tasks": {
+        "arc": "unknown task 'arc': known are embedded, boolq",
+        "ARC-Easy": "unknown task 'ARC-Easy': did you mean arc_easy?",
+        "arc_challenge:": "no number of questions after its colon",
+        ",": "names no task",
+    },
+    "collections": {
+        "ArguAnna": "did you mean ArguAna?",
+        "quora": "unknown retrieval set 'quora'",
+        "/a/fiqa": "unknown retrieval set '/a/fiqa'",
+        "": "is not allowed",
+    },
+    "encoder": {"minilmm": "unknown model 'minilmm'", "": "is not allowed"},
+    "task_folder": {"/nowhere/at/all": "is no folder"},
+    "document_prefixes": {"passage: ": "did you mean document_prefix?"},
+    "instructions": {"query: ": "did you mean instruction?"},
+    "apply_chat_template": {"true": "unknown parameter 'apply_chat_template'"},
+    "pattern": {"2:4": "unknown parameter 'pattern'"},
+}
+WRONG = [(name, value, said) for name, each in REFUSED.items() for value, said in each.items()]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), WRONG)
+def test_a_wrong_value_of_a_score_is_one_line_and_exit_2(name, value, said, tmp_path, capsys):
+    notebook, output = ROOT / "notebooks" / "04-inconsistent-effects.md", tmp_path / "out.ipynb"
+    given = ["-p", "results", str(tmp_path / "results"), "-p", name, value]
+    assert main(["run", str(notebook), str(output), *given]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert said in line
+    assert not output.exists()
 
 
 SEARCH = {"collections": "fiqa", "items": 12}
