@@ -253,6 +253,21 @@ def test_a_folder_scores_as_mteb_scores_it(called, name, encoder, tmp_path):
         assert not found_itself or facts["finds_itself"]
 
 
+def test_another_pooling_scores_as_an_encoder_that_pools_so(encoder, tmp_path):
+    """By mteb, of the same network saved with the other pooling as its own."""
+    folder = write_beir(tmp_path / "scifact", 5)
+    last = save_encoder(tmp_path / "last", pooling="lasttoken")
+    values = {"model": str(encoder), "device": "cpu", "results": str(tmp_path / "results")}
+    values |= {"collections": str(folder), "items": 0, "dropped": 0}
+    own, other = (
+        retrieval_items(validate(values | {"pooling": way})).table("items")["value"].mean()
+        for way in ("own", "last")
+    )
+    assert own == pytest.approx(by_mteb(folder, encoder, "SciFact"), abs=1e-5)
+    assert other == pytest.approx(by_mteb(folder, last, "SciFact"), abs=1e-5)
+    assert own != pytest.approx(other, abs=1e-3)
+
+
 def test_a_set_of_ones_own_is_asked_as_it_stands(tmp_path):
     found = search_set(str(write_beir(tmp_path / "mine", 1)))
     assert not found.ignore_identical_ids
