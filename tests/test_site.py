@@ -2,7 +2,6 @@ import re
 import sys
 from pathlib import Path
 
-import jupytext
 import nbformat
 import pytest
 import yaml
@@ -13,8 +12,8 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import site_builder  # noqa: E402
 
-from runs.parameters import RunParameters, validate  # noqa: E402
-from runs.runner import _declared_parameters  # noqa: E402
+from runs import profiles  # noqa: E402
+from runs.parameters import validate  # noqa: E402
 from runs.store import every_measurement  # noqa: E402
 from runs.wanted_tasks import each_task  # noqa: E402
 
@@ -105,16 +104,16 @@ SHARING = (  # chapters that read the same measurements
 OWN = {"pruned", "tasks", "method", "dropped", "sparsity", "repeats", "sweep_steps"}
 
 
-@pytest.mark.parametrize("profile", sorted((ROOT / "workflow" / "profiles").glob("*.yaml")))
+@pytest.mark.parametrize("profile", profiles.known())
 @pytest.mark.parametrize("chapters", SHARING)
 def test_chapters_that_share_measurements_ask_for_the_same(profile, chapters):
     """Else each takes its own, in silence and in twice the time."""
-    given = yaml.safe_load(profile.read_text())
+    runs = {run.name: run for run in profiles.read(profile).runs}
     values = {}
     for name in chapters:
-        notebook = ROOT / "notebooks" / f"{name}.md"
-        found = _declared_parameters(jupytext.read(notebook), notebook) | given[name]
-        found["dtype"] = found.get("score_dtype") or found["dtype"]
+        asked = runs[name].parameters
+        found = {key: getattr(asked, key) for key in runs[name].taken}
+        found["dtype"] = asked.score_dtype or asked.dtype
         values[name] = {key: value for key, value in found.items() if key not in OWN}
         if "tasks" in found:
             asked = validate({"tasks": found["tasks"], "items": found["items"], "run_code": True})
@@ -123,14 +122,6 @@ def test_chapters_that_share_measurements_ask_for_the_same(profile, chapters):
     for key in set().union(*values.values()) - {"score_dtype"}:
         asked = {name: each[key] for name, each in values.items() if key in each}
         assert len(set(asked.values())) == 1, (key, asked)
-
-
-@pytest.mark.parametrize("profile", sorted((ROOT / "workflow" / "profiles").glob("*.yaml")))
-def test_profiles_name_real_chapters_and_parameters(profile):
-    for name, values in yaml.safe_load(profile.read_text()).items():
-        assert (ROOT / "notebooks" / f"{name}.md").is_file()
-        assert set(values) <= set(RunParameters.model_fields)
-        assert validate(values).profile == profile.stem
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.md")))

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from helpers.errors import InputError
+from runs import profiles
 from runs.stopping import Stopped, stoppable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,16 +24,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> int:
     """Build one profile on the whole machine; the exit code."""
-    profiles = sorted(path.stem for path in (ROOT / "workflow" / "profiles").glob("*.yaml"))
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profile", default="default", help=f"one of {', '.join(profiles)}")
+    parser.add_argument(
+        "--profile", default="default", help=f"{', '.join(profiles.known())}, or a file PATH.yaml"
+    )
     parser.add_argument("--cores", type=int, default=cores())
     given = parser.parse_args()
-    if given.profile not in profiles:
-        print(
-            f"error: unknown profile {given.profile!r}: known are {', '.join(profiles)}",
-            file=sys.stderr,
-        )
+    try:
+        profiles.read(given.profile)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     begin = time.perf_counter()
     try:

@@ -398,14 +398,14 @@ def read(namespace: Mapping[str, Any], *uses: str) -> RunParameters:
     return validate(found)
 
 
-def refuse_unknown(name: str, known: Iterable[str]) -> None:
+def refuse_unknown(name: str, known: Iterable[str], kind: str = "parameter") -> None:
     """Raise :class:`InputError` if ``name`` is not known, with the nearest name that is."""
     known = sorted(known)
     if name in known:
         return
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"unknown parameter {name!r}: {hint}known are {', '.join(known)}")
+    raise InputError(f"unknown {kind} {name!r}: {hint}known are {', '.join(known)}")
 
 
 def _allowed(name: str) -> str:

@@ -1,10 +1,9 @@
 """Run one notebook with parameters: check first, execute, and keep only what is whole."""
 
-import ast
 import json
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from helpers.evaluation import search_sets
 from helpers.models.load import check_exists
 from helpers.texts.data import select_prompts
 from helpers.texts.passages import check_source
-from runs import kernel, provenance, source
+from runs import declared, kernel, provenance, source
 from runs.parameters import RunParameters, refuse_unknown, validate
 from runs.store import writable
 from runs.wanted_tasks import wanted_tasks
@@ -36,19 +35,19 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
     neither. Raises :class:`InputError` for bad input and :class:`RuntimeError` for a run that
     failed, each with one line.
     """
-    node = _read(notebook)
+    node = declared.read(notebook)
     _check_output(output, notebook)
-    declared = _declared_parameters(node, notebook, given=values)
+    known = declared.parameters(node, notebook, given=values)
     for name in values:
-        refuse_unknown(name, declared)
-    parameters = check(declared | dict(values))
+        refuse_unknown(name, known)
+    parameters = check(known | dict(values))
     writable(output.parent)
     with _working_folder(output) as work:
         print(f"Running {notebook.name}, results in {parameters.results_folder()} …", flush=True)
         begin = time.perf_counter()
         described = {
             "notebook": notebook.name,
-            "parameters": {name: getattr(parameters, name) for name in declared},
+            "parameters": {name: getattr(parameters, name) for name in known},
             "source": source.digest(source.files_behind_notebook(notebook)),
             "code": source.notebook_digest(notebook),
             "commit": provenance.git_commit(source.SOURCES),
@@ -82,15 +81,6 @@ def check(values: Mapping[str, Any]) -> RunParameters:
     check_source(parameters.calibration)
     writable(parameters.results_folder())
     return parameters
-
-
-def _read(notebook: Path) -> Any:
-    if not notebook.is_file():
-        raise InputError(f"notebook {notebook} is not there: look in notebooks/")
-    try:
-        return jupytext.read(notebook)
-    except Exception as error:
-        raise InputError(f"{notebook} cannot be read as a notebook: {error}") from None
 
 
 def _check_output(output: Path, notebook: Path) -> None:
@@ -132,33 +122,6 @@ def _working_folder(output: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(work, ignore_errors=True)
         lock.release()
-
-
-def _declared_parameters(node: Any, notebook: Path, given: Collection[str] = ()) -> dict[str, Any]:
-    """Names and defaults that the cell tagged ``parameters`` assigns, a type beside the name or
-    not. A default that is no plain value is None where the parameter is ``given``, else
-    :class:`InputError`: it cannot be checked before the run."""
-    cells = [cell for cell in node.cells if "parameters" in cell.metadata.get("tags", [])]
-    if not cells:
-        raise InputError(f"notebook {notebook} has no cell tagged parameters")
-    found: dict[str, Any] = {}
-    for line in source.parsed(cells[0].source, notebook).body:
-        if isinstance(line, ast.Expr | ast.Import | ast.ImportFrom):
-            continue
-        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", line)]
-        for name in map(ast.unparse, targets):
-            try:
-                if not isinstance(line, ast.Assign | ast.AnnAssign):
-                    raise ValueError
-                found[name] = ast.literal_eval(line.value)  # type: ignore[arg-type]
-            except (ValueError, TypeError):
-                if name not in given:
-                    raise InputError(
-                        f"the default of a parameter must be a plain value, which {notebook.name} "
-                        f"does not have in {ast.unparse(line)!r}: write one, or give {name}"
-                    ) from None
-                found[name] = None
-    return found
 
 
 def _execute(start: Path, end: Path, values: dict[str, Any], notebook: Path) -> Any:

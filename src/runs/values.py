@@ -34,10 +34,10 @@ _Texts.yaml_implicit_resolvers = {
 }
 
 
-def from_file(path: Path) -> dict[str, object]:
+def from_file(path: Path, kind: str = "parameters file") -> dict[str, object]:
     """Names and values of a YAML or JSON file, all of them texts, lists or mappings of texts;
     :class:`InputError` if it holds something else."""
-    name, text = f"parameters file {path.name}", text_of(path)
+    name, text = f"{kind} {path.name}", text_of(path)
     try:
         found = _from_yaml(text)
     except yaml.MarkedYAMLError as error:
