@@ -7,7 +7,8 @@ from pathlib import Path
 from benchmarks import drop, evaluation, generation, layer_profile, pruning
 from benchmarks.harness import Result
 from helpers import machine
-from runs.store import all_cores, write_whole
+from runs.files import write_whole
+from runs.store import all_cores
 
 SUITES = (layer_profile, generation, drop, pruning, evaluation)
 OUTPUT = Path("build") / "bench.json"

@@ -7,8 +7,6 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-import torch
-
 RECORDED_PACKAGES = (
     "torch",
     "transformers",
@@ -24,6 +22,8 @@ RECORDED_PACKAGES = (
 
 def reset_peak_memory() -> None:
     """Count GPU memory from here; resident memory can only be counted from the process's start."""
+    import torch
+
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(index)
@@ -31,6 +31,8 @@ def reset_peak_memory() -> None:
 
 def peak_memory_bytes() -> int:
     """Largest memory held: over all GPUs where they are used, else resident, by the process."""
+    import torch
+
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         count = torch.cuda.device_count()
         return sum(int(torch.cuda.max_memory_allocated(index)) for index in range(count))

@@ -17,14 +17,11 @@ from papermill.exceptions import PapermillExecutionError
 
 from helpers import machine
 from helpers.errors import InputError
-from helpers.evaluation import search_sets
-from helpers.models.load import check_exists
 from helpers.texts.data import select_prompts
 from helpers.texts.passages import check_source
 from runs import declared, kernel, provenance, source
+from runs.files import writable
 from runs.parameters import RunParameters, refuse_unknown, validate
-from runs.store import writable
-from runs.wanted_tasks import wanted_tasks
 
 
 def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> None:
@@ -68,17 +65,29 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
 
 
 def check(values: Mapping[str, Any]) -> RunParameters:
-    """Validated parameters, and that what they name can be had: device, model, prompts, folder."""
+    """Validated parameters, and that what they name can be had: device, model, prompts, folder.
+
+    What reads models is imported for a notebook that takes one: it costs more than a short run.
+    """
     parameters = validate(values)
-    machine.resolve_device(parameters.device)
-    check_exists(parameters.model)
-    check_exists(parameters.encoder)
-    search_sets.names(parameters.collections, parameters.task_folder)
-    wanted_tasks(parameters)
-    if parameters.checkpoint:
-        check_exists(parameters.checkpoint)
     select_prompts(parameters.prompts)
     check_source(parameters.calibration)
+    if parameters.device not in ("auto", "cpu"):
+        machine.resolve_device(parameters.device)
+    if {"model", "encoder", "checkpoint"} & values.keys():
+        from helpers.models.load import check_exists
+
+        for name in (parameters.model, parameters.encoder, parameters.checkpoint):
+            if name:
+                check_exists(name)
+    if "collections" in values:
+        from helpers.evaluation import search_sets
+
+        search_sets.names(parameters.collections, parameters.task_folder)
+    if "tasks" in values:
+        from runs.wanted_tasks import wanted_tasks
+
+        wanted_tasks(parameters)
     writable(parameters.results_folder())
     return parameters
 

@@ -5,12 +5,10 @@ table and ``manifest.json``, which is written last and by rename. A folder witho
 unfinished and is computed again.
 """
 
-import contextlib
 import hashlib
 import importlib
 import inspect
 import json
-import os
 import shutil
 import sys
 import time
@@ -27,11 +25,11 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from helpers import machine
-from helpers.errors import InputError
 from helpers.models.load import fingerprint
 from helpers.texts import data, passages
 from runs import provenance, source
 from runs.columns import Columns, check
+from runs.files import writable, write_whole
 from runs.parameters import RunParameters
 
 MANIFEST = "manifest.json"
@@ -245,30 +243,3 @@ def all_cores(threads: int) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def writable(folder: Path) -> Path:
-    """``folder``, made if need be; :class:`InputError` if nothing can be written there."""
-    probe = folder / f".probe-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-    except OSError as error:
-        raise InputError(
-            f"folder {folder} cannot be written ({error.strerror}): choose another, for results "
-            "with results=FOLDER"
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()
-    return folder
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it, so that no half is ever seen."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """Which text? Prompts of the paper or one's own, wrapped and tokenized as a model expects them."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
@@ -10,13 +12,13 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from helpers.errors import InputError, first_line
 from helpers.texts.files import Numbered, file_called, rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OWN = "Own prompts"
 KEYS = ("prompt", "id", "category")
@@ -210,6 +212,8 @@ def tokenize(
     tokenizer has none, for a prompt without any token, and for a token that the model's
     ``vocabulary`` does not hold.
     """
+    import torch
+
     plain = [prompt.text for prompt in prompts]
     texts = wrapped(prompts, tokenizer, switch) if chat_template else plain
     rows = tokenizer(texts, add_special_tokens=not chat_template)["input_ids"]
