@@ -70,7 +70,7 @@ BAD = {
     "axes: {seed: 1}\nchapters: {05-hierarchical-effects: }": "axis seed must be a list",
     "axes: {seed: [1, 1]}\nchapters: {05-hierarchical-effects: }": "axis seed has 1 twice",
     "axes: {seed: [1, -1]}\nchapters: {05-hierarchical-effects: }": "parameter seed=-1",
-    "minutes: long\nchapters: {e-prompts: }": "minutes must be a number, not 'long'",
+    "minutes: long\nchapters: {e-prompts: }": "minutes must be a number from 0, not 'long'",
     "chapters: {05-hierarchical-effects: {seed: 1, axes: {seed: [1, 2]}}}": "keep one",
     "chapters: {e-prompts: , e-prompts: }": "given twice",
     "chapters: {e-prompts: 5}": "e-prompts must hold names and values",

@@ -2,23 +2,27 @@
 
 import hashlib
 import itertools
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from helpers.errors import InputError
 from runs import declared, values
-from runs.parameters import RunParameters, refuse_unknown, validate
+from runs.parameters import PATHS, RunParameters, refuse_unknown, validate
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "workflow" / "profiles"
 NOTEBOOKS = ROOT / "notebooks"
-HEAD = {"about": str, "where": str, "minutes": float, "memory_gb": float}
+HEAD = {"about": str, "where": str, "minutes": float, "memory_gb": float, "cores": int}
 PARTS = (*HEAD, "shared", "axes", "chapters")
-NAME = re.compile(r"[\w-]+")
+NAME = re.compile(r"\w[\w-]*")
+TAKEN = ("html", "measurements")  # folders of _build and results that hold something else
+MOST = 10_000  # runs: more is a slip
+LONGEST = 150  # characters of a run's name, which names its files
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,33 @@ class Profile:
     where: str
     minutes: float
     memory_gb: float
+    cores: int  # that each run takes; 0: as many as the machine has for it
     runs: tuple[Run, ...]  # chapter by chapter, in each the first point first
 
+    @cached_property
+    def _named(self) -> dict[str, Run]:
+        return {run.name: run for run in self.runs}
+
+    @cached_property
+    def _chapters(self) -> dict[str, tuple[Run, ...]]:
+        by_chapter = itertools.groupby(self.runs, key=lambda run: run.chapter)
+        return {chapter: tuple(runs) for chapter, runs in by_chapter}
+
     def of_chapter(self, chapter: str) -> tuple[Run, ...]:
-        """The runs of one chapter."""
-        return tuple(run for run in self.runs if run.chapter == chapter)
+        """The runs of one chapter; none if the profile does not have it."""
+        return self._chapters.get(chapter, ())
+
+    def beside(self, run: Run, chapter: str) -> Run | None:
+        """The first run of ``chapter`` at the point of ``run``, as far as both have its axes."""
+        return next((one for one in self.of_chapter(chapter) if _agree(one, run)), None)
 
     def __getitem__(self, name: str) -> Run:
-        return next(run for run in self.runs if run.name == name)
+        return self._named[name]
+
+
+def _agree(one: Run, other: Run) -> bool:
+    shared = one.point.keys() & other.point.keys()
+    return all(one.point[key] == other.point[key] for key in shared)
 
 
 def known() -> list[str]:
@@ -75,17 +98,24 @@ def known() -> list[str]:
 def read(name: str) -> Profile:
     """The profile of that name, or of a YAML file of one's own, checked as a whole.
 
-    Raises :class:`InputError` for a profile that is not there, an unknown key, an empty axis, a
-    chapter that the book does not have, a parameter that its chapter does not take, or a value
-    that is not allowed.
+    A path in it that has a ``/`` or a ``.`` may be written as seen from the file. Raises
+    :class:`InputError` for a profile that is not there, a name that is taken, an unknown key, an
+    empty axis, a chapter that the book does not have, a parameter that its chapter does not take,
+    or a value that is not allowed.
     """
     path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    path = path.absolute()
     if not path.is_file():
         raise InputError(
             f"unknown profile {name!r}: known are {', '.join(known())}, or a file PATH.yaml"
         )
     if not NAME.fullmatch(path.stem):
         raise InputError(f"profile {path.name}: its name may have letters, digits, - and _ only")
+    if path.stem in TAKEN or (path.stem in known() and path.resolve().parent != FOLDER.resolve()):
+        raise InputError(
+            f"profile {path.name}: the name {path.stem} is taken, and its site would replace "
+            "another: give the file another name"
+        )
     try:
         return _checked(path, values.from_file(path, kind="profile"))
     except InputError as error:
@@ -101,17 +131,19 @@ def _checked(path: Path, found: Mapping[str, Any]) -> Profile:
         raise InputError("it names no chapters")
     shared, axes = (_mapping(found.get(part), part) for part in ("shared", "axes"))
     _taken_somewhere({**shared, **axes}, list(chapters))
-    runs = [
-        run
-        for chapter, own in chapters.items()
-        for run in _runs(path.stem, chapter, _mapping(own, chapter), shared, axes)
-    ]
+    for key in shared.keys() & axes.keys():
+        raise InputError(f"{key} stands both in shared and as an axis: keep one")
+    runs: list[Run] = []
+    for chapter, own in chapters.items():
+        runs += _runs(path, chapter, _mapping(own, chapter), shared, axes)
+        if len(runs) > MOST:
+            raise InputError(f"it has more than {MOST:,} runs: shorten an axis, or make two of it")
     head = {key: _head(key, found, kind) for key, kind in HEAD.items()}
     return Profile(path.stem, path, runs=tuple(runs), **head)  # type: ignore[arg-type]
 
 
 def _runs(
-    profile: str,
+    path: Path,
     chapter: str,
     own: Mapping[str, Any],
     shared: Mapping[str, Any],
@@ -124,6 +156,8 @@ def _runs(
     for key in (*fixed, *own_axes):
         if key not in taken:
             refuse_unknown(key, taken, f"parameter of {chapter}")
+    if "profile" in {*shared, *axes, *fixed, *own_axes}:
+        raise InputError("profile is no parameter to give: it is the name of the file")
     for key in fixed.keys() & own_axes.keys():
         raise InputError(f"{chapter} has {key} both as a value and as an axis: keep one")
     said = fixed.keys() | own_axes.keys()
@@ -131,38 +165,64 @@ def _runs(
     grid = {key: value for key, value in axes.items() if key in taken and key not in said}
     grid |= own_axes
     points = [_listed(key, value) for key, value in grid.items()]
+    if math.prod(map(len, points)) > MOST:
+        raise InputError(f"{chapter} has more than {MOST:,} points: shorten an axis")
     found: list[Run] = []
+    names: set[str] = set()
+    seen: set[RunParameters] = set()
     for values_ in itertools.product(*points):
         point = dict(zip(grid, values_, strict=True))
-        given = {"profile": profile} | common | fixed | point
+        given = {
+            key: _as_seen_from_the_project(key, value, path.parent)
+            for key, value in (common | fixed | point).items()
+        }
         shown = {key: _text(value) for key, value in point.items()}
-        name = _name(chapter, shown, found)
-        run = Run(name, chapter, given, shown, first=not found)
-        _ = run.parameters  # raises InputError for what is not allowed
+        name = _name(chapter, shown, found[0].point if found else shown, names)
+        names.add(name)
+        run = Run(name, chapter, {"profile": path.stem} | given, shown, first=not found)
+        if run.parameters in seen:  # which raises InputError for what is not allowed
+            said = ", ".join(f"{key} {text}" for key, text in shown.items())
+            raise InputError(f"{chapter} has the point {said} twice, written in two ways")
+        seen.add(run.parameters)
         found.append(run)
     return found
 
 
-def _name(chapter: str, point: Mapping[str, str], before: list[Run]) -> str:
+def _as_seen_from_the_project(key: str, value: Any, folder: Path) -> Any:
+    """Paths that lie beside the profile, as runs see them, which work in the project's folder."""
+    if key not in PATHS:
+        return value
+    if isinstance(value, list):
+        return [_as_seen_from_the_project(key, each, folder) for each in value]
+    if not isinstance(value, str) or value.lstrip()[:1] in ("[", "{"):
+        return value
+    return ",".join(_beside(part, folder) for part in value.split(","))
+
+
+def _beside(name: str, folder: Path) -> str:
+    path = Path(name.strip())
+    if path.is_absolute() or not re.search(r"[/.]", name) or not (folder / path).exists():
+        return name
+    found, root = (folder / path).resolve(), ROOT.resolve()
+    return str(found.relative_to(root) if found.is_relative_to(root) else found)
+
+
+def _name(chapter: str, point: Mapping[str, str], first: Mapping[str, str], taken: set[str]) -> str:
     """The chapter's name, and for all points but the first where they differ from it."""
-    if not before:
-        return chapter
-    parts = [
-        f"{key}-{_slug(value)}" for key, value in point.items() if value != before[0].point[key]
-    ]
+    parts = [f"{key}-{_slug(value)}" for key, value in point.items() if value != first[key]]
     name = "--".join([chapter, *parts])
-    if any(run.name == name for run in before):
+    if name in taken or len(name) > LONGEST:
         digest = hashlib.sha256(repr(sorted(point.items())).encode()).hexdigest()
-        name = f"{name}-{digest[:6]}"
+        name = f"{name[:LONGEST]}-{digest[:8]}"
     return name
 
 
 def _slug(value: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", Path(value).name).strip("-").lower()
+    return re.sub(r"[^A-Za-z0-9]+", "-", Path(value).name).strip("-").lower() or "none"
 
 
 def _text(value: Any) -> str:
-    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _listed(key: str, value: Any) -> list[Any]:
@@ -184,11 +244,20 @@ def _mapping(value: Any, what: str) -> Mapping[str, Any]:
 
 
 def _head(key: str, found: Mapping[str, Any], kind: type) -> Any:
-    value = found.get(key, "" if kind is str else 0)
+    value = found.get(key)
+    if value is None:
+        return "" if kind is str else 0
+    if kind is str:
+        if not isinstance(value, str):
+            raise InputError(f"{key} must be a text of one line")
+        return value
     try:
-        return value if kind is str else values.typed(value, kind)
+        number = values.typed(value, kind)
     except ValueError:
-        raise InputError(f"{key} must be a number, not {value!r}") from None
+        number = -1
+    if number < 0:
+        raise InputError(f"{key} must be a number from 0, not {value!r}")
+    return number
 
 
 def _taken_somewhere(given: Mapping[str, Any], chapters: list[str]) -> None:
