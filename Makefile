@@ -20,7 +20,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 	clean distclean
 
 help: ## List the targets
-	@echo "Usage: make TARGET [PROFILE=default|smoke|published] [PYTHON=python3.11]"
+	@echo "Usage: make TARGET [PROFILE=default|smoke|published|paper|PATH.yaml] [PYTHON=python3.11]"
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
@@ -28,7 +28,7 @@ setup: ## Make .venv from the lock, or bring it up to date
 	@$(PYTHON) workflow/setup.py
 
 book: setup ## Run the chapters and build the site in _build/html (PROFILE=default)
-	@$(VENV_PYTHON) workflow/build.py --profile $(PROFILE)
+	@$(VENV_PYTHON) workflow/build.py --profile "$(PROFILE)" --from "$(PWD)"
 
 smoke: setup ## Build the book with the smallest parameters
 	@$(VENV_PYTHON) workflow/build.py --profile smoke

@@ -300,8 +300,8 @@ def book(tmp_path, monkeypatch):
     for name in ("src", "book", "requirements", "_config.yml", "_toc.yml"):
         (root / name).symlink_to(ROOT / name)
     (root / ".venv").symlink_to(sys.prefix)
-    (root / "workflow" / "profiles" / "short.yaml").write_text("own: {profile: short}\n")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    (root / "workflow" / "profiles" / "short.yaml").write_text("chapters: {own: }\n")
+    monkeypatch.setenv("PYTHONPATH", str(root / "src"))
     monkeypatch.delenv("WHEN_PRUNING_WORKS_RESULTS")
     return root
 

@@ -1,11 +1,13 @@
 """What `make book` runs: the workflow of one profile, one build at a time.
 
 Several builds may be started at once; the later ones wait and then find nothing to do. A build
-that was killed leaves no lock behind: the system releases it with the process.
+that was killed leaves no lock behind: the system releases it with the process. A run that fails
+stops no other, and the book is built with what is there.
 """
 
 import argparse
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -15,11 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from helpers import machine
 from helpers.errors import InputError
-from runs import profiles
+from runs import needs, outcome, profiles
+from runs.profiles import Profile, Run
 from runs.stopping import Stopped, stoppable
 
 ROOT = Path(__file__).resolve().parent.parent
+OWN = (".yaml", ".yml")  # how the name of a file with a profile of one's own ends
 
 
 def main() -> int:
@@ -29,30 +34,41 @@ def main() -> int:
         "--profile", default="default", help=f"{', '.join(profiles.known())}, or a file PATH.yaml"
     )
     parser.add_argument("--cores", type=int, default=cores())
+    parser.add_argument("--from", dest="folder", default="", help="where PATH.yaml is seen from")
+    parser.add_argument("--only-runs", action="store_true", help="the runs, without the site")
     given = parser.parse_args()
     try:
-        profiles.read(given.profile)
+        profile = profiles.read(seen_from(given.profile, given.folder))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    os.chdir(ROOT)
     begin = time.perf_counter()
     try:
         with stoppable(), build_lock() as lock:
-            code = run(command(given.profile, given.cores), lock)
+            code = build(profile, command(profile, given.cores, given.only_runs), lock)
     except Stopped as request:
         with suppress(OSError):  # the terminal may be closed
             print(f"{request}: finished chapters are kept", file=sys.stderr, flush=True)
         return request.code
     if code == 0:
-        print(f"The book is up to date ({time.perf_counter() - begin:.0f} s)")
+        what = "All runs are there" if given.only_runs else "The book is up to date"
+        print(f"{what} ({time.perf_counter() - begin:.0f} s)")
     return code
+
+
+def seen_from(name: str, folder: str) -> str:
+    """The profile's file as seen from where it was asked for, if it is not seen from here."""
+    there = Path(folder) / Path(name).expanduser()
+    return str(there) if name.endswith(OWN) and not Path(name).is_file() else name
 
 
 @contextmanager
 def build_lock() -> Iterator[int]:
     """The descriptor of a file that one build at a time holds."""
-    (ROOT / "_build").mkdir(exist_ok=True)
-    with (ROOT / "_build" / ".lock").open("w") as lock:
+    folder = Path("_build")
+    folder.mkdir(exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -61,11 +77,65 @@ def build_lock() -> Iterator[int]:
         yield lock.fileno()
 
 
-def run(words: list[str], lock: int) -> int:
-    """Run Snakemake; its exit code. A request to end goes to it and all that it has started, as
-    Ctrl-C does, which is what it heeds. The lock goes with it too, so that a killed parent does
-    not free it early."""
-    snakemake = subprocess.Popen(words, cwd=ROOT, pass_fds=(lock,), start_new_session=True)
+def build(profile: Profile, words: list[str], lock: int) -> int:
+    """Run Snakemake, and again without what has failed, until it has nothing left to try; the
+    exit code, 1 if a run failed."""
+    log = Path("_build") / f"{profile.name}.log"
+    for each in profile.runs:
+        outcome.mark_of(notebook(profile, each)).unlink(missing_ok=True)
+    failed: set[str] = set()
+    while True:
+        begun = {each.name: last_said(profile, each) for each in profile.runs}
+        code = run(words, lock, log)
+        marked = {each.name for each in profile.runs if has_failed(profile, each, begun, code)}
+        if code == 0 or marked <= failed:
+            break
+        failed = marked
+    if failed:
+        logs = Path("results") / profile.name / "logs"
+        said = f"{len(failed)} of {len(profile.runs)} runs failed, each with a log in {logs}"
+        print(f"error: {said}", file=sys.stderr)
+    if code:
+        faults = [line for line in log.read_text(errors="replace").splitlines() if "rror" in line]
+        last = next((line for line in faults if line.startswith("error: ")), "Snakemake failed")
+        print(f"{last} (log: {log})", file=sys.stderr)
+    return 1 if failed else code
+
+
+def notebook(profile: Profile, one: Run) -> Path:
+    """Where a run's executed notebook goes, from the project's folder."""
+    return Path("results") / profile.name / f"{one.name}.ipynb"
+
+
+def last_said(profile: Profile, one: Run) -> int:
+    """When a run last wrote into its log; 0 if it never has."""
+    with suppress(OSError):
+        return outcome.log_of(notebook(profile, one)).stat().st_mtime_ns
+    return 0
+
+
+def has_failed(profile: Profile, one: Run, begun: dict[str, int], code: int) -> bool:
+    """Whether a run has failed. One that has begun and left nothing was ended from outside, and
+    cannot say so itself."""
+    output = notebook(profile, one)
+    if outcome.failed(output):
+        return True
+    if code == 0 or output.with_suffix(".json").exists():
+        return False
+    if last_said(profile, one) == begun[one.name]:
+        return False
+    told = "it was ended from outside: killed, out of memory, or over its time limit"
+    outcome.mark_failed(output, one.chapter, told, attempts=2, seconds=0, code=1)
+    print(f"error: {one.name}: {told} (log: {outcome.log_of(output)})", flush=True)
+    return True
+
+
+def run(words: list[str], lock: int, log: Path) -> int:
+    """Run Snakemake, what it says about itself going to the log; its exit code. A request to end
+    goes to it and all that it has started, as Ctrl-C does, which is what it heeds. The lock goes
+    with it too, so that a killed parent does not free it early."""
+    with log.open("w") as said:
+        snakemake = subprocess.Popen(words, pass_fds=(lock,), start_new_session=True, stderr=said)
     try:
         return snakemake.wait()
     except Stopped:
@@ -81,14 +151,16 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def command(profile: str, cores: int) -> list[str]:
+def command(profile: Profile, cores: int, only_runs: bool = False) -> list[str]:
     """Snakemake's command line. Our own lock replaces its lock, which a killed run leaves
     behind; reruns follow files and parameters, not the wording of a rule."""
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"),
-        *("--cores", str(cores), "--config", f"profile={profile}"),
+        *("--cores", str(cores), "--config", f"profile={json.dumps(str(profile.path))}"),
         *("--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "params"),
-        *("--quiet", "all"),
+        *("--keep-going", "--resources", f"mem_mb={needs.memory_mb()}"),
+        f"gpus={len(machine.visible_gpus())}",
+        *("--", "runs" if only_runs else "site"),
     ]
 
 

@@ -1,10 +1,11 @@
 """The project's own command: ``python -m runs run NOTEBOOK`` with parameters."""
 
 import argparse
+import json
 import sys
 import textwrap
 import traceback
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from helpers.errors import InputError
@@ -28,41 +29,76 @@ def main(arguments: list[str] | None = None) -> int:
         help="a parameter of the notebook; may be given many times",
     )
     run.add_argument("--parameters-file", type=Path, help="YAML or JSON file of names and values")
+    run.add_argument("--values", default="{}", metavar="JSON", help="names and values as JSON")
+    run.add_argument(
+        "--attempt",
+        type=int,
+        metavar="N",
+        help="the Nth attempt at a run of a profile: what it says goes to logs/ beside the output",
+    )
+    run.add_argument("--gpus", type=int, help="1: take one GPU that no other run has")
     given = parser.parse_args(arguments)
-    log = given.output.with_name(f"{given.output.name}.log")
     try:
         with stoppable():
-            return _run(given, log)
+            return _attempt(given) if given.attempt else _run(given)
     except Stopped as request:
         _say(f"{request}: finished measurements are kept")
         return request.code
 
 
-def _run(given: argparse.Namespace, log: Path) -> int:
+def _run(given: argparse.Namespace) -> int:
+    """By itself: what it says goes to the terminal, and a log is kept of what nobody foresaw."""
+    log = given.output.with_name(f"{given.output.name}.log")
+    code, error, trace = _ended(given)
+    with suppress(OSError):
+        if trace:
+            log.write_text(trace, encoding="utf-8")
+            error += f" (log: {log})"
+        elif not code:
+            log.unlink()
+    if code:
+        _say(f"error: {error}")
+    return code
+
+
+def _attempt(given: argparse.Namespace) -> int:
+    """As one of many: see :mod:`runs.outcome`."""
+    from runs import outcome
+
+    def run() -> tuple[int, str]:
+        code, error, trace = _ended(given)
+        _say(trace or error)
+        return code, error
+
     try:
+        return outcome.attempt(run, given.output, given.notebook.stem, given.attempt)
+    except OSError as error:  # not even the log can be written
+        _say(f"error: {given.output.stem}: {error}")
+        return 1
+
+
+def _ended(given: argparse.Namespace) -> tuple[int, str, str]:
+    """Run the notebook; the exit code, in one line what went wrong, and of what nobody foresaw
+    the traceback."""
+    try:
+        from helpers import machine
         from runs import values
         from runs.runner import run_notebook
 
         written = values.from_file(given.parameters_file) if given.parameters_file else {}
-        run_notebook(
-            given.notebook.expanduser(), given.output.expanduser(), written | dict(given.parameter)
-        )
+        written |= json.loads(given.values) | dict(given.parameter)
+        any_gpu = given.gpus == 1 and written.get("device", "auto") in ("auto", "cuda")
+        with machine.one_gpu() if any_gpu else nullcontext():
+            run_notebook(given.notebook.expanduser(), given.output.expanduser(), written)
     except InputError as error:
-        _say(f"error: {error}")
-        return 2
+        return 2, str(error), ""
     except Exception as error:
         said = str(error)
         if given.notebook.name not in said:
             said = f"{given.notebook.name} failed: {type(error).__name__}: {said}"
         said = textwrap.shorten(said, 400, placeholder=" …")
-        with suppress(OSError):
-            log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-            said += f" (log: {log})"
-        _say(f"error: {said}")
-        return 1
-    with suppress(OSError):
-        log.unlink()
-    return 0
+        return 1, said, "".join(traceback.format_exception(error))
+    return 0, "", ""
 
 
 def _say(line: str) -> None:
