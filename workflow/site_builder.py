@@ -20,6 +20,8 @@ from typing import Any
 
 import yaml
 
+from runs import profiles
+
 ROOT = Path(__file__).resolve().parent.parent
 MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 SHORTEST_PAGE = 200  # characters of text in the article
@@ -207,18 +209,19 @@ def replace(new: Path, old: Path) -> None:
 def main() -> int:
     """Command line: build one profile's site and write a stamp when it stands."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profile", required=True)
+    parser.add_argument("--profile", required=True, help="its name, or its file")
     parser.add_argument("--stamp", type=Path, required=True)
     given = parser.parse_args()
     begin = time.perf_counter()
     try:
-        pages = build(given.profile)
+        profile = profiles.read(given.profile).name
+        pages = build(profile)
     except SiteError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     seconds = round(time.perf_counter() - begin, 1)
     given.stamp.write_text(json.dumps({"pages": pages, "seconds": seconds}))
-    print(f"Built {len(pages)} pages in {seconds} s: {site_folder(given.profile)}/index.html")
+    print(f"Built {len(pages)} pages in {seconds} s: {site_folder(profile)}/index.html")
     return 0
 
 
