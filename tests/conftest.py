@@ -96,8 +96,7 @@ def results_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
         yield folder
 
 
-@pytest.fixture(scope="session")
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
+def byte_tokenizer() -> PreTrainedTokenizerFast:
     """A byte-level tokenizer with a chat template, made here."""
     special = ["<pad>", "<s>", "</s>"]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -112,6 +111,12 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         "{% for message in messages %}<s>{{ message['content'] }}</s>{% endfor %}"
     )
     return wrapped
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """The same tokenizer for all tests."""
+    return byte_tokenizer()
 
 
 @pytest.fixture(scope="session")
