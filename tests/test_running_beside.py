@@ -313,8 +313,9 @@ def test_a_chapter_of_a_book_in_a_folder_with_blanks(book):
     command += ["--config", "profile=short"]
     done = subprocess.run(command, cwd=book, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["Running own …"]
     made = {path.name for path in (book / "results" / "short").iterdir()}
-    assert made == {"own.ipynb", "own.json"}
+    assert made == {"own.ipynb", "own.json", "logs"}
 
 
 @pytest.mark.parametrize("request_to_end", ["SIGINT", "SIGTERM"])
@@ -330,7 +331,7 @@ def test_a_build_ended_on_request(request_to_end, book, tmp_path):
     assert errors.splitlines()[-1] == f"stopped by {request_to_end}: finished chapters are kept"
     assert "Traceback" not in errors
     assert not psutil.wait_procs(family, timeout=5)[1]
-    assert not list((book / "results").rglob("*.*"))
+    assert [path.name for path in (book / "results").rglob("*.*")] == ["own.log"]
 
 
 def test_nothing_of_this_machine_is_published(tmp_path):

@@ -7,7 +7,6 @@ stops no other, and the book is built with what is there.
 
 import argparse
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -156,7 +155,7 @@ def command(profile: Profile, cores: int, only_runs: bool = False) -> list[str]:
     behind; reruns follow files and parameters, not the wording of a rule."""
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"),
-        *("--cores", str(cores), "--config", f"profile={json.dumps(str(profile.path))}"),
+        *("--cores", str(cores), "--config", f"profile={profile.path}"),
         *("--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "params"),
         *("--keep-going", "--resources", f"mem_mb={needs.memory_mb()}"),
         f"gpus={len(machine.visible_gpus())}",

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -45,7 +45,7 @@ class Run:
         """Names of the parameters that its notebook takes."""
         return frozenset(_declared(self.chapter))
 
-    @property
+    @cached_property
     def parameters(self) -> RunParameters:
         """All parameters of the run, validated."""
         return validate(_declared(self.chapter) | dict(self.values))
@@ -78,16 +78,32 @@ class Profile:
         return self._chapters.get(chapter, ())
 
     def beside(self, run: Run, chapter: str) -> Run | None:
-        """The first run of ``chapter`` at the point of ``run``, as far as both have its axes."""
-        return next((one for one in self.of_chapter(chapter) if _agree(one, run)), None)
+        """The first run of ``chapter`` at the point of ``run``: equal in all that either has an
+        axis for and both take."""
+        if not (others := self.of_chapter(chapter)):
+            return None
+        axes = (run.point.keys() | others[0].point.keys()) & run.taken & others[0].taken
+        return self._at(chapter, tuple(sorted(axes))).get(_values(run, axes))
+
+    def _at(self, chapter: str, axes: tuple[str, ...]) -> dict[tuple[Any, ...], Run]:
+        """The runs of a chapter by their values on some axes, of equal ones the first."""
+        found = self._found.get((chapter, axes))
+        if found is None:
+            backwards = reversed(self.of_chapter(chapter))
+            found = {_values(run, axes): run for run in backwards}
+            self._found[chapter, axes] = found
+        return found
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], Run]]:
+        return {}
 
     def __getitem__(self, name: str) -> Run:
         return self._named[name]
 
 
-def _agree(one: Run, other: Run) -> bool:
-    shared = one.point.keys() & other.point.keys()
-    return all(one.point[key] == other.point[key] for key in shared)
+def _values(run: Run, axes: Iterable[str]) -> tuple[Any, ...]:
+    return tuple(getattr(run.parameters, axis) for axis in sorted(axes))
 
 
 def known() -> list[str]:
