@@ -1,0 +1,93 @@
+"""What the workflow itself costs: planning a large grid, and runs that do nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jupytext
+
+from benchmarks.harness import Result, compare
+
+ROOT = Path(__file__).parents[1]
+LINKED = ("src", "book", "requirements", "_config.yml", "_toc.yml")
+PLANNED, RUNS, JOBS = 2000, 60, 2
+NOTHING = """---
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+```{code-cell}
+:tags: [parameters]
+
+seed = 0
+profile = "custom"
+results = ""
+```
+"""
+PLAIN = """
+rule all:
+    input: [f"plain/{seed}.ipynb" for seed in range(%d)]
+
+rule run:
+    output: "plain/{seed}.ipynb"
+    shell: "%s -m papermill nothing.ipynb {output} -p seed {wildcards.seed} --no-progress-bar"
+"""
+
+
+def benchmarks() -> Iterator[Result]:
+    """Seconds to plan a grid of 2,000 runs; seconds a run of a notebook that does nothing, two at a
+    time, beside plain papermill under Snakemake."""
+    with tempfile.TemporaryDirectory() as folder:
+        book = Path(folder) / "book"
+        _make(book)
+        planned = compare(
+            f"plan {PLANNED:,} runs", lambda: _snakemake(book, "planned", "--dry-run"), repeats=1
+        )
+        yield planned
+        ours = _seconds(lambda: _snakemake(book, "nothing"))
+        plain = _seconds(lambda: _call(book, "--snakefile", "Plain", "--cores", str(JOBS)))
+        name = f"a run that does nothing, of {RUNS} runs, {JOBS} at a time"
+        yield Result(name, ours / RUNS, plain / RUNS, plain / ours, None, 0.0)
+
+
+def _make(book: Path) -> None:
+    """A book of one chapter that does nothing, and two grids of it."""
+    shutil.copytree(ROOT / "workflow", book / "workflow")
+    for name in LINKED:
+        (book / name).symlink_to(ROOT / name)
+    (book / "notebooks").mkdir()
+    (book / "notebooks" / "nothing.md").write_text(NOTHING)
+    jupytext.write(jupytext.reads(NOTHING, fmt="md:myst"), book / "nothing.ipynb")
+    for name, points in (("planned", PLANNED), ("nothing", RUNS)):
+        seeds = ", ".join(map(str, range(points)))
+        text = f"cores: 1\naxes: {{seed: [{seeds}]}}\nchapters: {{nothing: }}\n"
+        (book / f"{name}.yaml").write_text(text)
+    (book / "Plain").write_text(PLAIN % (RUNS, sys.executable))
+
+
+def _snakemake(book: Path, profile: str, *options: str) -> None:
+    given = ("--config", f"profile={book / profile}.yaml", "--cores", str(JOBS), *options)
+    _call(book, "--snakefile", "workflow/Snakefile", *given, "--", "runs")
+
+
+def _call(book: Path, *words: str) -> None:
+    command = [sys.executable, "-m", "snakemake", "--nolock", *words]
+    environment = {"PYTHONPATH": str(book / "src"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=book, env=os.environ | environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+
+
+def _seconds(way: Callable[[], None]) -> float:
+    begin = time.perf_counter()
+    way()
+    return time.perf_counter() - begin
