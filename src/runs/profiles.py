@@ -285,7 +285,6 @@ def _taken_somewhere(given: Mapping[str, Any], chapters: list[str]) -> None:
 
 @cache
 def _declared(chapter: str) -> dict[str, Any]:
+    refuse_unknown(chapter, [path.stem for path in NOTEBOOKS.glob("*.md")], "chapter")
     notebook = NOTEBOOKS / f"{chapter}.md"
-    if not notebook.is_file():
-        refuse_unknown(chapter, [path.stem for path in NOTEBOOKS.glob("*.md")], "chapter")
     return declared.parameters(declared.read(notebook), notebook)
