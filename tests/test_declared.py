@@ -12,10 +12,10 @@ import jupytext
 import pytest
 from encoder_folders import save_encoder
 
+from runs import declared as notebooks_declared
 from runs import parameters, source, store
 from runs.__main__ import main
 from runs.parameters import RunParameters
-from runs.runner import _declared_parameters
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
@@ -25,7 +25,7 @@ FIELDS = set(RunParameters.model_fields)
 
 def declared(notebook):
     """Names and defaults in the parameters cell."""
-    return _declared_parameters(jupytext.read(notebook), notebook)
+    return notebooks_declared.parameters(jupytext.read(notebook), notebook)
 
 
 def cells(notebook):

@@ -23,7 +23,7 @@ from test_runner import SHORT, TINY
 from test_tasks import ROWS
 
 from helpers.evaluation.tasks import TASKS
-from runs import runner
+from runs import declared
 from runs.parameters import RunParameters, refuse_unknown, validate
 
 ROOT = Path(__file__).parents[1]
@@ -225,7 +225,7 @@ def test_a_command_gives_what_its_chapter_takes(command):
     path = ROOT / "notebooks" / f"{notebook(tiny(command))}.md"
     given = pairs(command)
     for name in given:
-        refuse_unknown(name, runner._declared_parameters(runner._read(path), path))
+        refuse_unknown(name, declared.parameters(declared.read(path), path))
     validate(given)
 
 
