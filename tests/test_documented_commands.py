@@ -33,7 +33,7 @@ PAGES = [
     *sorted((ROOT / "notebooks").glob("*.md")),
 ]
 CODE = ("{code-cell}", "{math}", "{bibliography}")  # directives that hold no prose
-OTHER = ("json",)  # blocks that are no commands
+OTHER = ("json", "yaml")  # blocks that are no commands
 PROGRAMS = {
     *("make", "python", "python3", "python3.11", "pip", "jupytext", "papermill", "jupyter-book"),
     *("apt-get", "git", "snakemake", "pytest", "bash", "when-pruning-works", "conda", "curl"),

@@ -1,5 +1,7 @@
 """A profile is a grid of runs: which points it has, what they are called, and what is refused."""
 
+import re
+
 import pytest
 
 from helpers.errors import InputError
@@ -241,3 +243,17 @@ def test_the_papers_grid_asks_for_what_the_paper_reports():
 def test_every_chapter_can_stand_alone_in_a_profile(tmp_path, chapter):
     (run,) = _read(tmp_path, f"chapters: {{{chapter}: }}").runs
     assert (run.name, run.first, run.parameters.profile) == (chapter, True, "mine")
+
+
+def test_the_profile_in_the_readme_is_one(tmp_path):
+    readme = (profiles.ROOT / "README.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    (tmp_path / "my-model").mkdir()
+    grid = _read(tmp_path, text)
+    assert [
+        len(grid.of_chapter(name)) for name in ("05-hierarchical-effects", "h-temperature")
+    ] == [*(2 * 3, 2 * 3 * 2)]
+    assert {run.parameters.model for run in grid.runs} == {
+        *("smollm2-135m", str(tmp_path / "my-model"))
+    }
+    assert grid.cores == 1
