@@ -155,7 +155,7 @@ def _checked(path: Path, found: Mapping[str, Any]) -> Profile:
         if len(runs) > MOST:
             raise InputError(f"it has more than {MOST:,} runs: shorten an axis, or make two of it")
     head = {key: _head(key, found, kind) for key, kind in HEAD.items()}
-    return Profile(path.stem, path, runs=tuple(runs), **head)  # type: ignore[arg-type]
+    return Profile(path.stem, path, runs=tuple(runs), **head)
 
 
 def _runs(
@@ -197,8 +197,8 @@ def _runs(
         names.add(name)
         run = Run(name, chapter, {"profile": path.stem} | given, shown, first=not found)
         if run.parameters in seen:  # which raises InputError for what is not allowed
-            said = ", ".join(f"{key} {text}" for key, text in shown.items())
-            raise InputError(f"{chapter} has the point {said} twice, written in two ways")
+            where = ", ".join(f"{key} {text}" for key, text in shown.items())
+            raise InputError(f"{chapter} has the point {where} twice, written in two ways")
         seen.add(run.parameters)
         found.append(run)
     return found
