@@ -16,7 +16,7 @@ WORKERS ?= auto
 # Two runs side by side with default threads are many times slower than with one each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help setup book smoke test test-slow test-gpu test-browser bench lint format lock \
+.PHONY: help setup book status smoke test test-slow test-gpu test-browser bench lint format lock \
 	clean distclean
 
 help: ## List the targets
@@ -29,6 +29,9 @@ setup: ## Make .venv from the lock, or bring it up to date
 
 book: setup ## Run the chapters and build the site in _build/html (PROFILE=default)
 	@$(VENV_PYTHON) workflow/build.py --profile "$(PROFILE)" --from "$(PWD)"
+
+status: setup ## Say what became of each run (PROFILE=default)
+	@PYTHONPATH=src $(VENV_PYTHON) -m runs status $(PROFILE)
 
 smoke: setup ## Build the book with the smallest parameters
 	@$(VENV_PYTHON) workflow/build.py --profile smoke

@@ -1,4 +1,4 @@
-"""The project's own command: ``python -m runs run NOTEBOOK`` with parameters."""
+"""The project's own command: run a notebook with parameters, or say how a profile stands."""
 
 import argparse
 import json
@@ -37,7 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         help="the Nth attempt at a run of a profile: what it says goes to logs/ beside the output",
     )
     run.add_argument("--gpus", type=int, help="1: take one GPU that no other run has")
+    status = commands.add_parser("status", help="say what became of the runs of a profile")
+    status.add_argument("profile", help="its name, or a file PATH.yaml")
     given = parser.parse_args(arguments)
+    if given.command == "status":
+        return _status(given)
     try:
         with stoppable():
             return _attempt(given) if given.attempt else _run(given)
@@ -99,6 +103,18 @@ def _ended(given: argparse.Namespace) -> tuple[int, str, str]:
         said = textwrap.shorten(said, 400, placeholder=" …")
         return 1, said, "".join(traceback.format_exception(error))
     return 0, "", ""
+
+
+def _status(given: argparse.Namespace) -> int:
+    from runs import profiles, status
+
+    try:
+        found = status.status(profiles.read(given.profile))
+    except InputError as error:
+        _say(f"error: {error}")
+        return 2
+    print(status.as_text(found))
+    return 0
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,9 @@
 """Run one notebook with parameters: check first, execute, and keep only what is whole."""
 
 import json
+import resource
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +51,7 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
             "code": source.notebook_digest(notebook),
             "commit": provenance.git_commit(source.SOURCES),
             "versions": provenance.versions(),
+            "processor": provenance.processor_name(),
             "threads": machine.granted_threads(),
         }
         start, end, manifest = (work / name for name in ("in.ipynb", "out.ipynb", "out.json"))
@@ -58,10 +61,17 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
         executed.metadata["papermill"] |= {"input_path": notebook.name, "output_path": output.name}
         nbformat.write(executed, end)
         described["seconds"] = round(time.perf_counter() - begin, 1)
+        described["peak_memory_bytes"] = _peak_memory_bytes()
         described["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         manifest.write_text(json.dumps(described, indent=1, sort_keys=True), encoding="utf-8")
         manifest.replace(output.with_suffix(".json"))
         end.replace(output)
+
+
+def _peak_memory_bytes() -> int:
+    """Largest resident memory of the kernel, which has ended."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
 def check(values: Mapping[str, Any]) -> RunParameters:
