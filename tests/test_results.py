@@ -13,7 +13,7 @@ from measurements.deviations import DEVIATIONS
 from measurements.generation import generation
 from measurements.layer_profile import layer_profile
 from measurements.walk import TEXTS
-from runs import store
+from runs import asked, store
 from runs.columns import CONSTANTS, check, long_table
 from runs.parameters import validate
 
@@ -121,6 +121,21 @@ def test_temperature_touches_probabilities_only(parameters):
     moved = (one["value"] != two["value"]).groupby("space", observed=True).any()
     assert moved.to_dict() == {"embedding": False, "logit": False, "probability": True}
     assert two["temperature"].isna().groupby("space", observed=True).all()["embedding"]
+
+
+def test_a_run_lists_what_it_asked_for_taken_now_or_found(parameters, tmp_path, monkeypatch):
+    monkeypatch.setenv(asked.FILE, str(tmp_path / "first"))
+    taken = generation(parameters.model_copy(update={"dropped": 1}))
+    monkeypatch.setenv(asked.FILE, str(tmp_path / "second"))
+    for _ in range(2):
+        generation(parameters.model_copy(update={"dropped": 1}))
+    first, second = (asked.listed(tmp_path / name) for name in ("first", "second"))
+    assert first == second
+    assert {"name": "generation", "run": taken.run} in first
+    assert {one["name"] for one in first} > {"generation"}  # and what that asked for
+    folders = {(path.parts[-3], path.parts[-2]) for path in tmp_path.rglob("manifest.json")}
+    assert {(one["name"], one["run"]) for one in first} == folders
+    assert asked.listed(tmp_path / "nothing") == []
 
 
 def test_unfinished_folder_is_measured_again(parameters):

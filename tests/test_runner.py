@@ -200,6 +200,9 @@ def test_whole_chapter_runs(name, tiny_folder, tmp_path, request):
     manifest = json.loads(output.with_suffix(".json").read_text())
     assert manifest["parameters"]["model"] == str(tiny_folder)
     assert {"source", "commit", "versions", "seconds"} <= set(manifest)
+    stored = sorted((tmp_path / "results" / "measurements").glob("*/*/manifest.json"))
+    kept = [{"name": path.parts[-3], "run": path.parts[-2]} for path in stored]
+    assert manifest["measurements"] == kept  # all that was taken, directly or not
     shown = [
         output.data
         for cell in nbformat.read(output, 4).cells

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,9 +19,12 @@ GRACE = 10  # seconds that a measurement has to throw away what it has not finis
 LONGEST = zmq.IPC_PATH_MAX_LEN - len("-5")  # of the name of a socket; there are five of them
 
 
-def execute(start: Path, end: Path, values: dict[str, Any]) -> Any:
+def execute(
+    start: Path, end: Path, values: dict[str, Any], variables: Mapping[str, str] | None = None
+) -> Any:
     """The notebook ``start`` (.ipynb) with ``values``, run by papermill in this interpreter's
-    kernel and written to ``end``, its progress bars on our standard error.
+    kernel and written to ``end``, its progress bars on our standard error. The kernel's
+    environment is ours with ``variables``.
 
     papermill works in a thread of its own, so that a request to end the run is heard here.
     """
@@ -31,6 +34,10 @@ def execute(start: Path, end: Path, values: dict[str, Any]) -> Any:
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
             kernels.append(self)
+
+        async def start_kernel(self, **settings: Any) -> None:
+            environment = {**os.environ, **(variables or {})}
+            await super().start_kernel(**{"env": environment} | settings)
 
         def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
             # an interrupt is our own line to tell, not the kernel's

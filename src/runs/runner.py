@@ -21,7 +21,7 @@ from helpers import machine
 from helpers.errors import InputError
 from helpers.texts.data import select_prompts
 from helpers.texts.passages import check_source
-from runs import declared, kernel, provenance, source
+from runs import asked, declared, kernel, provenance, source
 from runs.files import writable
 from runs.parameters import RunParameters, refuse_unknown, validate
 
@@ -57,10 +57,11 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
         start, end, manifest = (work / name for name in ("in.ipynb", "out.ipynb", "out.json"))
         jupytext.write(node, start, fmt="ipynb")
         given = {name: getattr(parameters, name) for name in values}
-        executed = _execute(start, end, given, notebook)
+        executed = _execute(start, end, given, notebook, {asked.FILE: str(work / "asked")})
         executed.metadata["papermill"] |= {"input_path": notebook.name, "output_path": output.name}
         nbformat.write(executed, end)
         described["seconds"] = round(time.perf_counter() - begin, 1)
+        described["measurements"] = asked.listed(work / "asked")
         described["peak_memory_bytes"] = _peak_memory_bytes()
         described["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         manifest.write_text(json.dumps(described, indent=1, sort_keys=True), encoding="utf-8")
@@ -143,10 +144,12 @@ def _working_folder(output: Path) -> Iterator[Path]:
         lock.release()
 
 
-def _execute(start: Path, end: Path, values: dict[str, Any], notebook: Path) -> Any:
+def _execute(
+    start: Path, end: Path, values: dict[str, Any], notebook: Path, variables: dict[str, str]
+) -> Any:
     """The executed notebook; an error inside it in one line."""
     try:
-        return kernel.execute(start, end, values)
+        return kernel.execute(start, end, values, variables)
     except PapermillExecutionError as error:
         if error.ename == InputError.__name__:
             raise InputError(str(error.evalue)) from None

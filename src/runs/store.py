@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from helpers import machine
 from helpers.models.load import fingerprint
 from helpers.texts import data, passages
-from runs import provenance, source
+from runs import asked, provenance, source
 from runs.columns import Columns, check
 from runs.files import writable, write_whole
 from runs.parameters import RunParameters
@@ -94,7 +94,9 @@ class Stored:
 
     def __call__(self, parameters: RunParameters) -> Measurement:
         """The stored measurement of these parameters, taken now if it is not there."""
-        return _stored(self, parameters)
+        found = _stored(self, parameters)
+        asked.note([*found.manifest["measurements"], {"name": self.name, "run": found.run}])
+        return found
 
 
 def measurement(
@@ -181,7 +183,8 @@ def _compute(
             machine.use_threads(threads)
             provenance.reset_peak_memory()
             begin = time.perf_counter()
-            measured = stored.function(parameters)
+            with asked.noted() as taken:
+                measured = stored.function(parameters)
             seconds = time.perf_counter() - begin
         for name, table in measured.tables.items():
             checked = check(name, stored.tables[name], table)
@@ -192,6 +195,7 @@ def _compute(
             **depends,
             "constants": _constants(stored, parameters, measured),
             "facts": measured.facts,
+            "measurements": taken,
             "versions": provenance.versions(),
             "commit": provenance.git_commit(source.SOURCES),
             "processor": provenance.processor_name(),
