@@ -2,7 +2,6 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -12,6 +11,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import site_builder  # noqa: E402
 
+from pages import contents, dictionary  # noqa: E402
 from runs import profiles  # noqa: E402
 from runs.parameters import validate  # noqa: E402
 from runs.store import every_measurement  # noqa: E402
@@ -23,23 +23,23 @@ def test_contents_are_found_at_every_depth():
         "root": "a",
         "parts": [{"caption": "P", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}],
     }
-    assert site_builder.contents(toc) == ["a", "b", "c"]
+    assert contents.contents(toc) == ["a", "b", "c"]
 
 
 def test_every_page_of_the_contents_has_a_source():
-    for name in site_builder.contents(yaml.safe_load((ROOT / "_toc.yml").read_text())):
-        made = name == "book/data-dictionary"
+    for name in contents.contents(yaml.safe_load((ROOT / "_toc.yml").read_text())):
+        made = name in {"book/status", "book/data-dictionary"}
         assert made or (ROOT / f"{name}.md").is_file(), name
 
 
 def test_missing_and_empty_pages_fail(tmp_path):
-    with pytest.raises(site_builder.SiteError, match=r"no page a\.html"):
-        site_builder.check_pages(tmp_path, ["a"])
+    with pytest.raises(contents.SiteError, match=r"no page a\.html"):
+        contents.check_pages(tmp_path, ["a"])
     (tmp_path / "a.html").write_text("<article>short</article>")
-    with pytest.raises(site_builder.SiteError, match=r"a\.html is empty"):
-        site_builder.check_pages(tmp_path, ["a"])
+    with pytest.raises(contents.SiteError, match=r"a\.html is empty"):
+        contents.check_pages(tmp_path, ["a"])
     (tmp_path / "a.html").write_text(f"<article>{'long enough ' * 30}</article>")
-    site_builder.check_pages(tmp_path, ["a"])
+    contents.check_pages(tmp_path, ["a"])
 
 
 def test_site_is_replaced_whole(tmp_path):
@@ -54,24 +54,6 @@ def test_site_is_replaced_whole(tmp_path):
     assert (old / "index.html").read_text() == "new"
 
 
-def test_links_between_chapters_follow_the_executed_copies(tmp_path):
-    """In prose and in what cells print; code is folded, and links to elsewhere stay."""
-    source = nbformat.v4.new_notebook()
-    text = "See [Section 5](05-hierarchical-effects.md) and [a page](https://example.org/a.md)."
-    printed = nbformat.v4.new_output("display_data", {"text/markdown": text})
-    source.cells = [
-        nbformat.v4.new_markdown_cell(text),
-        nbformat.v4.new_code_cell("print()", outputs=[printed]),
-    ]
-    nbformat.write(source, tmp_path / "in.ipynb")
-    site_builder.stage_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb")
-    prose, code = nbformat.read(tmp_path / "out.ipynb", 4).cells
-    wanted = text.replace("effects.md", "effects.ipynb")
-    assert prose.source == wanted
-    assert code.outputs[0].data["text/markdown"] == wanted
-    assert "hide-input" in code.metadata.tags
-
-
 def test_front_door_leads_on_and_names_its_icon():
     page = BeautifulSoup(site_builder.front_door("book/index"), "html.parser")
     assert page.find("a")["href"] == "book/index.html"
@@ -81,7 +63,7 @@ def test_front_door_leads_on_and_names_its_icon():
 
 
 def test_data_dictionary_explains_every_column():
-    page = site_builder.data_dictionary()
+    page = dictionary.data_dictionary()
     described = [pair for one in every_measurement().values() for pair in one.tables.items()]
     assert len(described) > 20
     for table, columns in described:
@@ -93,8 +75,8 @@ def test_data_dictionary_explains_every_column():
 
 
 def test_readme_is_no_source_of_the_site():
-    assert "README.md" not in site_builder.site_sources(ROOT)
-    assert "book/index.md" in site_builder.site_sources(ROOT)
+    assert "README.md" not in site_builder.sources(ROOT)
+    assert "book/index.md" in site_builder.sources(ROOT)
 
 
 SHARING = (  # chapters that read the same measurements
@@ -134,6 +116,6 @@ def test_no_number_of_a_result_is_typed_into_a_chapter(notebook):
 
 
 def test_site_is_made_of_files_that_are_there():
-    sources = site_builder.site_sources(ROOT)
+    sources = site_builder.sources(ROOT)
     assert all((ROOT / name).is_file() for name in sources)
     assert {"src/runs/columns.py", "src/measurements/deviations.py"} <= set(sources)

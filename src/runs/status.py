@@ -54,7 +54,7 @@ def state(run: Run, folder: Path) -> str:
     as_asked = all(
         value == getattr(asked, name, value) for name, value in manifest["parameters"].items()
     )
-    same = as_asked and manifest["code"] == _code(run.notebook)
+    same = as_asked and manifest.get("code") == _code(run.notebook)
     return DONE if same else OUTDATED
 
 
