@@ -5,7 +5,7 @@
   "use strict";
 
   if (window.bookFigures) return; // the script is on the page twice
-  window.bookFigures = true;
+  window.bookFigures = { loadPlotly, canvas, csvOf }; // for pages that draw figures of their own
 
   const NARROW = 560; // below this width in pixels, the key above the plot names the lines
   const here = document.currentScript ? document.currentScript.src : document.baseURI;
@@ -82,7 +82,7 @@
         button.setAttribute("aria-disabled", String(!(next in choices)));
       }
       words(choices[index]);
-      show(choices[index]);
+      return show(choices[index]);
     }
 
     list.addEventListener("change", () => choose(Number(list.value)));
@@ -95,20 +95,20 @@
     paper.addEventListener("change", () => printed(paper.matches));
     window.addEventListener("beforeprint", () => printed(true));
     window.addEventListener("afterprint", () => printed(false));
-    choose(stored.default);
+    return choose(stored.default);
   }
 
-  function prepare(holder) {
+  // A place to draw in, which follows the theme and its own width; the result draws a content.
+  function canvas(holder) {
     const figure = holder.closest(".book-figure");
-    const stored = JSON.parse(holder.querySelector('script[type="application/json"]').textContent);
     const plot = holder.appendChild(document.createElement("div"));
-    let content = stored;
+    let content = null;
     let state = ""; // what the drawing was made for
 
     // Draws unless all is as it was; a hidden figure waits until it is seen.
     async function draw(changed = false) {
       const width = figure.clientWidth;
-      if (!width || state === "failed") return;
+      if (!content || !width || state === "failed") return;
       const narrow = width < NARROW;
       const wanted = `${width} ${getComputedStyle(figure).color}`;
       if (wanted === state && !changed) return;
@@ -123,22 +123,27 @@
       } catch (error) {
         state = "failed";
         figure.classList.remove("is-drawn", "is-narrow");
-        console.warn(`figure ${holder.dataset.figure}: the static picture is shown.`, error);
+        console.warn(`figure ${figure.id}: the static picture is shown.`, error);
       }
     }
 
-    if (stored.choices) {
-      choosing(figure, holder.dataset.figure, stored, (choice) => {
-        content = choice.plot;
-        draw(true);
-      });
-    }
     new ResizeObserver(() => draw()).observe(figure);
     new MutationObserver(() => draw()).observe(document.documentElement, {
       attributes: true,
       attributeFilter: ["data-theme"],
     });
-    return draw();
+    return (next) => {
+      content = next;
+      return draw(true);
+    };
+  }
+
+  function prepare(holder) {
+    const figure = holder.closest(".book-figure");
+    const stored = JSON.parse(holder.querySelector('script[type="application/json"]').textContent);
+    const show = canvas(holder);
+    if (!stored.choices) return show(stored);
+    return choosing(figure, holder.dataset.figure, stored, (choice) => show(choice.plot));
   }
 
   async function start() {
