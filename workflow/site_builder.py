@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def sources(root: Path) -> list[str]:
     """Files, relative to the root, that the site is made of besides what runs have written."""
     book = [path for path in sorted((root / "book").rglob("*")) if path.is_file()]
-    settings = [root / "_config.yml", root / "_toc.yml", root / "workflow" / "site_builder.py"]
+    named = ("_config.yml", "_toc.yml", "workflow/site_builder.py", "src/reporting/overview.py")
+    settings = [root / name for name in named]
     made = sorted((root / "workflow" / "pages").glob("*.py"))
     described = [path for path in (root / "src").rglob("*.py") if "Column(" in path.read_text()]
     return [str(path.relative_to(root)) for path in (*settings, *made, *sorted(described), *book)]

@@ -8,6 +8,7 @@ Spaces, lenses, metrics, kinds of sublayer, ways of decoding and temperatures ar
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -286,6 +287,8 @@ def _named(found: pd.DataFrame, axis: Axis) -> pd.DataFrame:
         )
     labels = [name for name in found if name not in ("x", *NUMBERS)]
     text = {name: found[name].astype(object).map(_text) for name in labels}
+    if "model" in text:  # of a folder, its name
+        text["model"] = text["model"].map(lambda name: Path(name).name if name[0] == "/" else name)
     return found.assign(**text, x=found["x"].astype(float))
 
 

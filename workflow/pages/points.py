@@ -181,20 +181,25 @@ def _plain(value: Any) -> str:
 
 
 def _sizes(profile: Profile, results: Path) -> dict[str, str]:
-    """Size in words of every model that the runs measured, by the name that a run gives it."""
-    found: dict[str, str] = {}
+    """Size in words of every model that the runs measured, by what the profile calls it."""
+    known: dict[str, str] = {}
     folders = {
-        results / "measurements" / one["name"] / one["run"] / "manifest.json"
+        results / "measurements" / one["name"] / one["run"]
         for run in profile.runs
         for one in read_json(results / profile.name / f"{run.name}.json").get("measurements", [])
     }
-    for path in sorted(folders):
-        manifest = read_json(path)
+    for folder in folders:
+        manifest = read_json(folder / "manifest.json")
         model = manifest.get("facts", {}).get("model")
-        name = manifest.get("constants", {}).get("model")
-        if name and isinstance(model, dict) and "size" in model:
-            found[name] = str(model["size"])
-    return found
+        if isinstance(model, dict) and "size" in model:
+            known[str(manifest["constants"].get("model"))] = str(model["size"])
+    called = {
+        str(run.values[axis]): run.point[axis]
+        for run in profile.runs
+        for axis in MODELS
+        if axis in run.point
+    }
+    return {called.get(name, name): size for name, size in known.items()}
 
 
 def read_json(path: Path) -> dict[str, Any]:
