@@ -159,7 +159,7 @@ def test_measurements_that_differ_in_a_parameter_stay_apart(tmp_path):
 
 
 def test_files_hold_the_numbers_and_stay_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(numbers, "LARGEST", 2000)
+    monkeypatch.setattr(numbers, "LARGEST", 1500)
     found = curves(FAMILY["sublayers"], DEPTH, [kept(tmp_path, deviations(8))])
     values = numbers.dimensions(found)
     assert values["category"][0] == "all"

@@ -85,13 +85,14 @@
     // Controls: lists with labels, made anew where other things can be chosen.
     const box = figure.querySelector(".results-choices");
     function list(name, label, options, value, change) {
-      const entry = document.createElement("label");
-      entry.textContent = label;
-      const select = document.createElement("select");
+      const entry = document.createElement("div");
+      const words = entry.appendChild(document.createElement("label"));
+      const select = entry.appendChild(document.createElement("select"));
       select.name = name;
-      for (const [key, words] of options) select.add(new Option(words, key, false, key === value));
+      select.id = words.htmlFor = `all-results-${name}`;
+      words.textContent = label;
+      for (const [key, text] of options) select.add(new Option(text, key, false, key === value));
       select.addEventListener("change", () => change(select.value));
-      entry.append(select);
       return entry;
     }
 

@@ -22,7 +22,7 @@
   function start() {
     const switcher = document.querySelector(".point-switcher");
     if (!switcher) return;
-    const header = document.querySelector(".bd-header-article, .bd-header");
+    const header = document.querySelector(".bd-header-article");
     const stuck = () => {
       const fixed = header && ["sticky", "fixed"].includes(getComputedStyle(header).position);
       const top = fixed ? header.getBoundingClientRect().height : 0;

@@ -185,9 +185,10 @@ def _rows(family: Family, axis: Axis, one: Measurement) -> pd.DataFrame:
     if axis.log:
         rows = rows[rows[axis.column] > 0]
     if "centred" in rows and "space" in rows:
-        spaces = rows["space"].astype(str)
-        rows["space"] = spaces.where(~rows["centred"].astype(bool), spaces + ", centred")
-        rows = rows.drop(columns="centred")
+        plain = rows["space"].astype("category").cat
+        names = [name + more for name in plain.categories for more in ("", ", centred")]
+        places = 2 * plain.codes.to_numpy() + rows["centred"].to_numpy(int)
+        rows = rows.drop(columns="centred").assign(space=pd.Categorical.from_codes(places, names))
     if "temperature" in rows and axis is not TEMPERATURE and rows["temperature"].nunique() < 2:
         rows = rows.drop(columns="temperature")
     if "calibration" in rows:  # a method that reads none is beside every one that does
@@ -223,14 +224,13 @@ def _averaged(family: Family, axis: Axis, rows: pd.DataFrame) -> pd.DataFrame:
     """Within prompts first, then over those of each category and over all."""
     skipped = {family.unit, family.group, "value", axis.column, *AVERAGED}
     keys = [*(name for name in rows if name not in skipped), axis.column]
-    plain = {name: rows[name].astype(str) for name in keys if _is_text(rows[name])}
-    rows = rows.assign(**plain, unit=rows[family.unit].astype(str))
     typical = "median" if axis not in (DEPTH, STEP) and _has_layers(rows) else "mean"
-    within = rows.groupby(["unit", *keys], observed=True, dropna=False)["value"].agg(typical)
+    within = rows.groupby([family.unit, *keys], observed=True, dropna=False)["value"].agg(typical)
     by_unit = within.unstack(keys)
+    by_unit = by_unit.loc[sorted(by_unit.index)]
     groups = {ALL: by_unit}
     if family.group and family.group in rows:
-        of = rows.drop_duplicates("unit").set_index("unit")[family.group].astype(str)
+        of = rows.drop_duplicates(family.unit).set_index(family.unit)[family.group].astype(str)
         named = of.reindex(by_unit.index)
         groups |= {str(name): by_unit[named == name] for name in dict.fromkeys(named)}
     seed = int(rows["seed"].iloc[0]) if "seed" in rows else 0
@@ -286,7 +286,7 @@ def _named(found: pd.DataFrame, axis: Axis) -> pd.DataFrame:
             **{"method": words["told"]} | ({} if axis is AMOUNT else {"amount": words["share"]})
         )
     labels = [name for name in found if name not in ("x", *NUMBERS)]
-    text = {name: found[name].astype(object).map(_text) for name in labels}
+    text = {name: _texts(found[name]) for name in labels}
     if "model" in text:  # of a folder, its name
         text["model"] = text["model"].map(lambda name: Path(name).name if name[0] == "/" else name)
     return found.assign(**text, x=found["x"].astype(float))
@@ -309,8 +309,9 @@ def _has_layers(rows: pd.DataFrame) -> bool:
     return "layer" in rows and bool((rows["layer"] >= 0).any())
 
 
-def _is_text(column: pd.Series) -> bool:
-    return isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object
+def _texts(column: pd.Series) -> pd.Series:
+    codes, values = pd.factorize(column.astype(object), use_na_sentinel=False)
+    return pd.Series(np.array([_text(value) for value in values], object)[codes], column.index)
 
 
 def _text(value: Any) -> str:

@@ -136,9 +136,10 @@ def failed_page(grid: Grid, run: Run) -> Any:
     the run was asked for."""
     cells = declared.read(run.notebook).cells
     title = next(one.source for one in cells if one.source.startswith("# ")).partition("\n")[0]
+    values = {name: run.point.get(name) or _plain(value) for name, value in run.values.items()}
     asked = "\n".join(
-        f"<tr><th scope='row'>{escape(name)}</th><td>{escape(_plain(value))}</td></tr>"
-        for name, value in sorted(run.values.items())
+        f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>"
+        for name, value in sorted(values.items())
     )
     text = f"""{title}
 
