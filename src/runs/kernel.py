@@ -35,7 +35,7 @@ def execute(
             super().__init__(**settings)
             kernels.append(self)
 
-        async def start_kernel(self, **settings: Any) -> None:
+        async def start_kernel(self, **settings: Any) -> None:  # type: ignore[override]
             environment = {**os.environ, **(variables or {})}
             await super().start_kernel(**{"env": environment} | settings)
 

@@ -57,7 +57,7 @@ def write(
     """Write files of numbers; of each its name, and the places that all its lines share."""
     rows = _coded(found, values).sort_values([*values, "x"])
     split = [each for each in SPLIT if each in values]
-    files = []
+    files: list[dict[str, Any]] = []
     for at, part in _parts(rows, split, {}):
         files.append({"at": at, "file": f"{name}-{len(files)}"})
         _store(part, list(values), folder / f"{name}-{len(files) - 1}.js")
