@@ -116,7 +116,7 @@ PLACES = {  # (file, function, what is done there): what becomes of what would b
     ("workflow/setup.py", "run", "check=False"): "the exit status is looked at",
     ("workflow/site_builder.py", "build", "ignore_errors=True"): TIDY,
     ("workflow/site_builder.py", "replace", "ignore_errors=True"): TIDY,
-    ("workflow/site_builder.py", "stage_notebook", "stderr"): (
+    ("workflow/pages/staging.py", "shown", "stderr"): (
         "warnings in published pages, which name files of this machine; they stay in the executed "
         "notebook under results"
     ),

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 import setup  # noqa: E402
+
 from pages import staging  # noqa: E402
 
 PARAMETERS = 'seed = 0\nprofile = "custom"\nresults = ""'
