@@ -31,7 +31,7 @@
     const holder = document.querySelector("[data-results]");
     if (!holder) return;
     const figure = holder.closest("figure");
-    const { families, template, looks } = JSON.parse(holder.querySelector("script").textContent);
+    const { profile, families, template, looks } = JSON.parse(holder.querySelector("script").textContent);
     const say = (text) => {
       figure.querySelector(".figure-title").textContent = text;
     };
@@ -288,7 +288,12 @@
       figure.querySelector(".figure-note").textContent = notes.filter(Boolean).join(" ");
       figure.querySelector(".figure-key").innerHTML = [...new Map(own.map(({ key }) => [labelOf(key), lookOf(key, names.indexOf(lines.map((name) => key[place(name)]).join()))]))]
         .map(([words, look]) => `<li>${look.swatch} ${escaped(words)}</li>`).join("");
-      const head = `# measured: ${family.title}\n# over: ${axis.label}\n${told.map((one) => `# ${one}\n`).join("")}`;
+      const made = figure.querySelector(".figure-provenance details");
+      made.hidden = false;
+      made.querySelector("summary").textContent = `Run: profile ${profile}, measurements: ${family.runs.length}`;
+      made.querySelector("p").textContent = family.runs.join(", ");
+      const facts = [`profile: ${profile}`, `measured: ${family.title}`, `over: ${axis.label}`, ...told];
+      const head = [...facts, `measurements: ${family.runs.join(", ")}`].map((fact) => `# ${fact}\n`).join("");
       const choice = { choice: family.name, title, plot: { data } };
       const { text: csv, rows } = window.bookFigures.csvOf(choice, { name: "all-results", head });
       const link = figure.querySelector(".figure-download");

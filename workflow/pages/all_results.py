@@ -69,7 +69,12 @@ def write(grid: Grid, folder: Path) -> str:
         if found := _family(family, own, folder):
             families.append(found)
     drawn = {name for family in FAMILIES for name in family.measurements}
-    content = {"families": families, "template": TEMPLATE.to_plotly_json(), "looks": _looks()}
+    content = {
+        "profile": grid.profile.name,
+        "families": families,
+        "template": TEMPLATE.to_plotly_json(),
+        "looks": _looks(),
+    }
     return _page(grid, families, sorted(set(measured) - drawn), script_text(content))
 
 
@@ -89,12 +94,14 @@ def _measured(grid: Grid) -> dict[str, list[Measurement]]:
 
 
 def _family(family: Family, measured: list[Measurement], folder: Path) -> dict[str, Any] | None:
+    """The catalogue's entry, with the measurements that the numbers come from."""
     axes = []
     for axis in family.axes if measured else ():
         found = overview.curves(family, axis, measured)
         if not found.empty:
             axes.append(_axis(family, axis, found, folder))
-    told = {"name": family.name, "title": family.title, "value": family.value}
+    told: dict[str, Any] = {"name": family.name, "title": family.title, "value": family.value}
+    told |= {"runs": [f"{one.folder.parent.name}/{one.run}" for one in measured]}
     return told | {"axes": axes} if axes else None
 
 
@@ -169,8 +176,8 @@ the table below says what there is.</p>
 <div class="figure-interactive" data-results role="group" aria-labelledby="all-results-title">
 <script type="application/json">{content}</script></div>
 <figcaption><p class="figure-note"></p>
-<p class="figure-provenance">
-<a class="figure-download" href="#all-results" hidden>plotted data</a></p>
+<div class="figure-provenance"><details hidden><summary></summary><p></p></details>
+<p><a class="figure-download" href="#all-results" hidden>plotted data</a></p></div>
 </figcaption></figure>
 
 Numbers are averaged within each prompt or question first, over its steps, and then over prompts.
