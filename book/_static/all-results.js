@@ -174,17 +174,41 @@
       return { dtick: apart, tick0: 0, range: [first - room, last + room] };
     }
 
+    // A logarithmic axis around all values: powers of ten, between them 2 and 5 where there is room,
+    // written out as in the other figures unless they are tiny or huge.
+    function decades(all) {
+      const range = [Math.log10(Math.min(...all)) - 0.05, Math.log10(Math.max(...all)) + 0.05];
+      const span = range[1] - range[0];
+      const apart = Math.ceil(span / 6);
+      const powers = [];
+      for (let power = Math.floor(range[0]); power <= range[1]; power += 1) powers.push(power);
+      const factors = span < 0.7 ? [1, 2, 3, 4, 5, 6, 8] : span < 1.6 ? [1, 2, 5] : [1];
+      const marks = powers
+        .filter((power) => power % apart === 0)
+        .flatMap((power) => factors.map((factor) => [factor, power]))
+        .filter(([factor, power]) => factor * 10 ** power >= 10 ** range[0]);
+      const plain = marks.every(([, power]) => power >= -3 && power <= 4);
+      const words = ([factor, power]) => {
+        if (plain) return (factor * 10 ** power).toLocaleString("en", { maximumFractionDigits: 6 });
+        const raised = power === 0 ? "1" : power === 1 ? "10" : `10<sup>${String(power).replace("-", "−")}</sup>`;
+        return factor === 1 ? raised : `${factor}×${raised}`;
+      };
+      const tickvals = marks.map(([factor, power]) => factor * 10 ** power);
+      return { range, tickmode: "array", tickvals, ticktext: marks.map(words) };
+    }
+
     function plotted(own) {
       const panels = [...new Set(own.map(({ key }) => key[place("sublayer")] ?? -1))].sort((a, b) => a - b);
       const units = axis.name === "amount" && dim("unit") ? [...new Set(own.map(({ key }) => key[place("unit")]))].sort() : [-1];
       const cells = units.flatMap((unit) => panels.map((panel) => ({ unit, panel })));
       const names = [...new Set(own.map(({ key }) => lines.map((name) => key[place(name)]).join()))];
       const { label, scale } = scaleOf();
+      const banded = names.length <= BANDED;
+      const edges = banded ? own.flatMap(({ low, high }) => [...(low || []), ...(high || [])]) : [];
       const heights = own.flatMap(({ y }) => y).filter((value) => value !== null);
       const log = scale === "log" && heights.some((value) => value > 0);
-      const all = log ? heights.filter((value) => value > 0) : heights;
-      const zeros = heights.length - all.length;
-      const decades = log ? Math.log10(Math.max(...all) / Math.min(...all)) : 0;
+      const all = [...heights, ...edges].filter((value) => value > 0);
+      const zeros = log ? heights.filter((value) => value <= 0).length : 0;
       const data = [];
       const layout = { template, annotations: [], showlegend: false, hovermode: "closest", dragmode: false };
       const height = 250;
@@ -200,7 +224,7 @@
           type: log ? "log" : "linear",
           anchor: `x${end}`,
           ...(row && units.length === 1 ? { matches: "y" } : {}),
-          ...(log ? { exponentformat: "power", dtick: decades > 1.5 ? Math.ceil(decades / 6) : "D2" } : { nticks: 6 }),
+          ...(log ? decades(all) : { nticks: 6 }),
         };
         layout[`xaxis${end}`] = {
           type: axis.log ? "log" : "linear",
@@ -222,23 +246,24 @@
           const axes = { xaxis: `x${end}`, yaxis: `y${end}` };
           const keep = one.x.map((x, at) => at).filter((at) => one.y[at] !== null && (!log || one.y[at] > 0) && (!axis.log || one.x[at] > 0));
           const pick = (list) => keep.map((at) => list[at]);
-          if (one.low && names.length <= BANDED) {
-            const banded = keep.filter((at) => one.low[at] !== null && (!log || one.low[at] > 0));
+          if (one.low && banded) {
+            const there = keep.filter((at) => one.low[at] !== null && (!log || one.low[at] > 0));
+            const around = [...there, ...there.toReversed()];
             data.push({
               ...axes, mode: "lines", hoverinfo: "skip", fill: "toself", line: { width: 0 },
-              x: [...banded.map((at) => one.x[at]), ...banded.map((at) => one.x[at]).reverse()],
-              y: [...banded.map((at) => one.low[at]), ...banded.map((at) => one.high[at]).reverse()],
+              x: around.map((at) => one.x[at]),
+              y: around.map((at, turn) => (turn < there.length ? one.low[at] : one.high[at])),
               fillcolor: faint(look.line.color),
             });
           }
           const words = labelOf(one.key);
-          const edges = one.low ? "<br>95% interval %{customdata[1]:.3~g} to %{customdata[2]:.3~g}" : "";
+          const told = one.low ? "<br>95% interval %{customdata[1]:.3~g} to %{customdata[2]:.3~g}" : "";
           data.push({
             ...axes, mode: keep.length > 40 ? "lines" : "lines+markers", name: words,
             meta: { panel: [title, unit < 0 ? "" : dim("unit").values[unit]].filter(Boolean).join(", ") },
             x: pick(one.x), y: pick(one.y), line: look.line, marker: look.marker,
             customdata: keep.map((at) => [Array.isArray(one.n) ? one.n[at] : one.n, ...(one.low ? [one.low[at], one.high[at]] : [])]),
-            hovertemplate: `${escaped(words)}<br>${escaped(axis.label)} %{x}: %{y:.4~g}${edges}<br>n = %{customdata[0]}<extra></extra>`,
+            hovertemplate: `${escaped(words)}<br>${escaped(axis.label)} %{x}: %{y:.4~g}${told}<br>n = %{customdata[0]}<extra></extra>`,
           });
         }
       });

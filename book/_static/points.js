@@ -27,9 +27,12 @@
       const fixed = header && ["sticky", "fixed"].includes(getComputedStyle(header).position);
       const top = fixed ? header.getBoundingClientRect().height : 0;
       switcher.style.setProperty("--point-top", `${top}px`);
+      const bottom = top + switcher.getBoundingClientRect().height;
+      document.documentElement.style.setProperty("--point-bottom", `${bottom + 12}px`);
     };
     stuck();
-    new ResizeObserver(stuck).observe(header ?? switcher);
+    const watching = new ResizeObserver(stuck);
+    for (const part of [header, switcher].filter(Boolean)) watching.observe(part);
     const line = () => switcher.getBoundingClientRect().bottom;
 
     switcher.addEventListener("click", (event) => {

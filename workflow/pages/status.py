@@ -21,8 +21,11 @@ def page(grid: Grid) -> str:
     """The page, in Markdown."""
     found = status.status(grid.profile, grid.folder.parents[1])
     counts = ", ".join(f"{count} {state}" for state, count in found["state"].value_counts().items())
-    rows = "\n".join(_row(grid, row) for row in found.to_dict("records"))
-    heads = "".join(f"<th scope='col'>{name}</th>" for name in ("run", "state", *COSTS.values()))
+    costs = [name for name in COSTS if found[name].notna().any()]
+    rows = "\n".join(_row(row, costs) for row in found.to_dict("records"))
+    heads = "".join(
+        f"<th scope='col'>{name}</th>" for name in ("run", "state", *map(COSTS.get, costs))
+    )
     return f"""# Status
 
 Profile *{grid.profile.name}*: {grid.profile.about or "a profile of one's own"}.
@@ -45,19 +48,21 @@ share count for the run that took them first.
 """
 
 
-def _row(grid: Grid, row: dict[str, Any]) -> str:
-    cells = "".join(f"<td class='number'>{_number(row[name])}</td>" for name in COSTS)
+def _row(row: dict[str, Any], costs: list[str]) -> str:
+    """One run, and under it why it failed."""
+    cells = "".join(f"<td class='number'>{_number(row[name])}</td>" for name in costs)
     state = escape(row["state"])
-    said = ""
-    if row["state"] == status.FAILED:
-        said = f"<br>{_text(row['error'])}<br>Log: <code>{_text(row['log'])}</code>"
     finished = _text(row["finished"]).replace("T", " ")[:16]
-    page = f"<a href='../notebooks/{row['run']}.html'>{escape(row['run'])}</a>"
-    return (
-        f"<tr id='{row['run']}'><th scope='row'>{page}</th>"
-        f"<td><span class='run-state state-{state.replace(' ', '-')}'>{state}</span>{said}</td>"
+    told = (
+        f"<tr id='{row['run']}'>"
+        f"<th scope='row'><a href='../notebooks/{row['run']}.html'>{escape(row['run'])}</a></th>"
+        f"<td><span class='run-state state-{state.replace(' ', '-')}'>{state}</span></td>"
         f"{cells}<td>{finished}</td></tr>"
     )
+    if row["state"] == status.FAILED:
+        said = f"{_text(row['error'])} Log: <code>{_text(row['log'])}</code>"
+        told += f"\n<tr><td class='why' colspan='{3 + len(costs)}'>{said}</td></tr>"
+    return told
 
 
 def _machines(found: pd.DataFrame) -> str:
