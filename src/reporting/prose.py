@@ -11,6 +11,7 @@ from IPython.display import Markdown
 from helpers.errors import InputError
 from helpers.models.load import depth
 from helpers.texts.data import appendix_e, select_prompts, table_2
+from runs import imported
 from runs.parameters import RunParameters
 from runs.store import Measurement
 
@@ -50,6 +51,7 @@ def provenance(
         "commit": manifest["commit"],
         "measured": manifest["finished"],
         "took": cost(run),
+        "imported": manifest.get("imported", {}),
         "beside": ", ".join(other.run for other in beside if other.run != run.run),
         "notebook": f"../_sources/notebooks/{Path(notebook).stem}.ipynb",
     }
@@ -73,7 +75,7 @@ def shown_layer(parameters: RunParameters) -> int:
 
     Raises :class:`InputError` for a layer that the model does not have.
     """
-    layers = depth(parameters.model, parameters.revision)
+    layers = _layers(parameters)
     if parameters.layer >= layers:
         raise InputError(
             f"parameter layer={parameters.layer} is not allowed: the model has layers 0 to "
@@ -82,15 +84,41 @@ def shown_layer(parameters: RunParameters) -> int:
     return parameters.layer if parameters.layer >= 0 else layers * 12 // 28
 
 
+def _layers(parameters: RunParameters) -> int:
+    """How many layers the model has; of one that is not on this machine, as an import says."""
+    model, revision = parameters.model, parameters.revision
+    try:
+        return depth(model, revision)
+    except InputError:
+        for _, one in imported.of_model(parameters.results_folder(), model, revision):
+            facts = one.manifest["facts"].get("model", {})
+            if facts.get("name") == model:
+                return int(facts["layers"])
+        raise
+
+
 def cost(run: Measurement, *more: Measurement) -> str:
-    """Time and memory that a measurement took, or several one after the other, in words."""
+    """Time and memory that a measurement took, or several one after the other, in words; and who
+    took them, where that was not here."""
     manifests = [each.manifest for each in (run, *more)]
     minutes = sum(one["seconds"] for one in manifests) / 60
     memory = max(one["peak_memory_bytes"] for one in manifests) / 2**30
     threads = run.manifest["threads"]
     return (
         f"{minutes:.1f} minutes, in a process of {memory:.1f} GiB, on {threads} "
-        f"thread{'s' if threads != 1 else ''} ({run.manifest['processor']})"
+        f"thread{'s' if threads != 1 else ''} ({run.manifest['processor']}){_imported(manifests)}"
+    )
+
+
+def _imported(manifests: list[dict[str, Any]]) -> str:
+    """Which version measured what was imported, and when."""
+    told = [one["imported"] for one in manifests if "imported" in one]
+    versions, days = ({one[key] for one in told} for key in ("version", "date"))
+    return (
+        f"; imported ({len(told)} of {len(manifests)}), measured with version "
+        f"{join_words(sorted(versions))} on {join_words(sorted(days))}"
+        if told
+        else ""
     )
 
 

@@ -39,9 +39,20 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--gpus", type=int, help="1: take one GPU that no other run has")
     status = commands.add_parser("status", help="say what became of the runs of a profile")
     status.add_argument("profile", help="its name, or a file PATH.yaml")
+    for name, about, takes in (
+        ("export", "pack the results of a profile into one file", ("profile", "file")),
+        ("import", "take in a file that somebody else has packed", ("file",)),
+        ("forget-imports", "remove all that was imported", ()),
+        ("tables", "write all results as one data set, results/tables/*.parquet", ()),
+    ):
+        command = commands.add_parser(name, help=about)
+        for each in takes:
+            command.add_argument(each, type=Path if each == "file" else str)
     given = parser.parse_args(arguments)
     if given.command == "status":
         return _status(given)
+    if given.command != "run":
+        return _travel(given)
     try:
         with stoppable():
             return _attempt(given) if given.attempt else _run(given)
@@ -115,6 +126,33 @@ def _status(given: argparse.Namespace) -> int:
         return 2
     print(status.as_text(found))
     return 0
+
+
+def _travel(given: argparse.Namespace) -> int:
+    try:
+        with stoppable():
+            from runs import dataset, exchange, parameters, profiles
+
+            results = parameters.validate({}).results_folder()
+            match given.command:
+                case "export":
+                    said = exchange.pack(profiles.read(given.profile), results, given.file)
+                case "import":
+                    said = exchange.take_in(given.file, results)
+                case "forget-imports":
+                    said = exchange.forget(results)
+                case _:
+                    rows = dataset.write(results)
+                    counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
+                    said = f"Rows in {results / dataset.FOLDER}: {counts}"
+        print(said)
+        return 0
+    except InputError as error:
+        _say(f"error: {error}")
+        return 2
+    except Stopped as request:
+        _say(f"{request}: nothing was changed")
+        return request.code
 
 
 def _say(line: str) -> None:

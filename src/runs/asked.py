@@ -23,6 +23,11 @@ def noted() -> Iterator[list[Asked]]:
         _takers.pop()
 
 
+def taking() -> bool:
+    """Whether a measurement is being taken in this process."""
+    return bool(_takers)
+
+
 def note(asked: list[Asked]) -> None:
     """Tell of measurements: to the one that is being taken here, else to the run, if there is one.
 

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 RECORDED_PACKAGES = (
+    "when-pruning-works",
     "torch",
     "transformers",
     "numpy",

@@ -21,7 +21,7 @@ from helpers import machine
 from helpers.errors import InputError
 from helpers.texts.data import select_prompts
 from helpers.texts.passages import check_source
-from runs import asked, declared, kernel, provenance, source
+from runs import asked, declared, imported, kernel, provenance, source
 from runs.files import writable
 from runs.parameters import RunParameters, refuse_unknown, validate
 
@@ -86,11 +86,11 @@ def check(values: Mapping[str, Any]) -> RunParameters:
     if parameters.device not in ("auto", "cpu"):
         machine.resolve_device(parameters.device)
     if {"model", "encoder", "checkpoint"} & values.keys():
-        from helpers.models.load import check_exists
-
-        for name in (parameters.model, parameters.encoder, parameters.checkpoint):
-            if name:
-                check_exists(name)
+        _check_model(parameters, parameters.model, parameters.revision)
+        _check_model(parameters, parameters.encoder)
+        if parameters.checkpoint:
+            folder = Path(parameters.checkpoint).name
+            _check_model(parameters, parameters.checkpoint, name=folder)
     if "collections" in values:
         from helpers.evaluation import search_sets
 
@@ -101,6 +101,19 @@ def check(values: Mapping[str, Any]) -> RunParameters:
         wanted_tasks(parameters)
     writable(parameters.results_folder())
     return parameters
+
+
+def _check_model(
+    parameters: RunParameters, model: str, revision: str = "main", name: str = ""
+) -> None:
+    """That a model can be had, or that what somebody else measured of it was imported."""
+    from helpers.models.load import check_exists
+
+    try:
+        check_exists(model)
+    except InputError:
+        if not imported.of_model(parameters.results_folder(), name or model, revision):
+            raise
 
 
 def _check_output(output: Path, notebook: Path) -> None:

@@ -27,13 +27,15 @@ from filelock import FileLock, Timeout
 from helpers import machine
 from helpers.models.load import fingerprint
 from helpers.texts import data, passages
-from runs import asked, provenance, source
+from runs import asked, imported, provenance, source
 from runs.columns import Columns, check
 from runs.files import writable, write_whole
 from runs.parameters import RunParameters
 
 MANIFEST = "manifest.json"
 NUMERICAL_PACKAGES = ("torch", "transformers")
+
+_away: dict[tuple[Path, str, str], str] = {}  # models that were looked for in vain by this process
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Stored:
     def __call__(self, parameters: RunParameters) -> Measurement:
         """The stored measurement of these parameters, taken now if it is not there."""
         found = _stored(self, parameters)
-        asked.note([*found.manifest["measurements"], {"name": self.name, "run": found.run}])
+        parts = [] if "imported" in found.manifest else found.manifest["measurements"]
+        asked.note([*parts, {"name": self.name, "run": found.run}])
         return found
 
 
@@ -135,12 +138,12 @@ def _stored(stored: Stored, parameters: RunParameters) -> Measurement:
     text = json.dumps({"measurement": stored.name, **depends}, sort_keys=True)
     run = hashlib.sha256(text.encode()).hexdigest()[:16]
     folder = writable(parameters.results_folder()) / "measurements" / stored.name / run
-    found = _finished(folder)
+    found = finished(folder) or _imported(stored, parameters, depends)
     if found:
         return found
     writable(folder.parent)
     with FileLock(folder.parent / f".{run}.lock"):
-        found = _finished(folder)
+        found = finished(folder)
         return found or _compute(stored, parameters, run, folder, depends)
 
 
@@ -151,10 +154,11 @@ def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
     used = {name: getattr(parameters, name) for name in uses if name not in ignored}
     if "prompts" in used:
         used["prompts"] = data.identity(parameters.prompts)
-    models = {"model": fingerprint(parameters.model, parameters.revision)}
+    results = parameters.results_folder()
+    models = {"model": _pinned(results, parameters.model, parameters.revision)}
     if parameters.checkpoint and "checkpoint" in uses:
-        models["checkpoint"] = fingerprint(parameters.checkpoint)
         used["checkpoint"] = Path(parameters.checkpoint).name
+        models["checkpoint"] = _pinned(results, parameters.checkpoint, name=used["checkpoint"])
     if "calibration" in used:
         used["calibration"] = passages.identity(parameters.calibration)
     used |= {name: pin(parameters) for name, pin in stored.pins.items() if name in used}
@@ -166,6 +170,41 @@ def _dependencies(stored: Stored, parameters: RunParameters) -> dict[str, Any]:
         "source": source.digest(source.files_behind(inspect.getmodule(function).__name__)),  # type: ignore[union-attr]
         "versions": {package: known[package] for package in NUMERICAL_PACKAGES},
     }
+
+
+def _pinned(results: Path, model: str, revision: str = "main", name: str = "") -> str:
+    """A model's fingerprint; of one that is not on this machine, as an import has it by its name
+    (or by ``name``)."""
+    place = (results, model, revision)
+    if place not in _away:
+        try:
+            return fingerprint(model, revision)
+        except InputError:
+            known = imported.of_model(results, name or model, revision)
+            if not known:
+                raise
+            _away[place] = known[0][0]
+    return _away[place]
+
+
+def _imported(
+    stored: Stored, parameters: RunParameters, depends: dict[str, Any]
+) -> Measurement | None:
+    """What somebody else measured, for a chapter and not as a part of what is measured here.
+
+    Raises :class:`InputError` if nothing fits and the model is not on this machine.
+    """
+    if asked.taking():
+        return None
+    results = parameters.results_folder()
+    if found := imported.find(results, stored.name, depends):
+        return Measurement(found.folder, found.manifest)
+    if (results, parameters.model, parameters.revision) in _away:
+        raise InputError(
+            f"model {parameters.model!r} is not on this machine, and no import has {stored.name} "
+            f"as it is asked for: {imported.nearest(results, stored.name, depends)}"
+        )
+    return None
 
 
 def _compute(
@@ -220,7 +259,8 @@ def _constants(stored: Stored, parameters: RunParameters, measured: Measured) ->
     return known | removed | ({"seed": parameters.seed} if "seed" in stored.uses else {})
 
 
-def _finished(folder: Path) -> Measurement | None:
+def finished(folder: Path) -> Measurement | None:
+    """The measurement in a folder; None if there is none, or an unfinished one."""
     try:
         return Measurement(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError):
