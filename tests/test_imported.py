@@ -142,7 +142,7 @@ class TestModelThatIsNotHere:
         with pytest.raises(InputError, match=r"not on this machine.*seed=0, not 5") as error:
             layer_profile(at(away, away.results, seed=5))
         assert "temperature" not in str(error.value)
-        with pytest.raises(InputError, match="no import has ranking.*they have none"):
+        with pytest.raises(InputError, match=r"no import has ranking.*they have none"):
             ranking(away)
 
     def test_a_name_that_no_import_has_is_refused_as_ever(self, away):
@@ -154,7 +154,7 @@ class TestModelThatIsNotHere:
         twin = shutil.copytree(note.parent, note.parent.with_name("twin"))
         path = next(twin.glob("measurements/*/*/manifest.json"))
         path.write_text(json.dumps(json.loads(path.read_text()) | {"models": {"model": "other"}}))
-        with pytest.raises(InputError, match="different models by .*other"):
+        with pytest.raises(InputError, match=r"different models by .*other"):
             imported.of_model(here, away.model)
 
 
