@@ -7,6 +7,7 @@ SHELL := /bin/bash
 # The interpreter that makes .venv: Python 3.11, else python3 (3.12 and 3.13 also do).
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 PROFILE ?= default
+FILE ?= results-$(basename $(notdir $(PROFILE))).zip
 PYTEST_ARGS ?=
 
 VENV_PYTHON := .venv/bin/python
@@ -22,7 +23,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 help: ## List the targets
 	@echo "Usage: make TARGET [PROFILE=default|smoke|published|paper|PATH.yaml] [PYTHON=python3.11]"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Make .venv from the lock, or bring it up to date
 	@$(PYTHON) workflow/setup.py
@@ -35,6 +36,18 @@ status: setup ## Say what became of each run (PROFILE=default)
 
 smoke: setup ## Build the book with the smallest parameters
 	@$(VENV_PYTHON) workflow/build.py --profile smoke
+
+export: setup ## Pack the tables and manifests of a profile's runs (FILE=results-PROFILE.zip)
+	@$(VENV_PYTHON) -m runs export "$(PROFILE)" "$(FILE)"
+
+import: setup ## Take in results that somebody else has packed (FILE=…)
+	@$(VENV_PYTHON) -m runs import "$(FILE)"
+
+forget-imports: setup ## Remove all results that were imported
+	@$(VENV_PYTHON) -m runs forget-imports
+
+tables: setup ## Write all results as one data set, results/tables/*.parquet
+	@$(VENV_PYTHON) -m runs tables
 
 test: setup ## Run the tests, without the slow, GPU and browser ones
 	@$(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not gpu and not browser" $(PYTEST_ARGS)

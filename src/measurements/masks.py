@@ -30,7 +30,7 @@ MASKS = (
 )
 
 
-@measurement(*USES, tables={"masks": MASKS})
+@measurement(*USES, tables={"masks": MASKS}, part=True)
 def masks(parameters: RunParameters) -> Measured:
     """Prune all prunable weights at ``sparsity`` or in ``pattern``, layer after layer, each
     calibrated on what the layers before it then give, and keep the masks.

@@ -64,10 +64,10 @@ def newest(measurements: Iterable[Measurement]) -> list[Measurement]:
 
 def tables() -> dict[str, list[Column]]:
     """Columns of each table of the data set by name: measurement, constants, then the table's own,
-    of all measurements that write it."""
+    of all measurements that write it; parts of measurements have none."""
     found: dict[str, dict[str, Column]] = {}
     for stored in store.every_measurement().values():
-        for name, columns in stored.tables.items():
+        for name, columns in stored.tables.items() if not stored.part else ():
             own = {column.name: column for column in columns}
             found[name] = found.get(name, {}) | own
     head = {column.name: column for column in (MEASUREMENT, *CONSTANTS)}
@@ -76,10 +76,11 @@ def tables() -> dict[str, list[Column]]:
 
 def run_columns() -> list[Column]:
     """Columns of the table of runs: what a manifest says of each."""
+    used = {name for stored in store.every_measurement().values() for name in stored.uses}
     parameters = [
         Column(name, KINDS.get(field.annotation, TEXT), str(field.description))  # type: ignore[arg-type]
         for name, field in RunParameters.model_fields.items()
-        if name not in {column.name for column in MADE}
+        if name in used
     ]
     models = [
         Column(f"{kind}_fingerprint", TEXT, f"what pins the {kind}'s weights")
@@ -150,7 +151,12 @@ def _runs(measurements: list[Measurement]) -> pa.Table:
         models = {f"{kind}_fingerprint": pin for kind, pin in said["models"].items()}
         versions = {f"{name}_version": one for name, one in said["versions"].items()}
         file = said.get("imported", {}).get("file")
-        rows.append(said | said["parameters"] | models | versions | {"imported": file})
+        parameters = {  # what an identity pins by something else, such as run_code, has no value
+            name: value
+            for name, value in said["parameters"].items()
+            if RunParameters.model_fields[name].annotation is not bool or isinstance(value, bool)
+        }
+        rows.append(said | parameters | models | versions | {"imported": file})
     return pa.table(
         [
             pa.array([row.get(field.name) for row in rows], _plain(field.type)).cast(field.type)

@@ -101,8 +101,9 @@ def pack(profile: Profile, results: Path, file: Path) -> str:
 
 
 def _asked_for(runs: list[dict[str, Any]], results: Path) -> list[Measurement]:
-    """The measurements that runs list in their manifests; of one that lists none, as those of
-    earlier versions, all of its models, and of these the newest."""
+    """The measurements that runs list in their manifests, parts left out; of a run that lists
+    none, as those of earlier versions, all of its models, and of these the newest."""
+    parts = {name for name, stored in store.every_measurement().items() if stored.part}
     kept: dict[tuple[str, str], Measurement] = {}
     for one in dataset.finished(results):
         kept.setdefault((one.manifest["measurement"], one.run), one)
@@ -115,6 +116,8 @@ def _asked_for(runs: list[dict[str, Any]], results: Path) -> list[Measurement]:
             own = [one for one in kept.values() if one.manifest["parameters"]["model"] in names]
             wanted = [(one.manifest["measurement"], one.run) for one in dataset.newest(own)]
         for key in wanted:
+            if key[0] in parts:
+                continue
             if key not in kept:
                 raise InputError(
                     f"{said['notebook']} asked for {'/'.join(key)}, which is not in {results} any "

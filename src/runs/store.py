@@ -88,6 +88,7 @@ class Stored:
     tables: Mapping[str, Columns]
     by_threads: bool = False
     pins: Pins = field(default_factory=dict)
+    part: bool = False
 
     @property
     def name(self) -> str:
@@ -107,6 +108,7 @@ def measurement(
     tables: Mapping[str, Columns],
     by_threads: bool = False,
     pins: Pins | None = None,
+    part: bool = False,
 ) -> Callable[[Function], Stored]:
     """Store what a function measures, under an identity made of all that it depends on.
 
@@ -116,9 +118,10 @@ def measurement(
     kind, the models' fingerprints, the source of every helper that the function's module reaches,
     the versions of torch and transformers and, with ``by_threads``, the number of threads. ``pins``
     gives for the name of a parameter what stands for it there, such as a hash of the files that it
-    names. The function is called with the parameters, by one process at a time.
+    names. A ``part`` is what only other measurements read: it stays where it was taken. The
+    function is called with the parameters, by one process at a time.
     """
-    return lambda function: Stored(function, uses, tables, by_threads, pins or {})
+    return lambda function: Stored(function, uses, tables, by_threads, pins or {}, part)
 
 
 def every_measurement() -> dict[str, Stored]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from runs.columns import CONSTANTS, Column
+from runs.dataset import run_columns
 from runs.store import every_measurement
 
 
@@ -26,6 +27,19 @@ def data_dictionary() -> str:
         "it), and `Measurement.labelled` gives the tables with it. A table that compares several "
         "methods or seeds has them as columns of its own.",
         *_columns(CONSTANTS),
+        "",
+        "## All results",
+        "",
+        "`make tables` writes `results/tables/TABLE.parquet` for each table below, with these "
+        "constants and the name of the measurement as columns, and `results/tables/runs.parquet` "
+        "with a row for each run, joined by `run`. A parameter that a measurement does not read is "
+        "missing. With pandas, and with DuckDB:",
+        "",
+        "```python",
+        'pd.read_parquet("results/tables/scores.parquet").groupby("task")["value"].mean()',
+        "duckdb.sql(\"from 'results/tables/scores.parquet' select task, avg(value) group by all\")",
+        "```",
+        *_columns(run_columns()),
     ]
     for table, names in sorted(writers.items()):
         lines += ["", f"## `{table}`", "", f"Written by {', '.join(names)}."]
