@@ -8,6 +8,8 @@ import os
 import random
 import signal
 import stat
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from measurements.layer_profile import layer_profile
-from runs import archive, exchange, profiles
+from runs import archive, exchange, imported, profiles, published
 from runs.__main__ import main
 from runs.columns import COUNT
 from runs.parameters import validate
@@ -406,7 +408,7 @@ def test_a_killed_import_leaves_nothing_that_is_read(write, packed, files, here)
     worker.start()
     worker.join()
     assert worker.exitcode == -signal.SIGKILL
-    assert not exchange.notes(here)
+    assert not imported.notes(here)
     assert list(here.glob("imported/.new/**/*.*"))
     exchange.take_in(packed / "mine.zip", here)
     assert not (here / "imported" / ".new").exists()
@@ -486,11 +488,19 @@ class TestExport:
 
 
 def test_what_comes_with_the_book_is_taken_in_and_told(packed, here, tmp_path):
+    """By a build: the second time without what measures, which takes long to load."""
     folder = tmp_path / "published"
-    assert exchange.published(folder, here) == []
+    assert published.take_in(folder) == []
     folder.mkdir()
     (folder / "second.zip").write_bytes((packed / "mine.zip").read_bytes())
-    first = exchange.published(folder, here)
-    assert first == exchange.published(folder, here)
-    (line,) = first
-    assert line.startswith("Where nothing was measured here, results of second.zip are used")
+    (line,) = published.take_in(folder)
+    assert line.startswith("Where nothing was measured here, chapters read second.zip, packed by ")
+    light = (
+        "import sys; from pathlib import Path; from runs import published; "
+        f"print(*published.take_in(Path({str(folder)!r}))); assert 'torch' not in sys.modules"
+    )
+    said = subprocess.run([sys.executable, "-c", light], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == line
+    (folder / "third.zip").write_bytes(b"cut")
+    with pytest.raises(exchange.InputError, match=r"third\.zip is no archive"):
+        published.take_in(folder)

@@ -10,7 +10,7 @@ from measurements.generation import generation
 from measurements.layer_profile import layer_profile
 from measurements.ranking import ranking
 from reporting import prose
-from runs import archive, exchange, imported
+from runs import archive, exchange, imported, published
 from runs.parameters import validate
 
 SHORT = {
@@ -118,7 +118,7 @@ def test_imports_can_be_switched_off_and_forgotten(parameters, here, monkeypatch
     with monkeypatch.context() as patch:
         patch.setenv(imported.SWITCH, "no")
         assert not list(imported.measurements(here))
-        assert not exchange.published(here.parent, here)
+        assert not published.take_in(here.parent)
     assert list(imported.measurements(here))
     assert exchange.forget(here) == "Forgot theirs.zip"
     assert not list(imported.measurements(here))
@@ -152,6 +152,8 @@ class TestModelThatIsNotHere:
     def test_a_name_of_two_models_is_refused(self, away, here):
         (note,) = here.glob("imported/*/import.json")
         twin = shutil.copytree(note.parent, note.parent.with_name("twin"))
+        told = json.loads((twin / "import.json").read_text()) | {"digest": "twin"}
+        (twin / "import.json").write_text(json.dumps(told))
         path = next(twin.glob("measurements/*/*/manifest.json"))
         path.write_text(json.dumps(json.loads(path.read_text()) | {"models": {"model": "other"}}))
         with pytest.raises(InputError, match=r"different models by .*other"):

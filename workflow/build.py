@@ -18,7 +18,7 @@ from pathlib import Path
 
 from helpers import machine
 from helpers.errors import InputError
-from runs import needs, outcome, profiles
+from runs import needs, outcome, profiles, published
 from runs.profiles import Profile, Run
 from runs.stopping import Stopped, stoppable
 
@@ -45,7 +45,12 @@ def main() -> int:
     begin = time.perf_counter()
     try:
         with stoppable(), build_lock() as lock:
+            for line in published.take_in(Path("book") / "published"):
+                print(line, flush=True)
             code = build(profile, command(profile, given.cores, given.only_runs), lock)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except Stopped as request:
         with suppress(OSError):  # the terminal may be closed
             print(f"{request}: finished chapters are kept", file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from runs import imported, store
 from runs.columns import CONSTANTS, COUNT, FLAG, NUMBER, STRING, TEXT, Column
+from runs.files import writable
 from runs.parameters import RunParameters
 from runs.store import Measurement
 
@@ -100,7 +101,7 @@ def write(results: Path) -> dict[str, int]:
     The folder is replaced as a whole. Of a measurement that was taken again the newest stands
     there; see :func:`newest`.
     """
-    folder = store.writable(results) / FOLDER
+    folder = writable(results) / FOLDER
     new, old = (results / f".{FOLDER}-{os.getpid()}-{which}" for which in ("new", "old"))
     try:
         new.mkdir()

@@ -5,7 +5,6 @@ An import is checked whole before anything of it is written, and then stands in 
 """
 
 import json
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable
@@ -23,9 +22,10 @@ from helpers.errors import InputError
 from runs import archive, dataset, imported, store
 from runs.archive import Archive
 from runs.columns import Columns, check
+from runs.files import writable
 from runs.imported import Imported
 from runs.profiles import Profile
-from runs.store import Measurement, writable
+from runs.store import Measurement
 
 MOST_ROWS = 200_000_000  # of a table: many times those of the largest
 OTHER_VERSION = "import it into the version that measured it, or have it measured by this one"
@@ -165,6 +165,7 @@ def _unpack(found: Archive, folder: Path) -> None:
         path.write_bytes(content)
     note = {
         "file": found.path.name,
+        "digest": found.digest,
         "imported": datetime.now(UTC).isoformat(timespec="seconds"),
         **found.contents.model_dump(exclude={"files"}),
     }
@@ -255,26 +256,6 @@ def _refuse_two_models(measured: Iterable[Imported]) -> None:
 def forget(results: Path) -> str:
     """Remove all that was imported; one line that says what."""
     home = results / imported.FOLDER
-    files = [note["file"] for note in notes(results)]
+    files = [note["file"] for note in imported.notes(results)]
     shutil.rmtree(home, ignore_errors=True)
     return f"Forgot {', '.join(files) or 'nothing: nothing was imported'}"
-
-
-def published(folder: Path, results: Path) -> list[str]:
-    """Take in the archives that come with the book; a line for each import that stands there, for
-    whoever builds the book to see where its numbers come from."""
-    if os.environ.get(imported.SWITCH) == "no":
-        return []
-    for file in sorted(folder.glob("*.zip")):
-        take_in(file, results)
-    return [
-        f"Where nothing was measured here, results of {note['file']} are used, "
-        f"packed by version {note['version']}"
-        for note in notes(results)
-    ]
-
-
-def notes(results: Path) -> list[dict[str, Any]]:
-    """What was noted of each import."""
-    paths = sorted((results / imported.FOLDER).glob(f"*/{imported.NOTE}"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]

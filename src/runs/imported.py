@@ -57,10 +57,15 @@ def measurements(results: Path, name: str = "*") -> Iterator[Imported]:
     variable ``SWITCH`` says no."""
     if os.environ.get(SWITCH) == "no":
         return
-    for note in sorted((results / FOLDER).glob(f"*/{NOTE}")):
-        file = _read(note)["file"]
-        for path in sorted(note.parent.glob(f"measurements/{name}/*/manifest.json")):
-            yield Imported(path.parent, told(_read(path), file))
+    for note in notes(results):
+        folder = results / FOLDER / note["digest"]
+        for path in sorted(folder.glob(f"measurements/{name}/*/manifest.json")):
+            yield Imported(path.parent, told(_read(path), note["file"]))
+
+
+def notes(results: Path) -> list[dict[str, Any]]:
+    """What was noted of each import: its file and digest, when, and who packed it."""
+    return [_read(path) for path in sorted((results / FOLDER).glob(f"*/{NOTE}"))]
 
 
 def told(manifest: dict[str, Any], file: str) -> dict[str, Any]:
@@ -77,7 +82,7 @@ def find(results: Path, name: str, depends: Mapping[str, Any]) -> Imported | Non
 
     def nearness(one: Imported) -> tuple[bool, bool, str]:
         same = (one.manifest[key] == depends[key] for key in ("source", "device"))
-        return (*same, one.manifest["finished"])  # type: ignore[return-value]
+        return (*same, one.manifest["finished"])
 
     fitting = [one for one in measurements(results, name) if not one.differences(depends)]
     return max(fitting, key=nearness, default=None)

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from helpers import machine
+from helpers.errors import InputError
 from helpers.models.load import fingerprint
 from helpers.texts import data, passages
 from runs import asked, imported, provenance, source
