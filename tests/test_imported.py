@@ -10,7 +10,7 @@ from measurements.generation import generation
 from measurements.layer_profile import layer_profile
 from measurements.ranking import ranking
 from reporting import prose
-from runs import archive, exchange, imported, published
+from runs import archive, dataset, exchange, imported, published
 from runs.parameters import validate
 
 SHORT = {
@@ -167,3 +167,15 @@ def test_a_checkpoint_that_is_not_here_is_found_by_its_folders_name(parameters, 
     shutil.rmtree(twin)
     elsewhere = given | {"checkpoint": "/another/place/twin"}
     assert "imported" in layer_profile(at(parameters, here, **elsewhere)).manifest
+
+
+def test_what_runs_asked_for_is_found_where_it_lies(parameters, here, tmp_path):
+    """For pages that draw what runs list: taken here, imported, or gone."""
+    theirs = layer_profile(parameters)
+    travel([theirs, ranking(parameters)], here)
+    ours = ranking(at(parameters, here, calibration_samples=1))
+    listed = [("layer_profile", theirs.run), ("ranking", ours.run), ("ranking", "0" * 16)]
+    said = {"measurements": [{"name": name, "run": run} for name, run in listed]}
+    found = list(dataset.asked_for(here, [said, said, {}]))
+    assert [one.run for one in found] == [theirs.run, ours.run]
+    assert ["imported" in one.manifest for one in found] == [True, False]

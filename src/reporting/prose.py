@@ -91,8 +91,8 @@ def _layers(parameters: RunParameters) -> int:
         return depth(model, revision)
     except InputError:
         for _, one in imported.of_model(parameters.results_folder(), model, revision):
-            facts = one.manifest["facts"].get("model", {})
-            if facts.get("name") == model:
+            facts = one.manifest["facts"].get("model")
+            if facts and one.manifest["parameters"]["model"] == model:
                 return int(facts["layers"])
         raise
 

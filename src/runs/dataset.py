@@ -8,8 +8,9 @@ says, so that a program that reads Parquet needs nothing of this project.
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,6 +43,20 @@ def finished(results: Path) -> Iterator[Measurement]:
             yield found
     for one in imported.measurements(results):
         yield Measurement(one.folder, one.manifest)
+
+
+def asked_for(results: Path, manifests: Iterable[Mapping[str, Any]]) -> Iterator[Measurement]:
+    """Each measurement that the manifests of runs list and that is there, taken here or imported,
+    once, by name."""
+    listed = {
+        (one["name"], one["run"]) for said in manifests for one in said.get("measurements", [])
+    }
+    away = {one.folder.parts[-2:]: one for one in imported.measurements(results)}
+    for name, run in sorted(listed):
+        if found := store.finished(results / "measurements" / name / run):
+            yield found
+        elif one := away.get((name, run)):
+            yield Measurement(one.folder, one.manifest)
 
 
 def newest(measurements: Iterable[Measurement]) -> list[Measurement]:

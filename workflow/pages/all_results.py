@@ -19,6 +19,7 @@ from reporting.figures.interactive import script_text
 from reporting.figures.style import NEUTRAL, SPACES, Style, style_of
 from reporting.figures.template import CLEAR, SYMBOLS, TEMPLATE
 from reporting.overview import ANY, FAMILIES, Axis, Family
+from runs import dataset
 from runs.store import Measurement
 
 NAMES = {  # of what tells lines apart
@@ -80,16 +81,10 @@ def write(grid: Grid, folder: Path) -> str:
 
 def _measured(grid: Grid) -> dict[str, list[Measurement]]:
     """Every measurement that a run of the profile asked for, by its name."""
-    asked = {
-        (one["name"], one["run"])
-        for run in grid.profile.runs
-        for one in read_json(grid.folder / f"{run.name}.json").get("measurements", [])
-    }
+    manifests = [read_json(grid.folder / f"{run.name}.json") for run in grid.profile.runs]
     found: dict[str, list[Measurement]] = {}
-    for name, run in sorted(asked):
-        folder = grid.folder.parent / "measurements" / name / run
-        if manifest := read_json(folder / "manifest.json"):
-            found.setdefault(name, []).append(Measurement(folder, manifest))
+    for one in dataset.asked_for(grid.folder.parent, manifests):
+        found.setdefault(one.manifest["measurement"], []).append(one)
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 
 from helpers.pruning.methods import METHODS
-from runs import declared, outcome
+from runs import dataset, declared, outcome
 from runs.profiles import Profile, Run
 
 MODELS = ("model", "encoder", "checkpoint")  # axes whose values are names or folders of models
@@ -184,16 +184,11 @@ def _plain(value: Any) -> str:
 def _sizes(profile: Profile, results: Path) -> dict[str, str]:
     """Size in words of every model that the runs measured, by what the profile calls it."""
     known: dict[str, str] = {}
-    folders = {
-        results / "measurements" / one["name"] / one["run"]
-        for run in profile.runs
-        for one in read_json(results / profile.name / f"{run.name}.json").get("measurements", [])
-    }
-    for folder in folders:
-        manifest = read_json(folder / "manifest.json")
-        model = manifest.get("facts", {}).get("model")
+    manifests = [read_json(results / profile.name / f"{run.name}.json") for run in profile.runs]
+    for one in dataset.asked_for(results, manifests):
+        model = one.manifest["facts"].get("model")
         if isinstance(model, dict) and "size" in model:
-            known[str(manifest["constants"].get("model"))] = str(model["size"])
+            known[str(one.manifest["constants"].get("model"))] = str(model["size"])
     called = {
         str(run.values[axis]): run.point[axis]
         for run in profile.runs
