@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import random
+import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -23,6 +25,7 @@ from runs.__main__ import main
 from runs.columns import COUNT
 from runs.parameters import validate
 
+ROOT = Path(__file__).parents[1]
 SHORT = {"prompts": "MC2", "max_new_tokens": 1, "device": "cpu"}
 TABLE, OTHER, MANIFEST = "deviations.parquet", "texts.parquet", "manifest.json"
 
@@ -504,3 +507,16 @@ def test_what_comes_with_the_book_is_taken_in_and_told(packed, here, tmp_path):
     (folder / "third.zip").write_bytes(b"cut")
     with pytest.raises(exchange.InputError, match=r"third\.zip is no archive"):
         published.take_in(folder)
+
+
+def test_a_damaged_archive_that_comes_with_the_book_stops_a_build_in_one_line(tmp_path):
+    for name in ("workflow", "src", "notebooks"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "book" / "published").mkdir(parents=True)
+    (tmp_path / "book" / "published" / "second.zip").write_bytes(b"cut")
+    command = [sys.executable, "workflow/build.py", "--profile", "smoke"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: second\.zip is no archive of results.*\n", done.stderr)
+    assert not list((tmp_path / "_build").glob("*smoke*"))
