@@ -461,6 +461,21 @@ class TestExport:
         assert main(["export", str(packed / "mine.yaml"), str(tmp_path / "a.zip")]) == 2
         assert "asked for layer_profile/" in self.line(capsys)
 
+    def test_no_room(self, packed, tmp_path):
+        """The system lets the command write files of 4 KiB at most."""
+        words = f"{sys.executable} -m runs export {packed / 'mine.yaml'} {tmp_path / 'a.zip'}"
+        done = subprocess.run(
+            ["bash", "-c", f"ulimit -f 4; exec {words}"],
+            env=os.environ | {"WHEN_PRUNING_WORKS_RESULTS": str(packed / "results")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2
+        assert re.fullmatch(
+            r"error: .*a\.zip cannot be written \(File too large\).*\n", done.stderr
+        )
+        assert not list(tmp_path.iterdir())
+
     def test_a_file_that_is_no_archive_stays(self, packed, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("WHEN_PRUNING_WORKS_RESULTS", str(packed / "results"))
         thesis = tmp_path / "thesis.pdf"

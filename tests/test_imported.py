@@ -138,6 +138,24 @@ class TestModelThatIsNotHere:
         assert "imported" in layer_profile(away).manifest
         assert prose.shown_layer(away) == 4 * 12 // 28
 
+    def test_a_model_of_the_hub_is_asked_for_once(self, parameters, here, monkeypatch):
+        looks = []
+
+        def unreachable(name, revision, timeout):
+            looks.append((name, revision))
+            raise ConnectionError
+
+        monkeypatch.setattr("huggingface_hub.model_info", unreachable)
+        theirs = layer_profile(parameters)
+        said = theirs.manifest["parameters"] | {"model": "org/large", "revision": "v2"}
+        travel([theirs], here, parameters=said, models={"model": "hub-commit:abc"})
+        hub = at(parameters, here, model="org/large", revision="v2")
+        for _ in range(2):
+            assert "imported" in layer_profile(hub).manifest
+        assert looks == [("org/large", "v2")]
+        with pytest.raises(InputError, match="not in the local cache"):
+            layer_profile(at(hub, here, revision="main"))
+
     def test_what_was_not_imported_is_one_line(self, away):
         with pytest.raises(InputError, match=r"not on this machine.*seed=0, not 5") as error:
             layer_profile(at(away, away.results, seed=5))

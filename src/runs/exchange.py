@@ -93,7 +93,12 @@ def pack(profile: Profile, results: Path, file: Path) -> str:
         files |= {f"{inside}/{path.name}": path for path in one.folder.iterdir()}
     left = sorted(manifests.keys() - done.keys())
     writable(file.parent)
-    archive.write(file, metadata.version("when-pruning-works"), profile.name, left, files)
+    try:
+        archive.write(file, metadata.version("when-pruning-works"), profile.name, left, files)
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written ({error.strerror}): make room or choose another file"
+        ) from None
     return (
         f"Packed {len(done)} of {len(manifests)} runs, {len(measured)} measurements, "
         f"{file.stat().st_size / 1e6:.1f} MB: {file}"
