@@ -4,13 +4,13 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import drop, evaluation, generation, layer_profile, pruning, workflow
+from benchmarks import drop, evaluation, generation, layer_profile, pruning, workflow, writing
 from benchmarks.harness import Result
 from helpers import machine
 from runs.files import write_whole
 from runs.store import all_cores
 
-SUITES = (layer_profile, generation, drop, pruning, evaluation, workflow)
+SUITES = (layer_profile, generation, drop, pruning, evaluation, workflow, writing)
 OUTPUT = Path("build") / "bench.json"
 
 

@@ -34,9 +34,9 @@ def benchmarks() -> Iterator[Result]:
         )
 
 
-def requests_of(name: str, items: int, shots: int) -> list[Any]:
+def requests_of(name: str, items: int, shots: int, folder: str = "") -> list[Any]:
     """What lm-eval asks a model about the first questions of a task, an option at a time."""
-    task = asked_task(TASKS[name], items, shots, seed=0)
+    task = asked_task(TASKS[name], items, shots, seed=0, folder=folder)
     with quiet():
         task.build_all_requests()
     return list(task.instances)

@@ -1,5 +1,6 @@
 """The layer profile of Sections 5 and 6 beside the plain way: one vector, one metric at a time."""
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 
@@ -9,7 +10,9 @@ from torch import Tensor
 from benchmarks.harness import Result, compare
 from helpers.capture import Pair, capture
 from helpers.decoding import greedy
+from helpers.errors import InputError
 from helpers.models import LoadedModel, load
+from helpers.models.load import check_exists
 from helpers.spaces import Comparison
 from helpers.texts.data import select_prompts, tokenize
 from measurements.deviations import with_estimates
@@ -18,6 +21,7 @@ STEPS = 32
 MANY_STEPS = 512
 PLAIN_STEPS = 2  # of the 32: the plain way takes the same time at each
 SIZES = (1, 2, 3)  # thirds of the steps, or of the layers, for the fits
+SECOND, SECOND_STEPS = "qwen2.5-coder-0.5b", 16
 LARGE = ("7B", 28, 3584, 152_064)  # name, layers, width, vocabulary
 
 
@@ -75,6 +79,38 @@ def benchmarks() -> Iterator[Result]:
                 yield result
     print(f"    in steps: {fit(by_steps)}; in layers: {fit(by_layers)}")
     yield prediction(by_layers[-1][1], len(chains[0]), weight.shape)
+    yield from second_model()
+
+
+def second_model() -> Iterator[Result]:
+    """The same beside the bare product on a model with three times the vocabulary, where its file
+    is there."""
+    try:
+        check_exists(SECOND)
+    except InputError as error:
+        print(f"    left out: {error}", file=sys.stderr)
+        return
+    loaded = load(SECOND, device="cpu")
+    decoder = loaded.decoder
+    comparison, weight = Comparison(decoder.head, decoder.final_norm, 1.0), decoder.head.projection
+    with torch.inference_mode():
+        chains, pairs = states_of_one_prompt(loaded, SECOND_STEPS)
+        comparison.chain(chains[0], pairs)
+        product = torch.empty(2 * len(chains[0]), len(weight))
+
+        def ours() -> None:
+            for chain in chains:
+                with_estimates(comparison.chain(chain, pairs), 1.0)
+
+        def bare_products() -> None:
+            for chain in chains:
+                torch.mm(torch.cat([chain, decoder.final_norm(chain)]), weight.T, out=product)
+
+        yield compare(
+            f"layer profile, {SECOND}, {len(pairs)} sublayers × {SECOND_STEPS} steps × 2 lenses",
+            ours,
+            floor=bare_products,
+        )
 
 
 def fit(found: list[tuple[int, Result]]) -> str:
@@ -109,12 +145,14 @@ def states_of_steps(loaded: LoadedModel, steps: int) -> Iterator[Tensor]:
             yield trace.states.tensor[:, 0, 0].clone()
 
 
-def states_of_one_prompt(loaded: LoadedModel) -> tuple[list[Tensor], tuple[Pair, ...]]:
-    """Captured states (S, d) of 32 greedy steps on one prompt, and what they compare."""
+def states_of_one_prompt(
+    loaded: LoadedModel, steps: int = STEPS
+) -> tuple[list[Tensor], tuple[Pair, ...]]:
+    """Captured states (S, d) of greedy steps on one prompt, and what they compare."""
     ids, mask = tokenize(select_prompts("Math2"), loaded.tokenizer, True, "cpu")
     with capture(loaded.decoder) as trace:
         next(greedy(loaded.model, ids, mask, 1))
-    return list(states_of_steps(loaded, STEPS)), trace.states.pairs
+    return list(states_of_steps(loaded, steps)), trace.states.pairs
 
 
 def plain_metrics(weight: Tensor, dense: Tensor, pruned: Tensor) -> list[float]:

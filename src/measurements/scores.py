@@ -11,18 +11,30 @@ from helpers.models.load import model_facts
 from measurements import pruned_model
 from measurements.pruned_model import evaluated_model, left
 from measurements.scoring import ITEMS, SCORES, compared
+from runs.columns import FLAG, Column
 from runs.parameters import RunParameters
 from runs.store import Measured, measurement
 from runs.wanted_tasks import PINS, each_task, wanted_tasks
 
 USES = (
     *("model", "revision", "dtype", "tasks", "items", "shots", "task_chat_template"),
-    *("task_folder", "run_code", "batch_size", "seed"),
+    *("task_folder", "run_code", "max_answer_tokens", "batch_size", "seed"),
     *pruned_model.USES,
 )
 
 
-@measurement(*USES, tables={"items": ITEMS}, pins=PINS)
+TASK_ITEMS = (
+    *ITEMS,
+    Column(
+        "cut_off",
+        FLAG,
+        "whether the answer reached the limit of tokens; missing where none is written",
+        nullable=True,
+    ),
+)
+
+
+@measurement(*USES, tables={"items": TASK_ITEMS}, pins=PINS)
 def task_items(parameters: RunParameters) -> Measured:
     """Ask one model, dense or pruned, the questions of ``tasks`` through lm-eval.
 
@@ -54,7 +66,11 @@ def task_items(parameters: RunParameters) -> Measured:
     one, chat = evaluated_model(parameters), parameters.task_chat_template
     asked = language_model(one.loaded, parameters.batch_size)
     rows = [
-        harness.answer(asked, task, items, shots, seed, folder, chat)
+        harness.answer(
+            *(asked, task, items, shots, seed, folder),
+            max_answer_tokens=parameters.max_answer_tokens,
+            chat_template=chat,
+        )
         for task, items in chosen.items()
     ]
     facts = {

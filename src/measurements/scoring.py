@@ -43,6 +43,12 @@ SCORES = (
     ),
     Column("stderr", NUMBER, "its standard error", nullable=True),
     Column("n", pa.int64(), "number of items"),
+    Column(
+        "cut_off",
+        pa.int64(),
+        "number of answers that reached the limit of tokens; missing where none is written",
+        nullable=True,
+    ),
     Column("dense_value", NUMBER, "the dense model's score on the same items", nullable=True),
     Column("paired_low", NUMBER, "lower end of the paired 95% interval", nullable=True),
     Column("paired_high", NUMBER, "upper end of the paired 95% interval", nullable=True),

@@ -264,9 +264,10 @@ def kept_table(
 def score_table(frame: pd.DataFrame) -> pd.DataFrame:
     """The scores of :func:`collected` for a page, as text: one row for each task and model.
 
-    ``n`` counts questions, ``±`` is the standard error, brackets hold the paired 95% interval, and
-    ``p`` is of McNemar's exact test. The verdict is ``lost`` or ``gained`` where that interval
-    leaves out 0, else ``too few data``; or that the score is at its floor or ceiling.
+    ``n`` counts questions, ``cut off`` answers that reached the limit of tokens, ``±`` is the
+    standard error, brackets hold the paired 95% interval, and ``p`` is of McNemar's exact test. The
+    verdict is ``lost`` or ``gained`` where that interval leaves out 0, else ``too few data``; or
+    that the score is at its floor or ceiling.
     """
     rows = []
     for row in frame.itertuples():
@@ -283,6 +284,7 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
                 "score": row.metric,
                 "model": row.setting,
                 "n": str(row.dense_n),
+                "cut off": "–" if pd.isna(row.cut_off) else f"{row.cut_off:.0f}",
                 "dense": _score(row.dense_value, row.dense_stderr),
                 **(cells if asked else dict.fromkeys(cells, "–")),
                 "verdict": outcome(row),

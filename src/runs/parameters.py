@@ -62,8 +62,10 @@ class RunParameters(BaseModel):
 
     model: str = parameter(
         "smollm2-135m",
-        "the network: the embedded one by name, a hub id, or a local folder",
-        "smollm2-135m, a hub id such as Qwen/Qwen2.5-0.5B-Instruct, or a folder with weights",
+        "the network: by name (python -m helpers models lists them), a hub id, a local folder, or "
+        "a GGUF file",
+        "smollm2-135m, qwen2.5-coder-0.5b, another name of python -m helpers models, a hub id such "
+        "as Qwen/Qwen2.5-0.5B-Instruct, a folder with weights, or a .gguf file",
         min_length=1,
     )
     revision: str = parameter("main", "hub revision of the model", "a branch, tag or commit")
@@ -170,6 +172,12 @@ class RunParameters(BaseModel):
         False,
         "ask tasks in the model's chat template, each worked example a turn of its own, as with "
         "lm-eval's apply_chat_template; false is lm-eval's own default",
+    )
+    max_answer_tokens: int = count(
+        0,
+        "tokens that a written answer may have at most; 0: as many as its task allows",
+        0,
+        1_000_000,
     )
     task_folder: str = parameter(
         "", "folder with files of tasks, one folder for each, looked in before the hub", "a folder"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from helpers.evaluation import paired
-from helpers.models.load import size_in_words
+from helpers.models.known import size_in_words
 from reporting import scores
 from reporting.claims import Claim
 from reporting.forms import Effect, form_decides

@@ -15,8 +15,8 @@ from helpers.models.load import (
     configuration,
     fingerprint,
     knows_words,
+    located,
     number_format,
-    source_of,
 )
 from helpers.models.stored import (
     refuse_adapter,
@@ -159,7 +159,7 @@ def _taken(name: str, revision: str, kinds: tuple[str, ...]) -> Path:
     """The folder of an encoder, with at least its files of some ``kinds``."""
     from huggingface_hub import snapshot_download
 
-    source = source_of(name)
+    source, revision = located(name, revision)
     if Path(source).is_dir():
         return Path(source)
     fingerprint(name, revision)  # says so in words if it can be had nowhere

@@ -17,11 +17,11 @@ from helpers.errors import InputError
 from helpers.evaluation import encoder_parts
 from helpers.evaluation.encoder_files import architecture, modules, sentence_transformer
 from helpers.models.architecture import LAYOUTS, Decoder
+from helpers.models.known import size_in_words
 from helpers.models.load import (
     LoadedModel,
     fingerprint,
     load,
-    size_in_words,
 )
 from helpers.texts.data import quoted, refuse_unknown_tokens
 

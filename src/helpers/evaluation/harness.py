@@ -16,7 +16,10 @@ from helpers.evaluation import LONGEST_ANSWER
 from helpers.evaluation.asked_tasks import asked_task, quiet
 from helpers.evaluation.tasks import GENERATION, MULTIPLE_CHOICE, Task
 
-COLUMNS = ("task", "kind", "form", "metric", "item", "family", "answer", "chance", "value")
+COLUMNS = (
+    *("task", "kind", "form", "metric", "item", "family", "answer", "chance", "value"),
+    "cut_off",
+)
 FILTERS = {"gsm8k": "flexible-extract"}  # the last number, also where no line begins with ####
 
 
@@ -28,6 +31,7 @@ def answer(
     seed: int,
     folder: str = "",
     chat_template: bool = False,
+    max_answer_tokens: int = 0,
 ) -> pd.DataFrame:
     """One row per question of ``task``, columns :data:`COLUMNS`, the same for every model.
 
@@ -37,7 +41,9 @@ def answer(
     examples, as with lm-eval's ``apply_chat_template``. ``value`` is
     the task's metric; ``answer`` the option chosen or the text written; ``chance`` is 1 over the
     number of options, where all questions have the same options the share of the commonest right
-    one, and 0 where the answer is written.
+    one, and 0 where the answer is written. A written answer has at most as many tokens as the task
+    allows, and at most ``max_answer_tokens`` unless that is 0; ``cut_off`` tells which ones reached
+    that limit, and is missing where nothing is written, and where a model does not tell.
 
     Raises :class:`helpers.errors.InputError` if the questions cannot be had, if the model reads
     no more than the task lets it write or has no such template, or for a token that it does not
@@ -49,6 +55,9 @@ def answer(
     how = asked.config.generation_kwargs or {}
     usual = getattr(language_model, "max_gen_toks", 0) if task.kind == GENERATION else 0
     most = how.get("max_gen_toks", usual)
+    if task.kind == GENERATION and 0 < max_answer_tokens < most:
+        most = max_answer_tokens
+        asked.set_config("generation_kwargs", {"max_gen_toks": most}, update=True)
     reads = getattr(language_model, "max_length", most + 1)
     if most >= reads:
         raise InputError(
@@ -68,6 +77,7 @@ def answer(
     (samples,) = found["samples"].values()
     kept = [one for one in samples if one["filter"] == FILTERS.get(task.name, one["filter"])]
     chosen = task.kind == MULTIPLE_CHOICE
+    cut = getattr(language_model, "cut_off", None)
     answers = [_choice(asked, task, one) if chosen else one["resps"][0][0] for one in kept]
     rows = [
         {
@@ -80,13 +90,14 @@ def answer(
             "answer": said.strip()[:LONGEST_ANSWER],
             "chance": 1 / len(one["resps"]) if chosen else 0.0,
             "value": float(one[task.metric]),
+            "cut_off": None if cut is None or chosen else one["arguments"][0][0] in cut,
         }
         for one, said in zip(kept, answers, strict=True)
     ]
     if task.fixed:
         commonest = Counter(str(_right(asked, one["doc"])) for one in kept).most_common(1)[0][1]
         rows = [row | {"chance": commonest / len(rows)} for row in rows]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"cut_off": "boolean"})
 
 
 def example_prompt(

@@ -18,6 +18,8 @@ from transformers import DynamicCache
 from helpers.decoding import end_tokens, snapshot
 from helpers.errors import InputError
 from helpers.evaluation.asked_tasks import quiet
+from helpers.evaluation.refilled import RefilledLM, can_share
+from helpers.evaluation.seats import entry, masks
 from helpers.evaluation.text_tree import Branching, Row, Text, Tokens, grown
 from helpers.models import Decoder, LoadedModel
 from helpers.texts.data import conversation, quoted, refuse_unknown_tokens
@@ -26,8 +28,6 @@ ENOUGH = 512  # tokens with which a pass is as fast per token as with more …
 EVEN = 0.9  # … so that no row need be shorter than this part of the longest
 MASK = 2**26  # which tokens see which, of a pass: 256 MiB in float32
 SCORED_AT_ONCE = 32  # places whose logits exist at the same time
-ATTENTION = ("sdpa", "eager")  # those that take a mask for each row
-STEADY_POSITIONS = ("default", "linear", "llama3", "yarn")  # do not depend on a pass's length
 
 Request = tuple[Any, list[int], list[int]]  # what was asked in words, context, continuation
 Score = tuple[float, bool]  # log-likelihood in nats, and whether greedy decoding would write it
@@ -64,8 +64,8 @@ def _complete(loaded: LoadedModel) -> Any:
     return found
 
 
-class SharedContextLM(HFLM):
-    """Scores as the stock class does, up to rounding; generates by its code.
+class SharedContextLM(RefilledLM):
+    """Scores and writes as the stock class does, up to rounding.
 
     Logits and their log-softmax are float32 whatever the model's dtype, where the stock class
     keeps the dtype. Where two requests hold the same tokens but end their contexts at different
@@ -108,7 +108,7 @@ class SharedContextLM(HFLM):
     ) -> list[Score]:
         """Score of each request, in their order. Raises :class:`ValueError` for an empty context
         or answer, and for an answer that is longer than the model reads."""
-        if not _can_share(self.model):
+        if not can_share(self.model):
             return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
         texts = [self._text(context, answer) for _, context, answer in requests]
         asked: dict[Tokens, list[int]] = {}
@@ -159,13 +159,6 @@ class SharedContextLM(HFLM):
         return Text(tokens, len(tokens) - len(answer))
 
 
-def _can_share(model: Any) -> bool:
-    """Whether tokens can be read beside others that they do not see, as they would be alone."""
-    positions = getattr(model.config, "rope_parameters", None) or {}
-    steady = positions.get("rope_type", "default") in STEADY_POSITIONS
-    return steady and model.config._attn_implementation in ATTENTION
-
-
 def _passes(rows: Sequence[Row], budget: int) -> Iterator[list[Row]]:
     """Rows together, longest first, up to ``budget`` tokens with padding and trunks; where rows get
     much shorter than the first, a pass ends earlier."""
@@ -188,7 +181,7 @@ def _read_trunk(decoder: Decoder, branching: Branching) -> Any:
     """Keys and values of a trunk; None where there is none."""
     if not branching.trunk:
         return None
-    tokens = torch.tensor([branching.trunk], device=_entry(decoder))
+    tokens = torch.tensor([branching.trunk], device=entry(decoder))
     # a cache with no configuration keeps all of it, also where a model sees a window only
     options = {"past_key_values": DynamicCache(), "use_cache": True}
     backbone: Any = decoder.model.base_model
@@ -200,7 +193,7 @@ def _read_rows(decoder: Decoder, rows: Sequence[Row], trunk: Any) -> Tensor:
     """States after the final norm, (B, T, d), of rows that are padded on the right."""
     width = max(map(len, rows))
     padded = [(row.tokens + [0] * width)[:width] for row in rows]
-    tokens = torch.tensor(padded, device=_entry(decoder))
+    tokens = torch.tensor(padded, device=entry(decoder))
     backbone: Any = decoder.model.base_model
     if all(row.straight for row in rows):
         return backbone(input_ids=tokens, use_cache=False).last_hidden_state
@@ -224,24 +217,8 @@ def _masks(decoder: Decoder, rows: Sequence[Row], places: Tensor) -> Any:
         seen[number, : len(row), :start] = True
         seen[number, : len(row), start : start + len(row)] = row.sees()
     seen[:, :, start:] |= torch.eye(width, dtype=torch.bool)  # padding must see something
-    config: Any = decoder.model.config
-    window = getattr(config, "sliding_window", None)
-    near = seen
-    if window:
-        keys = torch.cat([torch.arange(start).expand(count, start), places], dim=1)
-        near = seen & (places[:, :, None] - keys[:, None, :] < window)
-    kinds = getattr(config, "layer_types", None)
-    if kinds is None:
-        return _added(decoder, near)
-    return {
-        kind: _added(decoder, near if kind == "sliding_attention" else seen) for kind in set(kinds)
-    }
-
-
-def _added(decoder: Decoder, seen: Tensor) -> Tensor:
-    dtype = decoder.head.weight.dtype
-    blank = torch.zeros(seen.shape, dtype=dtype, device=_entry(decoder))
-    return blank.masked_fill_(~seen.to(blank.device), torch.finfo(dtype).min)[:, None]
+    keys = torch.cat([torch.arange(start).expand(count, start), places], dim=1)
+    return masks(decoder, seen, places, keys)
 
 
 def _copies(trunk: Any, count: int) -> Any:
@@ -283,9 +260,3 @@ def _scores(
         likeliest[here] = (z.argmax(-1)[place] == token).cpu()
     parts = zip(own.split(lengths.tolist()), likeliest.split(lengths.tolist()), strict=True)
     return [(float(part.sum()), bool(chosen.all())) for part, chosen in parts]
-
-
-def _entry(decoder: Decoder) -> torch.device:
-    """Where a model takes its tokens."""
-    device: torch.device = decoder.model.device  # type: ignore[assignment]
-    return device

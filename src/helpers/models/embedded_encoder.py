@@ -27,6 +27,6 @@ def encoder_folder() -> Path:
     modules = installed_file("the embedded encoder", DISTRIBUTION, VERSION, "model", "modules.json")
     folder = modules.parent
     for name, wanted in FILES.items():
-        words, wheel = f"the embedded encoder's {name}", f"{DISTRIBUTION}=={VERSION}"
-        refuse_damaged(folder / name, wanted, words, wheel)
+        words, remedy = f"the embedded encoder's {name}", f"reinstall {DISTRIBUTION}=={VERSION}"
+        refuse_damaged(folder / name, wanted, words, remedy)
     return folder

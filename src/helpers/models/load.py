@@ -12,10 +12,11 @@ from torch import nn
 
 from helpers.errors import InputError, refused
 from helpers.machine import resolve_device
-from helpers.models import embedded, embedded_encoder
+from helpers.models import converted, embedded_encoder
 from helpers.models.architecture import Decoder
 from helpers.models.hashes import remembered_sha256
 from helpers.models.head import NoProjection
+from helpers.models.known import EMBEDDED, KNOWN, size_in_words
 from helpers.models.stored import (
     leave_out_sparsity_section,
     refuse_adapter,
@@ -30,13 +31,16 @@ FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 MODULES = "modules.json"  # the parts of a sentence-transformers model, some in folders below
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 @dataclass(frozen=True)
 class LoadedModel:
     """A model ready to run: weights, tokenizer, its parts, its identity, and the format in which
-    each parameter is ``stored``, where that is known."""
+    each parameter is ``stored``, where that is known.
+
+    ``quantization`` names that of the GGUF file it comes from, if any; ``copied_head`` tells that
+    the file stores the head apart from the embedding, which its release does not.
+    """
 
     name: str
     model: nn.Module
@@ -44,29 +48,33 @@ class LoadedModel:
     decoder: Decoder
     fingerprint: str
     stored: dict[str, torch.dtype] = field(default_factory=dict)
+    quantization: str = ""
+    copied_head: bool = False
+
+    @property
+    def release_parameters(self) -> int:
+        """Parameters of the release: those that are here, without a head that is a copy."""
+        copied = self.decoder.head.weight.numel() if self.copied_head else 0
+        return self.decoder.parameter_count - copied
 
     @property
     def size(self) -> str:
-        """Parameter count in words that belong beside every verdict, such as ``135M``."""
-        return size_in_words(self.decoder.parameter_count)
-
-
-def size_in_words(parameters: int) -> str:
-    """134515008 → ``135M``; 7615616512 → ``7.6B``."""
-    for unit, letter in SIZES:
-        if parameters >= unit:
-            value = parameters / unit
-            return f"{value:.0f}{letter}" if value >= 10 else f"{value:.1f}{letter}"
-    return str(parameters)
+        """The release's parameter count in words that belong beside every verdict, such as
+        ``135M``, with the quantization that its weights went through: ``135M (Q4_1)``."""
+        words = size_in_words(self.release_parameters)
+        return f"{words} ({self.quantization})" if self.quantization else words
 
 
 def model_facts(loaded: LoadedModel) -> dict[str, Any]:
-    """What a manifest says of the model: name, size in words, and its dimensions."""
+    """What a manifest says of the model: name, size in words, and its dimensions. ``parameters``
+    are those that are counted here, ``release_parameters`` those of the release."""
     decoder = loaded.decoder
     return {
         "name": loaded.name,
         "size": loaded.size,
+        "quantization": loaded.quantization,
         "parameters": decoder.parameter_count,
+        "release_parameters": loaded.release_parameters,
         "layers": len(decoder.layers),
         "hidden_size": decoder.hidden_size,
         "vocabulary_size": decoder.vocabulary_size,
@@ -90,10 +98,11 @@ def load(
 ) -> LoadedModel:
     """The model ``name`` in evaluation mode with frozen weights.
 
-    ``name`` is ``smollm2-135m``, a folder that holds ``config.json`` and safetensors, or a hub
-    id. A checkpoint that was saved as a model without an LM head, as text encoders are, is loaded
-    too, and then gives no logits. Sublayers that its configuration calls dropped are dropped
-    (:func:`helpers.pruning.declared.declared`). ``tokenizer`` is taken where the folder has none.
+    ``name`` is one of :data:`helpers.models.known.KNOWN`, a GGUF file, a folder that holds
+    ``config.json`` and safetensors, or a hub id. A checkpoint that was saved as a model without an
+    LM head, as text encoders are, is loaded too, and then gives no logits. Sublayers that its
+    configuration calls dropped are dropped (:func:`helpers.pruning.declared.declared`).
+    ``tokenizer`` is taken where the folder has none.
 
     Every weight that the files hold is read and none is made up: else :class:`InputError` names
     the first. Code from the hub is never run and pickled weights are never read.
@@ -103,7 +112,7 @@ def load(
 
     numbers, place = number_format(dtype), resolve_device(device)
     identity = fingerprint(name, revision)
-    source = source_of(name)
+    source, revision = located(name, revision)
     options: dict[str, Any] = {"trust_remote_code": False}
     if not Path(source).is_dir():
         options["revision"] = revision
@@ -139,7 +148,7 @@ def load(
     decoder = _without_declared(decoder)
     gone = whole - {key for key, _ in model.named_parameters()}
     _silence_missing(decoder, missing - absent - gone, name)
-    return LoadedModel(name, model, own, decoder, identity, stored)
+    return LoadedModel(_called(name), model, own, decoder, identity, stored, **_notes(name))
 
 
 def _tokenizer(name: str, revision: str, parents: Any = None) -> Any:
@@ -217,12 +226,12 @@ def _silence_missing(decoder: Decoder, missing: set[str], name: str) -> None:
 
 
 def fingerprint(name: str, revision: str = "main") -> str:
-    """What pins the weights: the embedded file's hash, a hash over a folder, a hub commit."""
-    if name == embedded.NAME:
-        return f"gguf-sha256:{embedded.GGUF_SHA256}"
+    """What pins the weights: a GGUF file's hash, a hash over a folder, a hub commit."""
+    if file := converted.source(name):
+        return f"gguf-sha256:{file.sha256}"
     if name == embedded_encoder.NAME:
         return f"safetensors-sha256:{embedded_encoder.WEIGHTS}"
-    source = source_of(name)
+    source, revision = located(name, revision)
     if Path(source).is_dir():
         return f"folder-sha256:{_folder_digest(Path(source))}"
     return f"hub-commit:{_hub_commit(source, revision)}"
@@ -248,7 +257,8 @@ def outline(name: str, revision: str = "main") -> LoadedModel:
     with refused(_failed(name)), torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     decoder = _without_declared(Decoder.of(model))
-    return LoadedModel(name, model, tokenizer, decoder, fingerprint(name, revision))
+    identity = fingerprint(name, revision)
+    return LoadedModel(_called(name), model, tokenizer, decoder, identity, **_notes(name))
 
 
 def configuration(name: str, revision: str = "main") -> Any:
@@ -264,7 +274,7 @@ def configuration(name: str, revision: str = "main") -> Any:
 
 def _described(kind: Any, name: str, revision: str, **options: Any) -> Any:
     """What the small files of a model hold of ``kind``, such as its configuration."""
-    source = source_of(name)
+    source, revision = located(name, revision)
     if not Path(source).is_dir():
         options["revision"] = revision
     with refused(_failed(name)):
@@ -277,14 +287,39 @@ def _failed(name: str) -> str:
 
 def check_exists(name: str) -> None:
     """Raise :class:`InputError` if ``name`` can be no model: a cheap look, nothing is loaded."""
-    if name not in (embedded.NAME, embedded_encoder.NAME):
+    if file := converted.source(name):
+        converted.check(file)
+    elif name != embedded_encoder.NAME:
         source_of(name)
+
+
+def located(name: str, revision: str = "main") -> tuple[str, str]:
+    """Folder or hub id of a model, as :func:`source_of`, and which revision of it: of a model that
+    is known by name its pinned one, unless another is asked for."""
+    known = KNOWN.get(name)
+    if known and revision == "main":
+        revision = known.revision or revision
+    return source_of(name), revision
+
+
+def _called(name: str) -> str:
+    """What a model is called in results: a GGUF file without its folder."""
+    file = converted.source(name)
+    return file.name if file else name
+
+
+def _notes(name: str) -> dict[str, Any]:
+    """What is known of a model's file beyond its weights."""
+    file = converted.source(name)
+    return converted.notes(file) if file else {}
 
 
 def source_of(name: str) -> str:
     """Folder or hub id of a model name, refused early if it is plainly neither."""
-    if name == embedded.NAME:
-        return str(embedded.embedded_folder())
+    if file := converted.source(name):
+        return str(converted.folder(file))
+    if name in KNOWN:
+        return KNOWN[name].hub
     if name == embedded_encoder.NAME:
         return str(embedded_encoder.encoder_folder())
     folder = Path(name).expanduser()
@@ -299,8 +334,8 @@ def source_of(name: str) -> str:
     parts = name.split("/")
     if len(parts) != 2 or not all(parts) or parts[0] in {".", "..", "~"}:
         raise InputError(
-            f"unknown model {name!r}: known are {embedded.NAME} (embedded), a folder with "
-            "config.json and safetensors, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct"
+            f"unknown model {name!r}: known are {', '.join(KNOWN)}, a folder with config.json and "
+            "safetensors, a .gguf file, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct"
         )
     return name
 
@@ -327,5 +362,5 @@ def _hub_commit(name: str, revision: str) -> str:
             return Path(cached).parent.name
     raise InputError(
         f"model {name!r} is not in the local cache and the hub is out of reach (or has no such "
-        f"model): use {embedded.NAME}, or a folder with config.json and safetensors"
+        f"model): use {EMBEDDED}, or a folder with config.json and safetensors"
     )
