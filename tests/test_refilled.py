@@ -20,6 +20,7 @@ from helpers.pruning.drop import dropped
 from tests.test_shared_context import DROPS, pair
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz .\n"
+ROUND = 6
 STOPS = ("e", "q", "th", "\n\n", ". ")
 
 
@@ -34,7 +35,7 @@ def contexts(count: int = 13) -> list[str]:
     chance = random.Random(0)
     lengths = [chance.choice((1, 2, 7, 20, 60)) for _ in range(count)]
     found = ["".join(chance.choice(LETTERS) for _ in range(length)) for length in lengths]
-    return [*found, found[0], found[3]]
+    return [*found, found[0], found[-1]]
 
 
 def same(ours: HFLM, stock: HFLM, requests: list[Instance]) -> list[str]:
@@ -69,13 +70,12 @@ def test_any_number_of_seats_and_any_limit(batch_size: int, tiny_tokenizer: Any)
 
 
 def looping(model: torch.nn.Module, strength: float) -> torch.nn.Module:
-    """The model, with a head that prefers the token after the last one: it counts up and round."""
+    """The model, with a head that prefers the token after the last one: it counts round."""
     with torch.no_grad():
         head, embedding = model.get_output_embeddings(), model.get_input_embeddings()  # type: ignore[operator]
         embedding.weight.copy_(torch.randn_like(embedding.weight))
-        turned = embedding.weight[
-            torch.arange(VOCABULARY) // 7 * 7 + (torch.arange(VOCABULARY) + 6) % 7
-        ]
+        tokens = torch.arange(VOCABULARY)
+        turned = embedding.weight[tokens // ROUND * ROUND + (tokens + ROUND - 1) % ROUND]
         head.weight.mul_(1 - strength).add_(strength * turned)
     return model
 
@@ -102,6 +102,7 @@ def test_loops_are_read_in_strides_and_left_when_the_model_leaves_them(
 
 def test_what_was_cut_off_is_told(tiny_tokenizer: Any) -> None:
     ours, stock = pair(tiny_model("llama"), tiny_tokenizer)
+    counts = []
     for most in (2, 30):
         requests = asked(contexts(), most)
         found = dict(
@@ -111,7 +112,8 @@ def test_what_was_cut_off_is_told(tiny_tokenizer: Any) -> None:
         grew = {one for one, more in zip(found, longer, strict=True) if len(more) > len(found[one])}
         assert grew <= ours.cut_off  # type: ignore[attr-defined]
         assert all(not any(stop in found[one] for stop in STOPS) for one in ours.cut_off)  # type: ignore[attr-defined]
-        assert (len(ours.cut_off) > 3) == (most == 2)  # type: ignore[attr-defined]
+        counts.append(len(ours.cut_off))  # type: ignore[attr-defined]
+    assert counts[0] > counts[1] > 0
 
 
 def test_left_to_the_stock_class(tiny_tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,12 @@ class Writing:
 
     def __post_init__(self) -> None:
         self.begun = len(self.tokens)
-        self._remember(ALIKE)
+        self._remember(0)
+
+    @property
+    def length(self) -> int:
+        """How many tokens follow the context."""
+        return len(self.tokens) - self.begun
 
     @property
     def written(self) -> list[int]:
@@ -72,12 +77,12 @@ class Writing:
         is at its end."""
         first = next((at for at, token in enumerate(tokens) if token in ends), None)
         added = tokens[: None if first is None else first + 1]
-        added = added[: most - (len(self.tokens) - self.begun)]
+        added = added[: most - self.length]
         known = len(self.tokens)
         self.tokens += added
         self._remember(known)
         self.fresh = len(added)
-        return first is not None or len(self.tokens) - self.begun >= most
+        return first is not None or self.length >= most
 
     def guess(self, count: int) -> list[int]:
         """The next ``count`` tokens, if the text goes on as it did after the same tokens before:
@@ -99,7 +104,7 @@ class Writing:
         self._tried = FADING * self._tried + right + (right < tried)
 
     def _remember(self, known: int) -> None:
-        for place in range(known, len(self.tokens)):
+        for place in range(max(known, ALIKE), len(self.tokens)):
             self._after[tuple(self.tokens[place - ALIKE : place])] = place
 
 
@@ -224,10 +229,8 @@ def can_share(model: Any) -> bool:
 def _greedy(how: dict[str, Any]) -> bool:
     """Whether a request asks for the likeliest tokens and for nothing else."""
     wanted: dict[str, Any] = dict(normalize_gen_kwargs(how))
-    return all(
-        name in ("until", "max_gen_toks") or GREEDY.get(name, value is None) == value
-        for name, value in wanted.items()
-    )
+    others = {name: wanted[name] for name in wanted if name not in ("until", "max_gen_toks")}
+    return others.items() <= GREEDY.items()
 
 
 Pass = tuple[list[Writing], int]  # texts that are read together, and how many guesses of each
@@ -237,7 +240,7 @@ def _prompts(fresh: Sequence[Writing]) -> Iterator[Pass]:
     """New texts of similar length together."""
     together: list[Writing] = []
     for text in fresh:
-        if together and len(together[0].context) * (len(together) + 1) > TOGETHER:
+        if together and together[0].begun * (len(together) + 1) > TOGETHER:
             yield together, 0
             together = []
         together.append(text)
@@ -251,7 +254,7 @@ def _worthwhile(seated: Sequence[Writing], most: int) -> Pass:
     best, found = 0.0, (list(seated), 0)
     again = [text for text in seated if text.guess(1)]
     for count in GUESSES:
-        able = [text for text in again if most - len(text.written) > count] if count else seated
+        able = [text for text in again if most - text.length > count] if count else seated
         gained = 0.0
         ordered = sorted(able, key=lambda text: -text.expected(count))
         for number, text in enumerate(ordered, 1):

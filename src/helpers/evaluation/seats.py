@@ -59,6 +59,7 @@ class Seats(Cache):
             use_cache=True,
         ).last_hidden_state
 
+    @torch.inference_mode()
     def move(self, old: int, new: int) -> None:
         """Let the text at seat ``old`` go on at seat ``new``."""
         for layer in self.layers:
