@@ -65,7 +65,7 @@ class Seats(Cache):
         for layer in self.layers:
             if layer.is_initialized:
                 for held in (layer.keys, layer.values):
-                    held[new] = held[old]  # type: ignore[index]
+                    held[new] = held[old]
 
 
 class _Layer(CacheLayerMixin):
