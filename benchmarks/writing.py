@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.evaluation import BATCH, requests_of
 from benchmarks.harness import Result, compare
-from helpers.api import least_important
+from helpers.api import calibration, least_important
 from helpers.errors import InputError
 from helpers.evaluation.shared_context import language_model
 from helpers.evaluation.tasks import TASKS
@@ -34,7 +34,8 @@ def benchmarks() -> Iterator[Result]:
             print(f"    left out: {error}", file=sys.stderr)
             continue
         loaded = load(name, device="cpu")
-        ranked = least_important(loaded, "attention", max(DROPPED.values()))
+        text = calibration(loaded, samples=8, length=256)
+        ranked = least_important(loaded, "attention", max(DROPPED.values()), text)
         asked = {}
         for task in ("humaneval", "gsm8k"):
             try:
