@@ -3,6 +3,7 @@
 Frantar & Alistarh, arXiv 2301.00774, Algorithm 1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -69,29 +70,49 @@ def sparsegpt(
     if pattern:
         n, m = check_width(pattern, columns)
     step = max(block - block % m, m)
-    upper = factor.upper
-    scale = upper.diagonal()
+    scale = factor.upper.diagonal()
+    keep = torch.ones(columns, rows, dtype=torch.bool, device=weight.device)
+
+    def masked(work: Tensor, column: int) -> Tensor:
+        if pattern and column % m == 0:
+            part = slice(column, column + m)
+            scores = (work[part] / scale[part, None]).square().T
+            keep[part] = keep_highest(scores, m - n).T
+        elif not pattern and column % step == 0:
+            end = min(column + step, columns)
+            count = removal_count(ratio, rows * end) - removal_count(ratio, rows * column)
+            scores = (work[column:end] / scale[column:end, None]).square().T.reshape(1, -1)
+            keep[column:end] = keep_highest(scores, count).reshape(rows, end - column).T
+        return work[column].masked_fill(~keep[column], 0)
+
+    return visit_inputs(weight, factor, masked, step), keep.T
+
+
+def visit_inputs(
+    weight: Tensor, factor: InverseFactor, replaced: Callable[[Tensor, int], Tensor], step: int
+) -> Tensor:
+    """New weight (rows, columns), in the factor's dtype: every column in turn becomes what
+    ``replaced`` makes of it, and what that adds to the layer's error ‖WX − ŴX‖ is taken up by the
+    later columns, at once within a block of ``step`` columns and in one product beyond it.
+
+    ``replaced`` is called with the weights as updated so far, transposed (columns, rows), and a
+    column's number; it returns (rows,). Dead inputs have weight 0.
+    """
+    columns, upper = weight.shape[1], factor.upper
     # transposed, so that each column of the weight is contiguous
     work = weight.to(upper.dtype).T.clone(memory_format=torch.contiguous_format)
     work[factor.dead] = 0
-    keep = torch.ones_like(work, dtype=torch.bool)
     for start in range(0, columns, step):
         end = min(start + step, columns)
-        if not pattern:
-            count = removal_count(ratio, rows * end) - removal_count(ratio, rows * start)
-            scores = (work[start:end] / scale[start:end, None]).square().T.reshape(1, -1)
-            keep[start:end] = keep_highest(scores, count).reshape(rows, end - start).T
         errors = torch.empty_like(work[start:end])
         for column in range(start, end):
-            if pattern and column % m == 0:
-                part = slice(column, column + m)
-                scores = (work[part] / scale[part, None]).square().T
-                keep[part] = keep_highest(scores, m - n).T
-            error = work[column].masked_fill(keep[column], 0) / scale[column]
+            new = replaced(work, column)
+            error = (work[column] - new) / upper[column, column]
+            work[column] = new
             work[column + 1 : end].addr_(upper[column, column + 1 : end], error, alpha=-1)
             errors[column - start] = error
         work[end:].addmm_(upper[start:end, end:].T, errors, alpha=-1)
-    return work.masked_fill_(~keep, 0).T, keep.T
+    return work.T
 
 
 def layer_error(weight: Tensor, new_weight: Tensor, hessian: Tensor) -> Tensor:

@@ -1,0 +1,31 @@
+"""GPTQ: round one input after the other, and let those that follow make up for it.
+
+Frantar et al., arXiv 2210.17323, Algorithm 1; the same walk along the same factor as SparseGPT.
+"""
+
+from torch import Tensor
+
+from helpers.pruning.sparsegpt import BLOCK, InverseFactor, visit_inputs
+from helpers.quantization.grid import Levels, Scales
+
+
+def gptq(
+    weight: Tensor,
+    factor: InverseFactor,
+    levels: Levels,
+    where: str = "this weight",
+    block: int = BLOCK,
+) -> Tensor:
+    """``weight`` (rows, columns) on grids, in the factor's dtype.
+
+    A group's grid is made when its first input is reached, of the weights as updated so far.
+    """
+    width = levels.width(weight.shape[1], where)
+    grids: list[Scales] = []
+
+    def rounded(work: Tensor, column: int) -> Tensor:
+        if column % width == 0:
+            grids.append(Scales.of(work[column : column + width].T, levels))
+        return grids[-1].nearest(work[column][:, None])[:, 0]
+
+    return visit_inputs(weight, factor, rounded, max(block - block % width, width))
