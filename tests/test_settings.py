@@ -1,12 +1,14 @@
 """Names of pruned models, and the parameters that they stand for."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import InputError
 from helpers.pruning.methods import METHODS
-from runs.parameters import validate
+from runs.parameters import SETTING, RunParameters, validate
 from runs.settings import named, setting_name
 
 RUN = validate({"method": "wanda", "sparsity": 0.4})
@@ -88,3 +90,50 @@ def test_a_method_is_called_by_its_title_or_its_name_whatever_signs_it_has(monke
     monkeypatch.setitem(METHODS, "odd", type(odd)("Wanda", odd.score))
     with pytest.raises(ValueError, match="two methods are called 'wanda'"):
         named(RUN, "Wanda 50%")
+
+
+QUANTIZED = ["RTN 4", "GPTQ 3", "AWQ 2", "NF4", "FP4", "INT8", "Wanda 50% + RTN 4", "Drop-2M + NF4"]
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_names_of_quantized_models_come_back(name):
+    found = named(RunParameters(quantizer="awq", bits=2), name)
+    assert list(found) == [name]
+    (one,) = found.values()
+    assert not one.dense
+    assert one.whole == ("+" not in name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("RTN 5", "RTN takes one of 8, 6, 4, 3, 2 bits"),
+        ("RTN", "RTN takes one of"),
+        ("NF4 4", "NF4 has 4 bits and takes no number"),
+        ("RTN 4 + Wanda 50%", "unknown pruned model"),
+        ("Wanda 50% + Wanda 2:4", "unknown pruned model"),
+        ("RTN 4 + NF4", "quantizes twice"),
+        ("INT4", "unknown pruned model 'INT4'"),
+    ],
+)
+def test_a_name_of_no_quantized_model_is_refused(name, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        named(RunParameters(), name)
+
+
+def test_bits_mean_nothing_without_a_simulated_quantizer():
+    uses = ("method", *SETTING)
+    assert {"quantizer", "bits", "group_size"} <= RunParameters(dropped=1).unread(uses)
+    assert {"bits", "group_size"} <= RunParameters(quantizer="nf4").unread(uses)
+    assert not {"quantizer", "bits", "group_size"} & RunParameters(quantizer="rtn").unread(uses)
+    assert "calibration" in RunParameters(quantizer="rtn", dropped=0).unread((*uses, "calibration"))
+    assert "calibration" not in RunParameters(quantizer="gptq", dropped=0).unread(
+        (*uses, "calibration")
+    )
+
+
+def test_what_is_removed_says_what_is_quantized():
+    names = {"RTN 4": "rtn4", "NF4": "nf4", "Wanda 50% + RTN 3": "wanda+rtn3", "Dense": "drop"}
+    for name, method in names.items():
+        (one,) = named(RunParameters(), name).values()
+        assert one.removed["method"] == method

@@ -16,7 +16,11 @@ from helpers.pruning.drop import Place, drop
 from helpers.pruning.methods import METHODS
 from helpers.pruning.selection import one_shot, refuse_count
 from helpers.pruning.weights import prunable
+from helpers.quantization.apply import Account, quantize
+from helpers.quantization.methods import QUANTIZERS
+from helpers.quantization.recipe import Quantization
 from helpers.texts import passages
+from measurements.calibrated import calibration_for
 from measurements.masks import apply_masks, in_words, masks, pruned_in_place
 from measurements.ranking import ranking, stored_importance
 from runs.parameters import CALIBRATION, SETTING, RunParameters
@@ -61,15 +65,42 @@ def pruned_counterpart(parameters: RunParameters, dense: LoadedModel) -> tuple[D
     ``method=drop``: the ``dropped`` least important sublayers or blocks of kind ``target`` on
     calibration text, taken out together; with ``dropped=0`` the model as it is. A method for
     weights: all prunable weights at ``sparsity`` or in ``pattern``, layer after layer, each
-    calibrated on what the layers before it then give. Or the ``checkpoint``. Raises
+    calibrated on what the layers before it then give. Or the ``checkpoint``. With ``quantizer``
+    what is left is then quantized. Raises
     :class:`helpers.errors.InputError` as those do.
 
     Rankings and masks are measurements of their own, which chapters share, and the last pruned
     model is kept, since it is asked for several times in a row. Nobody may change it.
     """
+    decoder, words, _ = _last(parameters, dense)
+    return decoder, words
+
+
+def _last(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str, int | None]:
+    """The pruned model, what was done to it in words, and its remaining parameters where they can
+    no longer be counted."""
     key = pruning_key(parameters, dense.fingerprint, dense.decoder.device)
-    found: tuple[Decoder, str] = LAST.get(key, lambda: _pruned(parameters, dense))
+    found: tuple[Decoder, str, int | None] = LAST.get(key, lambda: _made(parameters, dense))
     return found
+
+
+def _made(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str, int | None]:
+    """Pruned first, then counted, then quantized: a weight that is rounded to 0 is still one."""
+    decoder, words = _pruned(parameters, dense)
+    if not parameters.quantizer:
+        return decoder, words, None
+    left = remaining_parameters(decoder, dense.decoder)
+    account = quantized_in_place(decoder, parameters, dense.tokenizer)
+    return decoder, str(account) if parameters.whole else f"{words}, then {account}", left
+
+
+def quantized_in_place(decoder: Decoder, parameters: RunParameters, tokenizer: Any) -> Account:
+    """Quantize the weights of ``decoder`` as the parameters ask for it, for good."""
+    method = parameters.quantizer
+    sizes = (parameters.bits, parameters.group_size) if parameters.simulated else ()
+    recipe = Quantization(method, *sizes, keep_zeros=not parameters.whole)
+    used = calibration_for(parameters, tokenizer) if QUANTIZERS[method].calibrated else None
+    return quantize(decoder, recipe, used)
 
 
 def _pruned(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str]:
@@ -136,9 +167,11 @@ def evaluated_model(parameters: RunParameters) -> EvaluatedModel:
     )
     if parameters.dense:
         return EvaluatedModel(dense, dense, "nothing removed", dense.decoder.parameter_count)
-    decoder, words = pruned_counterpart(parameters, dense)
+    decoder, words, left = _last(parameters, dense)
     loaded = replace(dense, model=decoder.model, decoder=decoder)
-    return EvaluatedModel(loaded, dense, words, remaining_parameters(decoder, dense.decoder))
+    if left is None:
+        left = remaining_parameters(decoder, dense.decoder)
+    return EvaluatedModel(loaded, dense, words, left)
 
 
 def left(parameters: RunParameters) -> tuple[int, str]:

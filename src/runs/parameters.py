@@ -20,6 +20,7 @@ from pydantic import (
 
 from helpers.errors import InputError
 from helpers.pruning.methods import METHODS
+from helpers.quantization.methods import BITS, QUANTIZERS
 from helpers.texts import data
 from runs import values
 
@@ -29,7 +30,11 @@ Pooling = Literal["own", "mean", "last"]
 WAYS = ("drop", "checkpoint", *METHODS)  # what can stand in for a sublayer or a model
 WRITING = ("model", "revision", "dtype", "prompts", "chat_template", "seed")  # a model's own text
 CALIBRATION = ("calibration", "calibration_samples", "calibration_length")
-SETTING = ("method", "checkpoint", "target", "dropped", "sparsity", "pattern")  # a pruned model
+QUANTIZED = ("quantizer", "bits", "group_size")
+SETTING = (  # a pruned model, quantized or not
+    *("method", "checkpoint", "target", "dropped", "sparsity", "pattern"),
+    *QUANTIZED,
+)
 NOTEBOOK_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open"}
 LISTS = ("pruned", "pruned_encoder", "tasks", "collections")  # names separated by commas
 PATHS = (  # a model, file or folder each
@@ -131,6 +136,17 @@ class RunParameters(BaseModel):
         "sparsity pattern N:M, which keeps N of every M consecutive inputs; in place of sparsity",
         "empty, or a pattern such as 2:4",
         pattern=r"^(\d+:\d+)?$",
+    )
+    quantizer: str = parameter(
+        "",
+        "how the weights that are left are stored in fewer bits; empty: as they are",
+        f"empty, or one of {', '.join(QUANTIZERS)}",
+    )
+    bits: int = parameter(
+        4, "bits of each weight of a simulated quantizer", f"one of {', '.join(map(str, BITS))}"
+    )
+    group_size: int = count(
+        64, "inputs that share a scale in a simulated quantizer; 0: all of an output", 0, 65536
     )
     calibration: str = parameter(
         "embedded",
@@ -255,6 +271,20 @@ class RunParameters(BaseModel):
             raise ValueError("is no method")
         return value
 
+    @field_validator("quantizer")
+    @classmethod
+    def _offered(cls, value: str) -> str:
+        if value and value not in QUANTIZERS:
+            raise ValueError("is no quantizer")
+        return value
+
+    @field_validator("bits")
+    @classmethod
+    def _offered_bits(cls, value: int) -> int:
+        if value not in BITS:
+            raise ValueError("is no number of bits")
+        return value
+
     @field_validator("temperature")
     @classmethod
     def _finite(cls, value: float) -> float:
@@ -290,9 +320,19 @@ class RunParameters(BaseModel):
         return self.prunes_weights and METHODS[self.method].calibrated
 
     @property
-    def dense(self) -> bool:
+    def whole(self) -> bool:
         """Whether nothing is removed from a whole model: ``method=drop`` of no sublayer."""
         return self.method == "drop" and not self.dropped
+
+    @property
+    def dense(self) -> bool:
+        """Whether the model is as it is: nothing is removed, and nothing quantized."""
+        return self.whole and not self.quantizer
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a quantizer is asked for that takes ``bits`` and ``group_size``."""
+        return bool(self.quantizer) and not QUANTIZERS[self.quantizer].packed
 
     @property
     def amount(self) -> float:
@@ -320,13 +360,19 @@ class RunParameters(BaseModel):
 
     @property
     def removed(self) -> dict[str, Any]:
-        """What is removed from a whole model, as columns of a table."""
+        """What is removed from a whole model, as columns of a table. A quantizer joins the method,
+        ``wanda+rtn4``; where it is all that is done, ``amount`` is 0."""
+        method = "" if self.whole and self.quantizer else self.method
         return {
-            "method": self.method,
+            "method": (method + self._quantizer).removeprefix("+"),
             "target": self.whole_target,
             "amount": self.whole_amount,
             "pattern": self.whole_pattern,
         }
+
+    @property
+    def _quantizer(self) -> str:
+        return f"+{self.quantizer}{self.bits if self.simulated else ''}" if self.quantizer else ""
 
     @property
     def removed_in_place(self) -> dict[str, Any]:
@@ -338,7 +384,9 @@ class RunParameters(BaseModel):
         are no part of a run's identity."""
         calibrated = self.calibrated
         if self.method == "drop" and "dropped" in uses:  # sublayers are ranked on calibration text
-            calibrated = not self.dense
+            calibrated = not self.whole
+        if self.quantizer and "quantizer" in uses:
+            calibrated |= QUANTIZERS[self.quantizer].calibrated
         nothing: set[str] = set() if calibrated else set(CALIBRATION)
         if not self.prunes_weights:
             nothing |= {"sparsity", "pattern"}
@@ -346,8 +394,12 @@ class RunParameters(BaseModel):
             nothing.add("sparsity")
         if self.method != "drop":
             nothing |= {"target", "dropped"}
-        elif self.dense:
+        elif self.whole:
             nothing.add("target")
+        if not self.simulated:
+            nothing |= {"bits", "group_size"}
+        if not self.quantizer:
+            nothing.add("quantizer")
         if "sampling" in uses and not self.sampling:
             nothing.add("repeats")
         return frozenset(nothing) if "method" in uses else frozenset(nothing & {"repeats"})

@@ -4,10 +4,12 @@ import re
 
 from helpers.errors import InputError
 from helpers.pruning.methods import METHODS
+from helpers.quantization.methods import BITS, QUANTIZERS
 from runs.parameters import RunParameters
 
 LETTERS = {"attention": "A", "mlp": "M", "block": "B"}
-DENSE, CHECKPOINT = "Dense", "Checkpoint"
+DENSE, CHECKPOINT, PLUS = "Dense", "Checkpoint", " + "
+OFFERED = tuple(map(str, BITS))
 DROPPED = re.compile(r"drop-(\d{1,4})([amb])", re.IGNORECASE)
 WEIGHTS = re.compile(r"(.+) (?:(\d{1,2}(?:\.\d+)?)%|([1-9]\d*:[1-9]\d*))")
 _DENSE: dict[str, object] = {
@@ -16,20 +18,33 @@ _DENSE: dict[str, object] = {
     "target": "attention",
     "dropped": 0,
     "pattern": "",
+    "quantizer": "",
 }
 
 
 def setting_name(parameters: RunParameters) -> str:
     """What a whole pruned model is called: ``Drop-8A`` as in the paper, ``Wanda 50%`` or
-    ``Wanda 2:4``; ``Dense`` if nothing is removed."""
-    if parameters.dense:
-        return DENSE
+    ``Wanda 2:4``, ``RTN 4`` with so many bits, ``Wanda 50% + RTN 4``; ``Dense`` if nothing was
+    done to it."""
+    quantized = _quantized(parameters)
+    if quantized and not parameters.whole:
+        return f"{setting_name(parameters.model_copy(update={'quantizer': ''}))}{PLUS}{quantized}"
+    if parameters.whole:
+        return quantized or DENSE
     if parameters.method == "drop":
         return f"Drop-{parameters.dropped}{LETTERS[parameters.target]}"
     if parameters.method == "checkpoint":
         return CHECKPOINT
     share = parameters.pattern or f"{100 * parameters.sparsity:g}%"
     return f"{METHODS[parameters.method].title} {share}"
+
+
+def _quantized(parameters: RunParameters) -> str:
+    """``RTN 4``, ``NF4``; empty if nothing is quantized."""
+    if not parameters.quantizer:
+        return ""
+    bits = f" {parameters.bits}" if parameters.simulated else ""
+    return f"{QUANTIZERS[parameters.quantizer].title}{bits}"
 
 
 def named(parameters: RunParameters, names: str) -> dict[str, RunParameters]:
@@ -52,10 +67,16 @@ def dense(parameters: RunParameters) -> RunParameters:
 
 def _setting(parameters: RunParameters, name: str) -> dict[str, object]:
     """What a name changes of the parameters."""
+    first, plus, second = name.rpartition(PLUS)
+    if found := _quantizer(second):
+        removed = _setting(parameters, first) if plus else _DENSE
+        if removed.get("quantizer"):
+            raise InputError(f"{name!r} quantizes twice: it takes a pruned model + a quantizer")
+        return removed | found
     if name.casefold() == DENSE.casefold():
         return _DENSE
     if name.casefold() == CHECKPOINT.casefold() and parameters.method == "checkpoint":
-        return {}
+        return {"quantizer": ""}
     if match := DROPPED.fullmatch(name):
         target = next(kind for kind, letter in LETTERS.items() if letter == match[2].upper())
         return _DENSE | {"target": target, "dropped": int(match[1])}
@@ -67,8 +88,25 @@ def _setting(parameters: RunParameters, name: str) -> dict[str, object]:
             if kept >= among:
                 raise InputError(f"pattern {pattern} keeps all: a smaller first number removes")
         chosen = {"sparsity": float(share) / 100} if share else {}
-        return {"method": method, "checkpoint": "", "pattern": pattern} | chosen
+        own = {"method": method, "checkpoint": "", "pattern": pattern, "quantizer": ""}
+        return own | chosen
     raise InputError(f"unknown pruned model {name!r}: known are {_examples()}")
+
+
+def _quantizer(name: str) -> dict[str, object]:
+    """What ``RTN 4`` or ``NF4`` changes; empty for any other name."""
+    title, _, bits = name.partition(" ")
+    for method, one in QUANTIZERS.items():
+        if one.title.casefold() != title.casefold():
+            continue
+        if one.packed:
+            if bits:
+                raise InputError(f"{name!r}: {one.title} has {one.bits} bits and takes no number")
+            return {"quantizer": method}
+        if bits not in OFFERED:
+            raise InputError(f"{name!r}: {one.title} takes one of {', '.join(OFFERED)} bits")
+        return {"quantizer": method, "bits": int(bits)}
+    return {}
 
 
 def _methods() -> dict[str, str]:
@@ -83,9 +121,11 @@ def _methods() -> dict[str, str]:
 
 def _examples() -> str:
     titles = ", ".join(method.title for method in METHODS.values())
+    quantizers = ", ".join(one.title for one in QUANTIZERS.values())
     return (
         "names such as Dense, Drop-8A, Drop-2M, Drop-1B, or a method with a share or a pattern, "
-        f"such as Wanda 50% or SparseGPT 2:4; methods are {titles}"
+        f"such as Wanda 50% or SparseGPT 2:4, or a quantizer, such as RTN 4, NF4 or Wanda 50% + "
+        f"RTN 4; methods are {titles}, quantizers {quantizers}"
     )
 
 

@@ -1,8 +1,8 @@
 from helpers.quantization.apply import Account as Account
 from helpers.quantization.apply import quantize as quantize
 from helpers.quantization.apply import quantized as quantized
-from helpers.quantization.grid import BITS as BITS
 from helpers.quantization.grid import Levels as Levels
+from helpers.quantization.methods import BITS as BITS
 from helpers.quantization.methods import QUANTIZERS as QUANTIZERS
 from helpers.quantization.methods import Quantizer as Quantizer
 from helpers.quantization.recipe import Quantization as Quantization

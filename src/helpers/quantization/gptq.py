@@ -14,18 +14,21 @@ def gptq(
     factor: InverseFactor,
     levels: Levels,
     where: str = "this weight",
+    keep_zeros: bool = False,
     block: int = BLOCK,
 ) -> Tensor:
     """``weight`` (rows, columns) on grids, in the factor's dtype.
 
-    A group's grid is made when its first input is reached, of the weights as updated so far.
+    A group's grid is made when its first input is reached, of the weights as updated so far. With
+    ``keep_zeros`` what is 0 stays 0, as in a model that was pruned before.
     """
+    gone = (weight == 0).T & keep_zeros
     width = levels.width(weight.shape[1], where)
     grids: list[Scales] = []
 
     def rounded(work: Tensor, column: int) -> Tensor:
         if column % width == 0:
             grids.append(Scales.of(work[column : column + width].T, levels))
-        return grids[-1].nearest(work[column][:, None])[:, 0]
+        return grids[-1].nearest(work[column][:, None])[:, 0].masked_fill(gone[column], 0)
 
     return visit_inputs(weight, factor, rounded, max(block - block % width, width))

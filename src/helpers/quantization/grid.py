@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from helpers.errors import InputError
-
-BITS = (8, 6, 4, 3, 2)
+from helpers.quantization.methods import BITS
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from helpers.quantization.recipe import Quantization
 
+BITS = (8, 6, 4, 3, 2)  # that a simulated one offers
 Solve = Callable[["Evidence", "Quantization"], "Tensor"]
 
 
@@ -50,9 +51,8 @@ def _nearest(seen: Evidence, asked: Quantization) -> Tensor:
 def _gptq(seen: Evidence, asked: Quantization) -> Tensor:
     from helpers.quantization.gptq import gptq
 
-    return gptq(
-        seen.weight, seen.inputs.factor(asked.damping, seen.where), asked.levels, seen.where
-    )
+    factor = seen.inputs.factor(asked.damping, seen.where)
+    return gptq(seen.weight, factor, asked.levels, seen.where, asked.keep_zeros)
 
 
 def _awq(seen: Evidence, asked: Quantization) -> Tensor:

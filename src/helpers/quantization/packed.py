@@ -46,6 +46,8 @@ def packed_linear(linear: LinearWeight, kind: str) -> nn.Module:
         new.weight = bnb.nn.Params4bit(
             weight, requires_grad=False, quant_type=kind, blocksize=BLOCK, compress_statistics=False
         )
+        # else some processors compute in bfloat16, in a layout that does not fit every width
+        new.support_avx512bf16_for_cpu = False
     new.bias = old.bias
     return new.to(old.weight.device).eval()
 

@@ -16,8 +16,8 @@ class Quantization:
     ``method``: a name in :data:`helpers.quantization.methods.QUANTIZERS`. ``bits`` a weight and
     ``group`` inputs that share a scale, 0 for all of an output: of simulated ones; those of
     bitsandbytes have their own (``bits=0``). ``targets``: ``attention``, ``mlp`` or ``all``.
-    ``damping`` of GPTQ, as a share of the Hessian's mean diagonal. What is not allowed raises
-    :class:`InputError`.
+    ``damping`` of GPTQ, as a share of the Hessian's mean diagonal. ``keep_zeros``: of a model that
+    was pruned before, so that its mask stays. What is not allowed raises :class:`InputError`.
     """
 
     method: str
@@ -25,6 +25,7 @@ class Quantization:
     group: int = 64
     targets: str = "all"
     damping: float = 0.01
+    keep_zeros: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in QUANTIZERS:
