@@ -19,7 +19,7 @@ from helpers.quantization.awq import awq
 from helpers.quantization.gptq import gptq
 from helpers.quantization.grid import round_to_nearest
 from helpers.quantization.rotation import ROTATED, orthogonal, rotate, rotated_folder
-from helpers.quantization.storage import dense_bytes, grid_bytes, pattern_bytes, sparse_bytes
+from helpers.quantization.storage import dense_bytes, stored_bytes
 from helpers.texts.calibration import Calibration
 
 SIMULATED = [name for name, one in QUANTIZERS.items() if not one.packed]
@@ -172,8 +172,10 @@ def test_a_rotated_copy_is_kept_and_loads_as_any_other_model(tiny_folder, tmp_pa
     assert rotated_folder(str(tiny_folder), seed=1) == folder
     assert rotated_folder(str(tiny_folder), seed=2) != folder
     ids = torch.randint(3, 250, (2, 12), generator=torch.Generator().manual_seed(0))
-    dense, turned = load(str(tiny_folder)), load(str(folder))
-    assert dense.fingerprint != turned.fingerprint
+    dense, turned = load(str(tiny_folder)), load(f"{tiny_folder}+rotated1")
+    assert turned.name == f"{tiny_folder}, rotated (seed 1)"
+    assert turned.size == dense.size
+    assert dense.fingerprint != turned.fingerprint == load(str(folder)).fingerprint
     assert torch.allclose(dense.model(ids).logits, turned.model(ids).logits, atol=2e-4)
 
 
@@ -193,12 +195,16 @@ def test_random_rotations_are_orthogonal_and_their_seed_counts():
 def test_bytes_are_those_of_the_formats():
     assert dense_bytes(64) == 128
     # 4-bit integers; a scale of 16 bits and a zero of 4 for each of 2 × 4 groups
-    assert grid_bytes(2, 64, Levels(4, 16)) == 64 + 20
-    # 2:4: half of the weights, and 2 bits for each
-    assert pattern_bytes(2, 64, "2:4") == 128 + 16
-    assert pattern_bytes(2, 64, "4:8") == 128 + math.ceil(2 * 8 * 7 / 8)
-    assert sparse_bytes(2, 64, 64) == 128 + 16
-    assert sparse_bytes(2, 64, 128) == 256  # nothing gone: no places to store
+    assert stored_bytes(2, 64, 128, levels=Levels(4, 16)) == 64 + 20
+    # 2:4: half of the weights, and 2 bits for each; 4:8: one of 70 choices for every 8
+    assert stored_bytes(2, 64, 64, "2:4") == 128 + 16
+    assert stored_bytes(2, 64, 64, "4:8") == 128 + 2 * 8 * 7 // 8
+    # anywhere: one bit for each place, and no more than the dense weight
+    assert stored_bytes(2, 64, 64) == 128 + 16
+    assert stored_bytes(2, 64, 128) == 256
+    assert stored_bytes(2, 64, 127) == 256
+    # both: half of the 4-bit integers, their places, and all scales
+    assert stored_bytes(2, 64, 64, levels=Levels(4, 16)) == 32 + 16 + 20
 
 
 BAD = {

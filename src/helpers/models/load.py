@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,7 @@ FINGERPRINTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 MODULES = "modules.json"  # the parts of a sentence-transformers model, some in folders below
 DTYPES = ("float32", "bfloat16", "float16", "float64")
+ROTATED = re.compile(r"(.+)\+rotated(\d{0,9})")
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ def _silence_missing(decoder: Decoder, missing: set[str], name: str) -> None:
 
 def fingerprint(name: str, revision: str = "main") -> str:
     """What pins the weights: a GGUF file's hash, a hash over a folder, a hub commit."""
-    if file := converted.source(name):
+    if (file := converted.source(name)) and not rotated(name):
         return f"gguf-sha256:{file.sha256}"
     if name == embedded_encoder.NAME:
         return f"safetensors-sha256:{embedded_encoder.WEIGHTS}"
@@ -287,7 +289,9 @@ def _failed(name: str) -> str:
 
 def check_exists(name: str) -> None:
     """Raise :class:`InputError` if ``name`` can be no model: a cheap look, nothing is loaded."""
-    if file := converted.source(name):
+    if turned := rotated(name):
+        check_exists(turned[0])
+    elif file := converted.source(name):
         converted.check(file)
     elif name != embedded_encoder.NAME:
         source_of(name)
@@ -295,21 +299,42 @@ def check_exists(name: str) -> None:
 
 def located(name: str, revision: str = "main") -> tuple[str, str]:
     """Folder or hub id of a model, as :func:`source_of`, and which revision of it: of a model that
-    is known by name its pinned one, unless another is asked for."""
+    is known by name its pinned one, unless another is asked for; of a rotated copy, as
+    :func:`rotated` says, its own folder."""
+    if turned := rotated(name):
+        from helpers.quantization.rotation import rotated_folder
+
+        return str(rotated_folder(turned[0], revision, turned[1])), revision
     known = KNOWN.get(name)
     if known and revision == "main":
         revision = known.revision or revision
     return source_of(name), revision
 
 
+def rotated(name: str) -> tuple[str, int] | None:
+    """``smollm2-135m+rotated3`` → (``smollm2-135m``, 3): the same function of other weights, see
+    :mod:`helpers.quantization.rotation`, turned with that seed (0 if none); None for others."""
+    found = ROTATED.fullmatch(name)
+    return (found[1], int(found[2] or 0)) if found and not Path(name).exists() else None
+
+
 def _called(name: str) -> str:
     """What a model is called in results: a GGUF file without its folder."""
+    if turned := rotated(name):
+        return f"{_called(turned[0])}, rotated (seed {turned[1]})"
     file = converted.source(name)
     return file.name if file else name
 
 
 def _notes(name: str) -> dict[str, Any]:
     """What is known of a model's file beyond its weights."""
+    if turned := rotated(name):
+        from helpers.quantization.rotation import copied_head
+
+        base = _notes(turned[0])
+        return base | {
+            "copied_head": base.get("copied_head", False) or copied_head(located(name)[0])
+        }
     file = converted.source(name)
     return converted.notes(file) if file else {}
 

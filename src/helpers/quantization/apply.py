@@ -19,7 +19,7 @@ from helpers.pruning.weights import LinearWeight, prunable
 from helpers.quantization.methods import QUANTIZERS
 from helpers.quantization.packed import packed_bytes, packed_linear, set_linear
 from helpers.quantization.recipe import Quantization
-from helpers.quantization.storage import dense_bytes, grid_bytes
+from helpers.quantization.storage import dense_bytes, stored_bytes
 from helpers.texts.calibration import Calibration
 
 
@@ -148,7 +148,7 @@ class _Applier:
         linear.write(self.method.solve(seen, self.recipe))
         change = torch.linalg.vector_norm(linear.matrix.double() - dense.double())
         size = torch.linalg.vector_norm(dense.double())
-        held = grid_bytes(*dense.shape, self.recipe.levels)
+        held = stored_bytes(*dense.shape, kept=dense.numel(), levels=self.recipe.levels)
         self._note(linear, held, float(change / size) if size > 0 else 0.0)
 
     def _pack(self, layer: int, linear: LinearWeight) -> None:

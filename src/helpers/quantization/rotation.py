@@ -6,6 +6,7 @@ a rotation once its weights are folded into the linears that follow (as in Slice
 2401.15024, and QuaRot, arXiv 2404.00456).
 """
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -22,6 +23,7 @@ from helpers.models.load import fingerprint, load
 
 ROTATED = ("llama", "mistral", "qwen2", "qwen3", "gemma", "phi3")
 ONE_PLUS = ("gemma",)  # norms that multiply by 1 + weight
+NOTE = "rotated.json"
 OUTPUTS = ("o_proj", "down_proj")  # linears that write to the residual stream
 
 
@@ -92,13 +94,22 @@ def rotated_folder(name: str, revision: str = "main", seed: int = 0) -> Path:
     with FileLock(f"{target}.lock"):
         if not target.is_dir():
             loaded = load(name, revision, "float32", "cpu")
+            tied = bool(loaded.model.config.tie_word_embeddings)  # type: ignore[union-attr]
             rotate(loaded.decoder, seed)
             work = Path(tempfile.mkdtemp(prefix=".rotated-", dir=target.parent))
             try:
                 model: Any = loaded.model
                 model.save_pretrained(work)
                 loaded.tokenizer.save_pretrained(work)
+                note = {"of": loaded.name, "seed": seed, "copied_head": tied}
+                (work / NOTE).write_text(json.dumps(note), encoding="utf-8")
                 work.rename(target)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     return target
+
+
+def copied_head(folder: str) -> bool:
+    """Whether the head of a rotated copy is the embedding in the model that it was made of."""
+    found = json.loads((Path(folder) / NOTE).read_text(encoding="utf-8"))
+    return bool(found["copied_head"])

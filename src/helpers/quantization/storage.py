@@ -18,26 +18,26 @@ def dense_bytes(weights: int) -> int:
     return weights * WEIGHT_BITS // 8
 
 
-def grid_bytes(rows: int, columns: int, levels: Levels) -> int:
-    """Bytes of a weight (rows, columns) on a uniform grid: its integers, and for each group a scale
-    of 16 bits and a zero of as many bits as a weight."""
-    groups = rows * (columns // levels.width(columns))
-    bits = rows * columns * levels.bits + groups * (SCALE_BITS + levels.bits)
-    return ceil(bits / 8)
+def stored_bytes(
+    rows: int, columns: int, kept: int, pattern: str = "", levels: Levels | None = None
+) -> int:
+    """Bytes of a weight (rows, columns) of which ``kept`` numbers are left.
 
-
-def sparse_bytes(rows: int, columns: int, kept: int) -> int:
-    """Bytes of a weight (rows, columns) of which so many are kept anywhere: those in bfloat16, and
-    one bit for every place; or of the dense weight, where that is less."""
-    packed = kept * WEIGHT_BITS + rows * columns
-    return min(ceil(packed / 8), dense_bytes(rows * columns))
-
-
-def pattern_bytes(rows: int, columns: int, pattern: str) -> int:
-    """Bytes of a weight (rows, columns) in pattern N:M: those kept in bfloat16, and for every M
-    inputs the number of one of the (M over N) ways to choose them, in whole bits; 2:4 takes 4 bits
-    for every 4 inputs in the format of tensor cores, two for each that is kept."""
-    n, m = check_width(pattern, columns)
-    groups = rows * columns // m
-    index = n * ceil(log2(m)) if pattern == "2:4" else ceil(log2(comb(m, n)))
-    return ceil(groups * (n * WEIGHT_BITS + index) / 8)
+    Numbers: in bfloat16, or in the bits of ``levels``, with a scale of 16 bits and a zero of as
+    many bits as a number for each of its groups. Places: none where all are kept; for a ``pattern``
+    N:M of every M inputs which (M over N) of them, in whole bits, of 2:4 two bits for each that is
+    kept, as tensor cores read it; else one bit for every place, unless the dense weight takes less.
+    """
+    size = rows * columns
+    width = levels.bits if levels else WEIGHT_BITS
+    groups = rows * (columns // levels.width(columns)) if levels else 0
+    scales = groups * (SCALE_BITS + width)
+    if kept == size:
+        return ceil((size * width + scales) / 8)
+    if pattern:
+        n, m = check_width(pattern, columns)
+        place = 2 * n if pattern == "2:4" else ceil(log2(comb(m, n)))
+        places = size // m * place
+    else:
+        places = size
+    return ceil((min(kept * width + places, size * width) + scales) / 8)

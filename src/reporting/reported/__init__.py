@@ -111,3 +111,24 @@ def figure_8() -> pd.DataFrame:
     text = frame["text"].str.replace("\\n", "\n", regex=False)
     likelihood = frame["value"].where(frame["role"] == "option", np.log(frame["value"].abs()))
     return frame.assign(text=text, value=likelihood)
+
+
+FIGURE_9 = Source(
+    where="Figure 9 of arXiv 2603.24652, read back from its vector drawing",
+    model="Qwen-2.5-7B-Instruct",
+    size="7B",
+    points=190,
+)
+
+
+@cache
+def figure_9() -> pd.DataFrame:
+    """Outputs of the dense model and of pruned and quantized ones along one generation, as the
+    paper drew them, which is smoothed.
+
+    Columns ``series`` (``Attn Drop``, ``4:8``, ``Quantization``), ``metric`` (``cosine``;
+    ``magnitude`` of the change of logits; ``half_variance``, half its variance; ``kl`` in nats),
+    ``space``, ``step`` and ``value``.
+    """
+    with resources.files("reporting.reported").joinpath("figure9.csv").open() as file:
+        return pd.read_csv(file)
