@@ -245,3 +245,17 @@ def test_without_bitsandbytes_one_line_says_so(monkeypatch):
 def test_calibration_text_is_asked_for(method):
     with pytest.raises(InputError, match="needs calibration text"):
         quantize(Decoder.of(tiny_model("llama")), Quantization(method, 4, 16))
+
+
+def test_a_grid_with_the_least_weight_as_its_least_level_has_no_error_on_its_own_levels():
+    """As a release in GGUF's Q4_1: scale and least weight of each group, numbers from 0 to 15."""
+    generator = torch.Generator().manual_seed(0)
+    whole = torch.randint(0, 16, (6, 4, 32), generator=generator).double()
+    whole[..., 0], whole[..., 1] = 0, 15
+    scale = torch.rand(6, 4, 1, generator=generator, dtype=torch.float64) + 0.1
+    low = torch.randn(6, 4, 1, generator=generator, dtype=torch.float64)
+    weight = (whole * scale + low).reshape(6, 128)
+    own = round_to_nearest(weight, Levels(4, 32, whole_zero=False))
+    other = round_to_nearest(weight, Levels(4, 32))
+    assert torch.allclose(own, weight, atol=1e-12)
+    assert (other - weight).norm() > 0.01 * weight.norm()

@@ -122,6 +122,15 @@ SHORT = {
         "calibration_samples": 2,
         "calibration_length": 64,
     },
+    "f-quantization": {
+        "pruned": "Drop-2A,Wanda 50%,RTN 4,GPTQ 3,NF4,Wanda 50% + RTN 4",
+        "group_size": 16,
+        "prompts": "MC2,Math1,Gen4",
+        "max_new_tokens": 2,
+        "probes": 1,
+        "calibration_samples": 2,
+        "calibration_length": 64,
+    },
     "a-perturbation": {},
     "e-prompts": {},
     "b-kl-divergence": {},
@@ -144,6 +153,7 @@ SHORT = {
     },
 }
 FIGURES = {
+    "f-quantization": 4,
     "use-it-on-your-model": 0,
     "subspace": 2,
     "decisions": 6,

@@ -17,10 +17,12 @@ from helpers.quantization.methods import BITS
 @dataclass(frozen=True)
 class Levels:
     """How fine a grid is: ``bits`` a weight, and ``group`` consecutive inputs that share one scale
-    and one zero; 0 for all inputs of an output."""
+    and one zero; 0 for all inputs of an output. ``whole_zero``: the zero is an integer, so that 0
+    stays 0; without it the least level is the least weight, as in GGUF's Q4_1."""
 
     bits: int
     group: int = 64
+    whole_zero: bool = True
 
     def __post_init__(self) -> None:
         if self.bits not in BITS:
@@ -55,13 +57,15 @@ class Scales:
 
     @classmethod
     def of(cls, groups: Tensor, levels: Levels) -> "Scales":
-        """Those of ``groups`` (…, width), so that their least and greatest weights and 0 lie on the
-        grid; a group of zeros has scale 1."""
-        low = groups.amin(-1, keepdim=True).clamp(max=0)
-        high = groups.amax(-1, keepdim=True).clamp(min=0)
+        """Those of ``groups`` (…, width), so that their least and greatest weights lie on the grid,
+        to half a step, and 0 with a whole zero; a group of one number has scale 1."""
+        low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+        if levels.whole_zero:
+            low, high = low.clamp(max=0), high.clamp(min=0)
         scale = (high - low) / levels.highest
         scale = torch.where(scale > 0, scale, torch.ones_like(scale))
-        return cls(scale, (-low / scale).round(), levels.highest)
+        zero = -low / scale
+        return cls(scale, zero.round() if levels.whole_zero else zero, levels.highest)
 
     def nearest(self, weights: Tensor) -> Tensor:
         """The nearest levels to ``weights`` (…, width), as numbers of their dtype."""

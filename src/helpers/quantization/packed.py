@@ -61,8 +61,10 @@ def packed_bytes(module: Any) -> int:
 
 
 def hush() -> None:
-    """Keep the library from saying, at every call of every layer, that int8 casts its inputs."""
-    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    """Keep the library from saying, at every call of every layer, that int8 casts its inputs, and
+    that it knows a faster kernel on the hub, which is not wanted."""
+    for name in ("autograd._functions", "backends.cpu.ops"):
+        logging.getLogger(f"bitsandbytes.{name}").setLevel(logging.ERROR)
 
 
 def set_linear(layer: nn.Module, name: str, module: nn.Module) -> None:
