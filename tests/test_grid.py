@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from make_models import FOLDER as MODELS
+from make_models import SHAPES, make
+from safetensors.torch import load_file
 from test_running_beside import own_notebook
 
 from runs import profiles
@@ -122,3 +125,15 @@ def test_a_grid_for_tests_has_eighteen_runs_of_two_models():
         *("tests/models/llama", "tests/models/qwen2")
     }
     assert all((ROOT / run.parameters.model / "model.safetensors").is_file() for run in grid.runs)
+
+
+def test_the_models_of_the_grid_are_those_that_are_made(tmp_path):
+    make(tmp_path)
+    for name in SHAPES:
+        kept, made = (load_file(root / name / "model.safetensors") for root in (MODELS, tmp_path))
+        assert kept.keys() == made.keys()
+        assert all(torch.equal(kept[key], made[key]) for key in kept)
+        configs = [
+            json.loads((root / name / "config.json").read_text()) for root in (MODELS, tmp_path)
+        ]
+        assert configs[0] == configs[1]
