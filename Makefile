@@ -17,7 +17,7 @@ WORKERS ?= auto
 # Two runs side by side with default threads are many times slower than with one each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help setup book status smoke test test-slow test-gpu test-browser bench lint format lock \
+.PHONY: help setup book plan status smoke test test-slow test-gpu test-browser bench lint format lock \
 	clean distclean
 
 help: ## List the targets
@@ -30,6 +30,9 @@ setup: ## Make .venv from the lock, or bring it up to date
 
 book: setup ## Run the chapters and build the site in _build/html (PROFILE=default)
 	@$(VENV_PYTHON) workflow/build.py --profile "$(PROFILE)" --from "$(PWD)"
+
+plan: setup ## Say what each run will take, before anything runs (MACHINE=a100: elsewhere)
+	@PYTHONPATH=src $(VENV_PYTHON) -m runs plan $(PROFILE) $(if $(MACHINE),--machine $(MACHINE))
 
 status: setup ## Say what became of each run (PROFILE=default)
 	@PYTHONPATH=src $(VENV_PYTHON) -m runs status $(PROFILE)

@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--gpus", type=int, help="1: take one GPU that no other run has")
     status = commands.add_parser("status", help="say what became of the runs of a profile")
     status.add_argument("profile", help="its name, or a file PATH.yaml")
+    plan = commands.add_parser("plan", help="say what the runs of a profile will take")
+    plan.add_argument("profile", help="its name, or a file PATH.yaml")
+    plan.add_argument("--machine", default="", help="on another machine, such as a100")
     for name, about, takes in (
         ("export", "pack the results of a profile into one file", ("profile", "file")),
         ("import", "take in a file that somebody else has packed", ("file",)),
@@ -49,8 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         for each in takes:
             command.add_argument(each, type=Path if each == "file" else str)
     given = parser.parse_args(arguments)
-    if given.command == "status":
-        return _status(given)
+    if given.command in ("plan", "status"):
+        return _told(given)
     if given.command != "run":
         return _travel(given)
     try:
@@ -116,15 +119,19 @@ def _ended(given: argparse.Namespace) -> tuple[int, str, str]:
     return 0, "", ""
 
 
-def _status(given: argparse.Namespace) -> int:
-    from runs import profiles, status
+def _told(given: argparse.Namespace) -> int:
+    """Print the plan or the status of a profile."""
+    from runs import plan, profiles, status
 
     try:
-        found = status.status(profiles.read(given.profile))
+        profile = profiles.read(given.profile)
+        if given.command == "plan":
+            print(plan.as_text(plan.plan(profile, given.machine), given.profile))
+        else:
+            print(status.as_text(status.status(profile)))
     except InputError as error:
         _say(f"error: {error}")
         return 2
-    print(status.as_text(found))
     return 0
 
 

@@ -38,7 +38,7 @@ def status(profile: Profile, root: Path = ROOT) -> pd.DataFrame:
     Reads what lies under ``root / "results"`` only: no model, no network, nothing computed.
     """
     folder = root / "results" / profile.name
-    planned = _read(folder / PLANNED)
+    planned = read(folder / PLANNED)
     rows = [_row(run, folder, planned.get(run.name, {})) for run in profile.runs]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -47,7 +47,7 @@ def state(run: Run, folder: Path) -> str:
     """Whether the ``run`` is done, with its files in ``folder``; as Snakemake would see it."""
     if (folder / f"{run.name}.failed.json").is_file():
         return FAILED
-    manifest = _read(folder / f"{run.name}.json")
+    manifest = read(folder / f"{run.name}.json")
     if not manifest or not (folder / f"{run.name}.ipynb").is_file():
         return MISSING
     asked = run.parameters
@@ -68,12 +68,12 @@ def _row(run: Run, folder: Path, planned: dict[str, Any]) -> dict[str, Any]:
     found = {"run": run.name, "chapter": run.chapter, "state": which}
     found |= {f"planned_{name}": planned.get(name) for name in ("minutes", "memory_gb")}
     if which == FAILED:
-        failed = _read(folder / f"{run.name}.failed.json")
+        failed = read(folder / f"{run.name}.failed.json")
         found |= {name: failed.get(name) for name in ("finished", "error", "log")}
         return found | {"minutes": _minutes(failed)}
     if which == MISSING:
         return found
-    manifest = _read(folder / f"{run.name}.json")
+    manifest = read(folder / f"{run.name}.json")
     peak = manifest.get("peak_memory_bytes")
     found |= {"minutes": _minutes(manifest), "memory_gb": peak and peak / 1e9}
     found |= {name: manifest["versions"].get(name) for name in ("python", "torch", "transformers")}
@@ -86,7 +86,7 @@ def _minutes(manifest: dict[str, Any]) -> float | None:
     return None if seconds is None else seconds / 60
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     """What a JSON file holds; nothing if it is not there, or is not whole."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,212 @@
+"""What will a profile take? Minutes, memory and disk of each run, before anything runs.
+
+Needs no GPU, no weights and no network. A measurement that several runs share is counted for the
+first of them; one that is there already costs nothing; one that was taken here before, by other
+code, costs what it took then; all others what their work costs at the machine's speed
+(:mod:`runs.planning`).
+"""
+
+import heapq
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers import machine as here
+from helpers.errors import InputError
+from runs import status
+from runs.planning import costs, machines
+from runs.planning.past import Identities, Past
+from runs.planning.sizes import size_of
+from runs.planning.steps import Step, steps
+from runs.planning.work import PRUNED
+from runs.profiles import ROOT, Profile, Run
+from runs.store import write_whole
+
+COLUMNS = (
+    *("run", "chapter", "state", "model", "minutes", "memory_gb", "disk_mb"),
+    *("measurements", "taken", "note"),
+)
+SPARE = 0.9  # share of a machine's memory that a plan may fill
+
+
+def threads(profile: Profile, cores: int) -> int:
+    """Threads of each run, as the workflow grants them on a machine without GPUs."""
+    few = profile.name == "smoke" or cores < 4
+    return getattr(profile, "cores", 0) or (1 if few else cores)
+
+
+class Plan:
+    """The runs of a ``profile`` on a ``machine``: ``frame`` with :data:`COLUMNS`, one row each,
+    ``minutes`` and so on of what is still to do; ``minutes`` until all of it is done, with so many
+    runs ``at_once``.
+
+    With ``all_anew`` nothing counts as done or known, which shows what the model itself predicts.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        machine: machines.Machine,
+        root: Path = ROOT,
+        *,
+        at_once: int = 1,
+        all_anew: bool = False,
+    ) -> None:
+        self.profile, self.machine, self.root, self.at_once = profile, machine, root, at_once
+        self.identities = Identities()
+        elsewhere = machine.name != "here" or all_anew
+        self.past = Past(root / "results" if not elsewhere else root / "nowhere", self.identities)
+        self.planned: set[Any] = set()
+        self.folder = None if elsewhere else root / "results" / profile.name
+        self.frame = pd.DataFrame([self._row(run) for run in profile.runs], columns=list(COLUMNS))
+
+    @property
+    def minutes(self) -> float:
+        """Until all is done, if whoever is idle takes the next run."""
+        return together(self.frame["minutes"].tolist(), self.at_once)
+
+    def _row(self, run: Run) -> dict[str, Any]:
+        state = status.state(run, self.folder) if self.folder else status.MISSING
+        asked = run.parameters
+        model = asked.model if "model" in run.taken else ""
+        row = {"run": run.name, "chapter": run.chapter, "state": state, "model": model, "note": ""}
+        if state == status.DONE:
+            return row | dict.fromkeys(("minutes", "memory_gb", "disk_mb"), 0.0)
+        try:
+            found = self._costs(run.chapter, asked)
+        except InputError as error:
+            return row | {"note": str(error)}
+        if found is None:
+            return row | {"note": f"the size of {model} is not known here: fetch it, or its folder"}
+        measured = [cost for cost in found if cost]
+        own = costs.notebook(run.chapter)
+        memory = max([own.memory, *(cost.memory for cost in measured)])
+        return row | {
+            "minutes": (own.seconds + sum(cost.seconds for cost in measured)) / 60,
+            "memory_gb": memory / 1e9,
+            "disk_mb": (own.disk + sum(cost.disk for cost in measured)) / 1e6,
+            "measurements": len(found),
+            "taken": len(measured),
+            "note": self._refused(memory),
+        }
+
+    def _costs(self, chapter: str, asked: Any) -> list[costs.Cost | None] | None:
+        """Of each measurement that a run takes; None for one that is there, or planned already."""
+        found: list[costs.Cost | None] = []
+        last: Any = None
+        floors = costs.coefficients()["floors"].get(asked.model, ())
+        for step in steps(chapter, asked, floors):
+            key = self.identities.key(step)
+            if key in self.planned:
+                found.append(None)
+                continue
+            size = size_of(step.parameters.model, step.parameters.revision)
+            if size is None:
+                return None
+            pruned = self.identities.pruned(step) if step.name in PRUNED else last
+            fresh, last = pruned != last, pruned
+            self.planned.add(key)
+            found.append(self._cost(step, size, fresh))
+        return found
+
+    def _cost(self, step: Step, size: Any, fresh: bool) -> costs.Cost | None:
+        before = self.past.of(step, self.machine.device)
+        if before and self.past.valid(before):
+            return None
+        predicted = costs.cost(step, size, self.machine, fresh)
+        same = before and (before["processor"], before["threads"]) == (
+            self.machine.title,
+            self.machine.threads,
+        )
+        if not before or not same:
+            return predicted
+        seconds = self.past.own_seconds[before["run"]]
+        return costs.Cost(seconds, before["peak_memory_bytes"], predicted.disk)
+
+    def _refused(self, memory: float) -> str:
+        if memory > SPARE * self.machine.memory:
+            return f"does not fit into {self.machine.memory / 1e9:.0f} GB"
+        return ""
+
+    @property
+    def does_not_fit(self) -> pd.DataFrame:
+        """Rows that need more memory than the machine has."""
+        return self.frame[self.frame["note"].str.startswith("does not fit")]
+
+    def keep(self) -> None:
+        """Write what is predicted of the runs that are to do beside them, where the status finds it;
+        what was predicted of those that are done stays."""
+        path = self.root / "results" / self.profile.name / status.PLANNED
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = status.read(path)
+        todo = self.frame[self.frame["state"].ne(status.DONE) & self.frame["minutes"].notna()]
+        for row in todo.itertuples():
+            kept[row.run] = {"minutes": row.minutes, "memory_gb": row.memory_gb}
+        write_whole(path, json.dumps(kept, indent=1))
+
+
+def together(minutes: list[float], at_once: int) -> float:
+    """Minutes until the last of runs ends, if ``at_once`` of them run side by side and whoever is
+    idle takes the next.
+
+    >>> together([3.0, 1.0, 1.0, 2.0], 2)
+    4.0
+    """
+    ends = [0.0] * max(1, at_once)
+    for each in minutes:
+        if not math.isnan(each):
+            heapq.heapreplace(ends, ends[0] + each)
+    return max(ends)
+
+
+def plan(profile: Profile, machine: str = "", root: Path = ROOT, **options: Any) -> Plan:
+    """The plan of a profile on the machine of that name, or on this one, its speed measured.
+
+    Raises :class:`InputError` for a machine that is not known.
+    """
+    if machine:
+        return Plan(profile, machines.named(machine), root, **options)
+    cores = here.granted_threads()
+    each = threads(profile, cores)
+    found = machines.this(each, root / "results")
+    at_once = cores // each if found.device == "cpu" else 1
+    return Plan(profile, found, root, at_once=at_once, **options)
+
+
+def as_text(one: Plan, profile: str) -> str:
+    """The plan for a terminal: a line for each run, sums, what will not do, and how to begin."""
+    frame, machine = one.frame, one.machine
+    lines = [f"{'run':44} {'state':11} {'minutes':>8} {'GB':>6} {'disk MB':>8}  to measure"]
+    for row in frame.itertuples():
+        numbers = f"{_number(row.minutes):>8} {_number(row.memory_gb):>6} {_number(row.disk_mb):>8}"
+        count = "" if pd.isna(row.taken) else f"  {row.taken:.0f} of {row.measurements:.0f}"
+        lines.append(f"{row.run:44} {row.state:11} {numbers}{count}")
+        if row.note:
+            lines.append(f"  {row.note}")
+    todo = frame[frame["state"].ne(status.DONE)]
+    unknown = int(todo["minutes"].isna().sum())
+    lines.append(
+        f"{len(todo)} of {len(frame)} runs to do on {machine.title}, {one.at_once} at a time: "
+        f"{duration(one.minutes)}; at most {todo['memory_gb'].max():.1f} GB of memory for each, "
+        f"{todo['disk_mb'].sum() / 1000:.1f} GB of disk"
+    )
+    if unknown:
+        lines.append(f"Not known, and not counted: {unknown} runs, see above")
+    if len(one.does_not_fit):
+        lines.append(f"Too large for the machine: {len(one.does_not_fit)} runs, see above")
+    if machine.disk is not None and todo["disk_mb"].sum() * 1e6 > machine.disk:
+        lines.append(f"Too little disk: {machine.disk / 1e9:.1f} GB are free")
+    lines.append(f"To begin: make book PROFILE={profile}")
+    return "\n".join(lines)
+
+
+def duration(minutes: float) -> str:
+    """``14 min``, ``3.5 hours``."""
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} hours"
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None or pd.isna(value) else f"{value:.1f}"

@@ -1,0 +1,148 @@
+"""What did measurements take before? Their manifests, found by what they were asked for."""
+
+import json
+from collections import defaultdict
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from helpers.errors import InputError
+from helpers.texts import data, passages
+from runs import source
+from runs.parameters import CALIBRATION, SETTING
+from runs.planning.steps import Step
+from runs.store import MANIFEST, Stored, every_measurement
+
+PINNED = ("prompts", "calibration", "tasks", "task_folder", "run_code", "collections", "checkpoint")
+INNER = ("masks", "ranking")  # taken inside the time of those that step them
+WHOLE = ("model", "revision", "dtype", "seed", *SETTING, *CALIBRATION)  # a pruned model
+SLACK = 1.5  # seconds: manifests hold whole ones
+
+Key = tuple[Any, ...]
+Manifest = dict[str, Any]
+Span = tuple[float, float]
+
+
+class Identities:
+    """What tells measurements apart: their name, and the parameters that mean something to it."""
+
+    @cached_property
+    def stored(self) -> dict[str, Stored]:
+        """All measurements of the book, by name."""
+        return every_measurement()
+
+    def key(self, step: Step) -> Key:
+        """Equal for two steps exactly where they are one measurement, on one machine."""
+        if step.name not in self.stored:
+            return (step.name, id(step))
+        uses = self.stored[step.name].uses
+        run = step.parameters
+        ignored = run.unread(uses)
+        return (step.name, *((name, getattr(run, name)) for name in uses if name not in ignored))
+
+    def pruned(self, step: Step) -> Key:
+        """Equal for two steps that work on one pruned model."""
+        run = step.parameters
+        ignored = run.unread(WHOLE)
+        return tuple(getattr(run, name) for name in WHOLE if name not in ignored)
+
+    def current(self, name: str) -> str:
+        """The digest of the code behind a measurement, as it is now."""
+        if name not in self._digests:
+            module = self.stored[name].function.__module__
+            self._digests[name] = source.digest(source.files_behind(module))
+        return self._digests[name]
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return {}
+
+
+class Past:
+    """Manifests below a results folder. Asks no network, and reads no model."""
+
+    def __init__(self, results: Path, identities: Identities) -> None:
+        self.identities = identities
+        self.manifests = [
+            found for path in results.glob(f"measurements/*/*/{MANIFEST}") if (found := _read(path))
+        ]
+        self._by_key: dict[Key, list[Manifest]] = defaultdict(list)
+        for each in self.manifests:
+            self._by_key[_plain(each["measurement"], each["parameters"])].append(each)
+
+    def of(self, step: Step, device: str) -> Manifest | None:
+        """The newest measurement of a step on this kind of device, by any code; one by the
+        code as it is now comes first."""
+        if not self.manifests or step.name not in self.identities.stored:
+            return None
+        stored, run = self.identities.stored[step.name], step.parameters
+        ignored = run.unread(stored.uses)
+        used = {name: getattr(run, name) for name in stored.uses if name not in ignored}
+        found = [
+            each
+            for each in self._by_key.get(_plain(step.name, used), [])
+            if each["device"] == device and _same_pins(stored, step, each["parameters"])
+        ]
+        return max(found, key=lambda each: (self.valid(each), each["finished"]), default=None)
+
+    def valid(self, manifest: Manifest) -> bool:
+        """Whether the code behind a measurement is still the same."""
+        return bool(manifest["source"] == self.identities.current(manifest["measurement"]))
+
+    @cached_property
+    def own_seconds(self) -> dict[str, float]:
+        """Seconds of each run of a measurement without those that it took inside its time."""
+        spans = [(each, *span(each)) for each in self.manifests]
+        inner = [one for one in spans if one[0]["measurement"] in INNER]
+        found = {}
+        for each, begin, end in spans:
+            inside = [
+                other["seconds"]
+                for other, first, last in inner
+                if other is not each
+                and begin - SLACK <= first
+                and last <= end + SLACK
+                and other["seconds"] <= each["seconds"]
+                and _inside(other["parameters"], each["parameters"])
+            ]
+            found[each["run"]] = max(each["seconds"] - sum(inside), 0.0)
+        return found
+
+
+def _inside(inner: dict[str, Any], outer: dict[str, Any]) -> bool:
+    """Whether both were asked of the same model, pruned in the same way."""
+    return all(outer[name] == value for name, value in inner.items() if name in outer)
+
+
+def _plain(name: str, used: dict[str, Any]) -> Key:
+    kept = sorted((key, value) for key, value in used.items() if key not in PINNED)
+    return (name, *kept)
+
+
+def _same_pins(stored: Stored, step: Step, known: dict[str, Any]) -> bool:
+    """Whether texts, tasks and the like are those that a manifest names."""
+    run = step.parameters
+    pins: dict[str, Any] = {
+        "prompts": lambda one: data.identity(one.prompts),
+        "calibration": lambda one: passages.identity(one.calibration),
+        "checkpoint": lambda one: Path(one.checkpoint).name,
+    } | dict(stored.pins)
+    try:
+        return all(pins[name](run) == known[name] for name in pins if name in known)
+    except InputError:
+        return False
+
+
+def span(manifest: Manifest) -> Span:
+    """When a measurement or a run began and ended, in seconds since 1970."""
+    end = datetime.fromisoformat(manifest["finished"]).timestamp()
+    return end - manifest["seconds"], end
+
+
+def _read(path: Path) -> Manifest | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "measurement" in found else None
