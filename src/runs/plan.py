@@ -17,6 +17,7 @@ import pandas as pd
 from helpers import machine as here
 from helpers.errors import InputError
 from runs import status
+from runs.needs import needs
 from runs.planning import costs, machines
 from runs.planning.past import Identities, Past
 from runs.planning.sizes import size_of
@@ -30,12 +31,6 @@ COLUMNS = (
     *("measurements", "taken", "note"),
 )
 SPARE = 0.9  # share of a machine's memory that a plan may fill
-
-
-def threads(profile: Profile, cores: int) -> int:
-    """Threads of each run, as the workflow grants them on a machine without GPUs."""
-    few = profile.name == "smoke" or cores < 4
-    return getattr(profile, "cores", 0) or (1 if few else cores)
 
 
 class Plan:
@@ -137,8 +132,8 @@ class Plan:
         return self.frame[self.frame["note"].str.startswith("does not fit")]
 
     def keep(self) -> None:
-        """Write what is predicted of the runs that are to do beside them, where the status finds it;
-        what was predicted of those that are done stays."""
+        """Write what is predicted of the runs that are to do beside them, where the status finds
+        it; what was predicted of those that are done stays."""
         path = self.root / "results" / self.profile.name / status.PLANNED
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = status.read(path)
@@ -170,7 +165,7 @@ def plan(profile: Profile, machine: str = "", root: Path = ROOT, **options: Any)
     if machine:
         return Plan(profile, machines.named(machine), root, **options)
     cores = here.granted_threads()
-    each = threads(profile, cores)
+    each = needs(profile, profile.runs[0], cores=cores, gpus=0).cores
     found = machines.this(each, root / "results")
     at_once = cores // each if found.device == "cpu" else 1
     return Plan(profile, found, root, at_once=at_once, **options)

@@ -16,8 +16,8 @@ from helpers.evaluation import search_sets
 from helpers.pruning.methods import METHODS
 from helpers.texts import data, probes
 from runs.parameters import RunParameters
-from runs.planning.steps import Step
 from runs.planning.sizes import BYTES, Size
+from runs.planning.steps import Step
 from runs.wanted_tasks import wanted_tasks
 
 READING = Path(__file__).with_name("reading.csv")  # questions of a task, or texts of a set; tokens
@@ -278,7 +278,7 @@ def _example_state(done: Work, run: RunParameters) -> None:
     done.load()
     done.read(100)
     done.project(4)
-    done.sweep(4, 200)  # each token of the vocabulary is put into words
+    done.counts["calls"] += done.size.vocabulary / 3  # each token is put into words
     done.written = 8 * done.size.vocabulary
 
 
@@ -327,7 +327,7 @@ def _probe_items(done: Work, run: RunParameters) -> None:
 def _retrieval_items(done: Work, run: RunParameters) -> None:
     (name,) = search_sets.names(run.collections, run.task_folder)
     texts_, read, _ = reading(Path(name).name)
-    if run.items:
+    if run.items and name in search_sets.FILES:  # of others, all documents are read
         texts_ = min(texts_, run.items * (1 + search_sets.DOCUMENTS_PER_QUERY))
     if not run.dense:
         done.load()
