@@ -12,13 +12,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from helpers import machine
 from helpers.errors import InputError
-from runs import needs, outcome, profiles, published
+from runs import needs, outcome, profiles, progress, published
+from runs.planning.schedule import at_once
 from runs.profiles import Profile, Run
 from runs.stopping import Stopped, stoppable
 
@@ -47,7 +48,11 @@ def main() -> int:
         with stoppable(), build_lock() as lock:
             for line in published.take_in(Path("book") / "published"):
                 print(line, flush=True)
-            code = build(profile, command(profile, given.cores, given.only_runs), lock)
+            side_by_side = at_once(profile, given.cores, len(machine.visible_gpus()))
+            seen = progress.Progress(profile, ROOT, side_by_side)
+            with progress.planned(profile, Path("_build") / f"{profile.name}.plan.log"):
+                words = command(profile, given.cores, given.only_runs)
+                code = build(profile, words, lock, seen.line)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -81,16 +86,16 @@ def build_lock() -> Iterator[int]:
         yield lock.fileno()
 
 
-def build(profile: Profile, words: list[str], lock: int) -> int:
+def build(profile: Profile, words: list[str], lock: int, line: Callable[[], str]) -> int:
     """Run Snakemake, and again without what has failed, until it has nothing left to try; the
-    exit code, 1 if a run failed."""
+    exit code, 1 if a run failed. A ``line`` says how far it is."""
     log = Path("_build") / f"{profile.name}.log"
     for each in profile.runs:
         outcome.mark_of(notebook(profile, each)).unlink(missing_ok=True)
     failed: set[str] = set()
     while True:
         begun = {each.name: last_said(profile, each) for each in profile.runs}
-        code = run(words, lock, log)
+        code = run(words, lock, log, line)
         marked = {each.name for each in profile.runs if has_failed(profile, each, begun, code)}
         if code == 0 or marked <= failed:
             break
@@ -134,14 +139,22 @@ def has_failed(profile: Profile, one: Run, begun: dict[str, int], code: int) -> 
     return True
 
 
-def run(words: list[str], lock: int, log: Path) -> int:
+def run(words: list[str], lock: int, log: Path, line: Callable[[], str]) -> int:
     """Run Snakemake, what it says about itself going to the log; its exit code. A request to end
     goes to it and all that it has started, as Ctrl-C does, which is what it heeds. The lock goes
     with it too, so that a killed parent does not free it early."""
     with log.open("w") as said:
-        snakemake = subprocess.Popen(words, pass_fds=(lock,), start_new_session=True, stderr=said)
+        snakemake = subprocess.Popen(
+            words,
+            pass_fds=(lock,),
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            errors="replace",
+        )
     try:
-        return snakemake.wait()
+        return progress.follow(snakemake, line)
     except Stopped:
         os.killpg(snakemake.pid, signal.SIGINT)
         snakemake.wait()

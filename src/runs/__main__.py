@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import textwrap
 import traceback
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan = commands.add_parser("plan", help="say what the runs of a profile will take")
     plan.add_argument("profile", help="its name, or a file PATH.yaml")
     plan.add_argument("--machine", default="", help="on another machine, such as a100")
+    plan.add_argument("--keep", action="store_true", help="keep it for the build that runs")
     for name, about, takes in (
         ("export", "pack the results of a profile into one file", ("profile", "file")),
         ("import", "take in a file that somebody else has packed", ("file",)),
@@ -125,7 +127,10 @@ def _told(given: argparse.Namespace) -> int:
 
     try:
         profile = profiles.read(given.profile)
-        if given.command == "plan":
+        if given.command == "plan" and given.keep:
+            os.nice(10)  # the build itself goes first
+            plan.plan(profile, anew=False).keep()
+        elif given.command == "plan":
             print(plan.as_text(plan.plan(profile, given.machine), given.profile))
         else:
             print(status.as_text(status.status(profile)))

@@ -6,9 +6,8 @@ code, costs what it took then; all others what their work costs at the machine's
 (:mod:`runs.planning`).
 """
 
-import heapq
 import json
-import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from runs import status
 from runs.needs import needs
 from runs.planning import costs, machines
 from runs.planning.past import Identities, Past
+from runs.planning.schedule import at_once, duration, together
 from runs.planning.sizes import size_of
 from runs.planning.steps import Step, steps
 from runs.planning.work import PRUNED
@@ -136,39 +136,27 @@ class Plan:
         it; what was predicted of those that are done stays."""
         path = self.root / "results" / self.profile.name / status.PLANNED
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = status.read(path)
+        kept, now = status.read(path), time.time()
         todo = self.frame[self.frame["state"].ne(status.DONE) & self.frame["minutes"].notna()]
         for row in todo.itertuples():
-            kept[row.run] = {"minutes": row.minutes, "memory_gb": row.memory_gb}
+            kept[row.run] = {"minutes": row.minutes, "memory_gb": row.memory_gb, "planned": now}
         write_whole(path, json.dumps(kept, indent=1))
 
 
-def together(minutes: list[float], at_once: int) -> float:
-    """Minutes until the last of runs ends, if ``at_once`` of them run side by side and whoever is
-    idle takes the next.
-
-    >>> together([3.0, 1.0, 1.0, 2.0], 2)
-    4.0
-    """
-    ends = [0.0] * max(1, at_once)
-    for each in minutes:
-        if not math.isnan(each):
-            heapq.heapreplace(ends, ends[0] + each)
-    return max(ends)
-
-
-def plan(profile: Profile, machine: str = "", root: Path = ROOT, **options: Any) -> Plan:
-    """The plan of a profile on the machine of that name, or on this one, its speed measured.
+def plan(
+    profile: Profile, machine: str = "", root: Path = ROOT, *, anew: bool = True, **options: Any
+) -> Plan:
+    """The plan of a profile on the machine of that name, or on this one, its speed measured, or
+    unless ``anew`` as it was measured before.
 
     Raises :class:`InputError` for a machine that is not known.
     """
     if machine:
         return Plan(profile, machines.named(machine), root, **options)
-    cores = here.granted_threads()
-    each = needs(profile, profile.runs[0], cores=cores, gpus=0).cores
-    found = machines.this(each, root / "results")
-    at_once = cores // each if found.device == "cpu" else 1
-    return Plan(profile, found, root, at_once=at_once, **options)
+    cores, gpus = here.granted_threads(), len(here.visible_gpus())
+    each = needs(profile, profile.runs[0], cores=cores, gpus=gpus).cores
+    found = machines.this(each, root / "results", anew)
+    return Plan(profile, found, root, at_once=at_once(profile, cores, gpus), **options)
 
 
 def as_text(one: Plan, profile: str) -> str:
@@ -196,11 +184,6 @@ def as_text(one: Plan, profile: str) -> str:
         lines.append(f"Too little disk: {machine.disk / 1e9:.1f} GB are free")
     lines.append(f"To begin: make book PROFILE={profile}")
     return "\n".join(lines)
-
-
-def duration(minutes: float) -> str:
-    """``14 min``, ``3.5 hours``."""
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 
 def _number(value: Any) -> str:
