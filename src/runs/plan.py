@@ -132,9 +132,9 @@ class Plan:
         return self.frame[self.frame["note"].str.startswith("does not fit")]
 
     def keep(self) -> None:
-        """Write what is predicted of the runs that are to do beside them, where the status finds
-        it; what was predicted of those that are done stays."""
-        path = self.root / "results" / self.profile.name / status.PLANNED
+        """Write what is predicted of the runs that are to do, where the status finds it; what was
+        predicted of those that are done stays."""
+        path = status.planned_of(self.profile, self.root)
         path.parent.mkdir(parents=True, exist_ok=True)
         kept, now = status.read(path), time.time()
         todo = self.frame[self.frame["state"].ne(status.DONE) & self.frame["minutes"].notna()]

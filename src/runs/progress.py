@@ -4,9 +4,9 @@ Reads what runs leave: their manifests, their logs, in which the last bar says w
 folder in which a run works while it does, and what was planned of them.
 """
 
-import os
 import queue
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -48,7 +48,7 @@ class Progress:
         last part as long as nothing is planned."""
         planned = {
             name: one["minutes"]
-            for name, one in status.read(self.folder / status.PLANNED).items()
+            for name, one in status.read(status.planned_of(self.profile, self.root)).items()
             if one["planned"] >= self.begin
         }
         ended = {run.name: took for run in self.profile.runs if (took := self._took(run, planned))}
@@ -59,7 +59,8 @@ class Progress:
         if len(ended) == len(self.profile.runs):
             parts.append("building the site")
         elif planned:
-            parts.append(f"about {duration(self._left(planned, ended, running))} left")
+            left = max(self._left(planned, ended, running), 1.0)
+            parts.append(f"about {duration(left)} left")
         return " · ".join(parts)
 
     def _took(self, run: Run, planned: Iterable[str]) -> float | None:
@@ -168,7 +169,7 @@ def follow(process: subprocess.Popen[str], line: Callable[[], str]) -> int:
         with suppress(OSError):  # the terminal may be closed
             sys.stdout.write(clear + shown)
             if terminal:
-                sys.stdout.write(line()[: os.get_terminal_size().columns - 1])
+                sys.stdout.write(line()[: shutil.get_terminal_size().columns - 1])
             sys.stdout.flush()
     with suppress(OSError):
         sys.stdout.write(clear)

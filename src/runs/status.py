@@ -11,7 +11,6 @@ from runs import source
 from runs.profiles import ROOT, Profile, Run
 
 DONE, FAILED, OUTDATED, MISSING = "done", "failed", "out of date", "missing"
-PLANNED = "plan.json"  # what a build predicted of the runs that it then started
 COLUMNS = {
     "run": "name of the run, of its files and its page",
     "chapter": "its notebook",
@@ -35,12 +34,17 @@ COLUMNS = {
 def status(profile: Profile, root: Path = ROOT) -> pd.DataFrame:
     """The runs of a profile in their order, with :data:`COLUMNS`; what is not known is missing.
 
-    Reads what lies under ``root / "results"`` only: no model, no network, nothing computed.
+    Reads what runs and builds left below ``root`` only: no model, no network, nothing computed.
     """
     folder = root / "results" / profile.name
-    planned = read(folder / PLANNED)
+    planned = read(planned_of(profile, root))
     rows = [_row(run, folder, planned.get(run.name, {})) for run in profile.runs]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def planned_of(profile: Profile, root: Path = ROOT) -> Path:
+    """Where builds keep what they predicted of the runs that they then started."""
+    return root / "_build" / f"{profile.name}.plan.json"
 
 
 def state(run: Run, folder: Path) -> str:
