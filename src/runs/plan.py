@@ -170,6 +170,8 @@ def as_text(one: Plan, profile: str) -> str:
         if row.note:
             lines.append(f"  {row.note}")
     todo = frame[frame["state"].ne(status.DONE)]
+    if todo.empty:
+        return "\n".join([*lines, f"All {len(frame)} runs are done"])
     unknown = int(todo["minutes"].isna().sum())
     lines.append(
         f"{len(todo)} of {len(frame)} runs to do on {machine.title}, {one.at_once} at a time: "

@@ -17,6 +17,10 @@ from runs.store import MANIFEST, Stored, every_measurement
 PINNED = ("prompts", "calibration", "tasks", "task_folder", "run_code", "collections", "checkpoint")
 INNER = ("masks", "ranking")  # taken inside the time of those that step them
 WHOLE = ("model", "revision", "dtype", "seed", *SETTING, *CALIBRATION)  # a pruned model
+READ = frozenset(  # of a manifest
+    {"measurement", "run", "parameters", "device", "processor", "threads", "source", "finished"}
+    | {"seconds", "peak_memory_bytes"}
+)
 SLACK = 1.5  # seconds: manifests hold whole ones
 
 Key = tuple[Any, ...]
@@ -145,4 +149,4 @@ def _read(path: Path) -> Manifest | None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and "measurement" in found else None
+    return found if isinstance(found, dict) and found.keys() >= READ else None
