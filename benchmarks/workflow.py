@@ -1,4 +1,4 @@
-"""What the workflow itself costs: planning a large grid, and runs that do nothing."""
+"""What the workflow itself costs: a large grid planned and predicted, and runs that do nothing."""
 
 import os
 import shutil
@@ -16,6 +16,16 @@ from benchmarks.harness import Result, compare
 ROOT = Path(__file__).parents[1]
 LINKED = ("src", "book", "requirements", "_config.yml", "_toc.yml")
 PLANNED, RUNS, JOBS = 2000, 60, 2
+REAL = """axes:
+  model: [smollm2-135m, Qwen/Qwen2.5-0.5B-Instruct, Qwen/Qwen2.5-1.5B-Instruct, Qwen/Qwen3-0.6B]
+  seed: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+chapters:
+  01-introduction: {axes: {items: [10, 20, 40, 80], shots: [0, 2, 4]}}
+  05-hierarchical-effects: {axes: {method: [wanda, sparsegpt], sparsity: [0.25, 0.5, 0.75]}}
+  07-multi-scale-effects: {axes: {sparsity: [0.25, 0.5, 0.75], max_new_tokens: [8, 16, 32]}}
+  04-inconsistent-effects: {axes: {sparsity: [0.25, 0.5, 0.75]}}
+  ladder: {axes: {probes: [1, 2, 4, 8], calibration_samples: [2, 4, 8, 16, 32]}}
+"""
 NOTHING = """---
 kernelspec:
   display_name: Python 3
@@ -42,8 +52,8 @@ rule run:
 
 
 def benchmarks() -> Iterator[Result]:
-    """Seconds to plan a grid of 2,000 runs; seconds a run of a notebook that does nothing, two at a
-    time, beside plain papermill under Snakemake."""
+    """Seconds to plan a grid of 2,000 runs, and to predict what one takes; seconds a run of a
+    notebook that does nothing, two at a time, beside plain papermill under Snakemake."""
     with tempfile.TemporaryDirectory() as folder:
         book = Path(folder) / "book"
         _make(book)
@@ -51,6 +61,10 @@ def benchmarks() -> Iterator[Result]:
             f"plan {PLANNED:,} runs", lambda: _snakemake(book, "planned", "--dry-run"), repeats=1
         )
         yield planned
+        (book / "real.yaml").write_text(REAL)
+        yield compare(
+            f"predict {PLANNED:,} runs of real chapters", lambda: _predict(book), repeats=1
+        )
         ours = _seconds(lambda: _snakemake(book, "nothing"))
         plain = _seconds(lambda: _call(book, "--snakefile", "Plain", "--cores", str(JOBS)))
         name = f"a run that does nothing, of {RUNS} runs, {JOBS} at a time"
@@ -72,13 +86,21 @@ def _make(book: Path) -> None:
     (book / "Plain").write_text(PLAIN % (RUNS, sys.executable))
 
 
+def _predict(profile: Path) -> None:
+    _run(ROOT, "runs", "plan", str(profile), "--machine", "a100")
+
+
 def _snakemake(book: Path, profile: str, *options: str) -> None:
     given = ("--config", f"profile={book / profile}.yaml", "--cores", str(JOBS), *options)
     _call(book, "--snakefile", "workflow/Snakefile", *given, "--", "runs")
 
 
 def _call(book: Path, *words: str) -> None:
-    command = [sys.executable, "-m", "snakemake", "--nolock", *words]
+    _run(book, "snakemake", "--nolock", *words)
+
+
+def _run(book: Path, module: str, *words: str) -> None:
+    command = [sys.executable, "-m", module, *words]
     environment = {"PYTHONPATH": str(book / "src"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=book, env=os.environ | environment, capture_output=True, text=True
