@@ -71,7 +71,7 @@ def _code(notebook: Path) -> str:
 
 def _row(run: Run, folder: Path, planned: dict[str, Any]) -> dict[str, Any]:
     which = state(run, folder)
-    found = {"run": run.name, "chapter": run.chapter, "state": which}
+    found: dict[str, Any] = {"run": run.name, "chapter": run.chapter, "state": which}
     found |= {f"planned_{name}": planned.get(name) for name in ("minutes", "memory_gb")}
     if which == FAILED:
         failed = read(folder / f"{run.name}.failed.json")

@@ -56,7 +56,7 @@ def _table() -> dict[str, Size]:
         rows = list(csv.DictReader(lines))
     fields = ("parameters", "layers", "width", "inner", "vocabulary")
     return {
-        row["name"]: Size(*(int(row[field]) for field in fields), row["tied"] == "1")
+        row["name"]: Size(**{each: int(row[each]) for each in fields}, tied=row["tied"] == "1")
         for row in rows
     }
 

@@ -6,7 +6,7 @@ from that is a factor that real runs give (``costs.json``).
 """
 
 import csv
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -37,7 +37,7 @@ class Work:
 
     size: Size
     dtype: str
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     held: float = 0.0
     models: int = 1
     written: float = 0.0
