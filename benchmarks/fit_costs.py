@@ -22,6 +22,7 @@ from runs.planning.work import FLOAT, PRUNED, Work, work
 from runs.store import write_whole
 
 START, SMALL = 1.0, 0.2  # seconds
+STORED = 5000  # bytes of a measurement without its tables
 NOT_STORED = ("in_the_notebook",)
 TOGETHER = ("scores", "probe_scores", "retrieval_scores")  # of others, without work of their own
 
@@ -68,29 +69,67 @@ def taken(profile: profiles.Profile, results: Path, past: Past) -> Iterator[Take
             yield Taken(name, own, step.name, found, seconds, work(step, size, fresh))
 
 
-def fit(profile: profiles.Profile, results: Path, machine: machines.Machine) -> dict[str, Any]:
-    """All coefficients; see :func:`runs.planning.costs.coefficients`."""
-    past = Past(results, Identities())
-    asked = [one for one in taken(profile, results, past) if one.name not in TOGETHER]
-    every = [*{one.manifest["run"]: one for one in asked if one.run == one.asked}.values()]
-    by_name, by_run = defaultdict(list), defaultdict(list)
-    for one in every:
-        by_name[one.name].append(one)
-        by_run[one.run].append(one)
-    chapters = _chapters(profile, results, by_run, asked)
-    base = min(one.manifest["peak_memory_bytes"] for one in by_name["prompt_lengths"])
+class Book:
+    """What a build of a profile left in a results folder: each measurement once, ``by_name`` and
+    ``by_run``, and all that runs ``asked`` for."""
+
+    def __init__(self, profile: profiles.Profile, results: Path) -> None:
+        self.profile, self.results = profile, results
+        self.past = Past(results, Identities())
+        every = taken(profile, results, self.past)
+        self.asked = [one for one in every if one.name not in TOGETHER]
+        self.by_name: dict[str, list[Taken]] = defaultdict(list)
+        self.by_run: dict[str, list[Taken]] = defaultdict(list)
+        own = {one.manifest["run"]: one for one in self.asked if one.run == one.asked}
+        for one in own.values():
+            self.by_name[one.name].append(one)
+            self.by_run[one.run].append(one)
+
+    def notebooks(self) -> dict[str, costs.Cost]:
+        """What is left of each run, by chapter, without its measurements, and without waiting for
+        those that another run was taking."""
+        found = {}
+        for run in self.profile.runs:
+            path = self.results / self.profile.name / f"{run.name}.json"
+            if not path.is_file():
+                continue
+            manifest = json.loads(path.read_text())
+            begin, end = span(manifest)
+            others = [one for one in self.asked if one.asked == run.name and one.run != run.name]
+            waited = {
+                one.manifest["run"]: min(one.span[1], end) - max(one.span[0], begin)
+                for one in others
+            }
+            inside = sum(one.seconds for one in self.by_run[run.name])
+            inside += sum(max(0.0, each) for each in waited.values())
+            size = path.with_suffix(".ipynb").stat().st_size
+            found[run.chapter] = costs.Cost(max(manifest["seconds"] - inside, 3.0), disk=size)
+        return found
+
+
+def fit(books: list[Book], machine: machines.Machine) -> dict[str, Any]:
+    """All coefficients; see :func:`runs.planning.costs.coefficients`. Measurements are those of the
+    first book; start-up varies, so that notebooks' own time is the (lower) median over all."""
+    first = books[0]
+    base = min(one.manifest["peak_memory_bytes"] for one in first.by_name["prompt_lengths"])
+    named = sorted(first.by_name.items())
+    chapters = _chapters(books)
     return {
         "start": START,
         "small": SMALL,
         "base": base,
-        "stored": 5000,
-        "times": {name: _times(ones, machine) for name, ones in sorted(by_name.items())}
-        | _in_notebooks(profile, chapters, machine),
-        "memory": _memory(by_run, base),
-        "disk": {name: _disk(ones, results) for name, ones in sorted(by_name.items())},
+        "stored": STORED,
+        "times": {name: _times(ones, machine) for name, ones in named}
+        | _in_notebooks(first.profile, chapters, machine),
+        "memory": _memory(first.by_run, base),
+        "disk": {name: _disk(ones, first.results) for name, ones in named},
         "chapters": chapters,
-        "floors": _floors(past),
-        "fitted": {"measurements": len(every), "on": machines.as_json(machine)},
+        "floors": _floors(first.past),
+        "fitted": {
+            "measurements": sum(len(ones) for _, ones in named),
+            "books": len(books),
+            "on": machines.as_json(machine),
+        },
     }
 
 
@@ -118,41 +157,23 @@ def _memory(by_run: dict[str, list[Taken]], base: float) -> dict[str, float]:
 def _disk(ones: list[Taken], results: Path) -> float:
     stored = sum(_bytes(results / "measurements" / one.name / one.manifest["run"]) for one in ones)
     written = sum(one.done.written for one in ones)
-    return round(max(stored - 5000 * len(ones), 0) / written, 3) if written else 1.0
+    return round(max(stored - STORED * len(ones), 0) / written, 3) if written else 1.0
 
 
 def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def _chapters(
-    profile: profiles.Profile, results: Path, by_run: dict[str, list[Taken]], asked: list[Taken]
-) -> dict[str, dict[str, float]]:
-    """What is left of each run without its measurements, and without waiting for those that
-    another run was taking."""
+def _chapters(books: list[Book]) -> dict[str, dict[str, float]]:
+    every = [book.notebooks() for book in books]
     found = {}
-    for run in profile.runs:
-        path = results / profile.name / f"{run.name}.json"
-        if not path.is_file():
-            continue
-        manifest = json.loads(path.read_text())
-        begin, end = span(manifest)
-        waited = [
-            min(one.span[1], end) - max(one.span[0], begin)
-            for one in {one.manifest["run"]: one for one in asked if one.asked == run.name}.values()
-            if one.run != run.name
-        ]
-        inside = sum(one.seconds for one in by_run[run.name]) + sum(max(0, one) for one in waited)
-        found[run.chapter] = {
-            "seconds": round(max(manifest["seconds"] - inside, 3.0), 1),
-            "bytes": path.with_suffix(".ipynb").stat().st_size,
-        }
+    for chapter, first in every[0].items():
+        seconds = statistics.median_low(one[chapter].seconds for one in every if chapter in one)
+        found[chapter] = {"seconds": round(seconds, 1), "bytes": first.disk}
     middle = {
         unit: statistics.median(one[unit] for one in found.values())
         for unit in ("seconds", "bytes")
     }
-    for one in found.values():  # a single start-up varies more than those of notebooks differ
-        one["seconds"] = round((one["seconds"] + middle["seconds"]) / 2, 1)
     return found | {"any": middle}
 
 
@@ -166,7 +187,7 @@ def _in_notebooks(
             size = size_of(step.parameters.model)
             if step.name in NOT_STORED and size and run.chapter in chapters:
                 own, usual = chapters[run.chapter], chapters["any"]["seconds"]
-                spent = 2 * (own["seconds"] - usual) - START
+                spent = own["seconds"] - usual - START
                 found[step.name] = round(spent / costs.counted(work(step, size), machine), 3)
                 own["seconds"] = usual
     return found
@@ -186,9 +207,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("profile", nargs="?", default="default")
     parser.add_argument("--results", type=Path, default=profiles.ROOT / "results")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="results of other builds")
     given = parser.parse_args()
-    machine = machines.this(1, given.results)
-    found = fit(profiles.read(given.profile), given.results, machine)
+    profile, machine = profiles.read(given.profile), machines.this(1, given.results, anew=False)
+    found = fit([Book(profile, each) for each in (given.results, *given.also)], machine)
     write_whole(costs.FILE, json.dumps(found, indent=1) + "\n")
     print(f"{costs.FILE}: {found['fitted']['measurements']} measurements")
 
