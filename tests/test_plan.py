@@ -39,8 +39,8 @@ def _profile(folder, text, name="mine"):
     return profiles.read(str(path))
 
 
-def _planned(profile, root, **options):
-    return plan.Plan(profile, machines.named("a100"), root, **options)
+def _planned(profile, root):
+    return plan.Plan(profile, machines.named("a100"), root)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])

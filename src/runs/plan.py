@@ -13,10 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import machine as here
 from helpers.errors import InputError
+from helpers.machine import granted_threads, visible_gpus
 from runs import status
 from runs.needs import needs
+from runs.parameters import RunParameters
 from runs.planning import costs, machines
 from runs.planning.past import Identities, Past
 from runs.planning.schedule import at_once, duration, together
@@ -36,9 +37,7 @@ SPARE = 0.9  # share of a machine's memory that a plan may fill
 class Plan:
     """The runs of a ``profile`` on a ``machine``: ``frame`` with :data:`COLUMNS`, one row each,
     ``minutes`` and so on of what is still to do; ``minutes`` until all of it is done, with so many
-    runs ``at_once``.
-
-    With ``all_anew`` nothing counts as done or known, which shows what the model itself predicts.
+    runs ``at_once``. On another machine than this one nothing counts as done or known.
     """
 
     def __init__(
@@ -48,14 +47,14 @@ class Plan:
         root: Path = ROOT,
         *,
         at_once: int = 1,
-        all_anew: bool = False,
     ) -> None:
         self.profile, self.machine, self.root, self.at_once = profile, machine, root, at_once
         self.identities = Identities()
-        elsewhere = machine.name != "here" or all_anew
-        self.past = Past(root / "results" if not elsewhere else root / "nowhere", self.identities)
+        here = machine.name == machines.HERE
+        self.past = Past(root / "results" if here else None, self.identities)
         self.planned: set[Any] = set()
-        self.folder = None if elsewhere else root / "results" / profile.name
+        self.weights: dict[str, int] = {}  # bytes of each hub model that is to be measured
+        self.folder = root / "results" / profile.name if here else None
         self.frame = pd.DataFrame([self._row(run) for run in profile.runs], columns=list(COLUMNS))
 
     @property
@@ -74,8 +73,6 @@ class Plan:
             found = self._costs(run.chapter, asked)
         except InputError as error:
             return row | {"note": str(error)}
-        if found is None:
-            return row | {"note": f"the size of {model} is not known here: fetch it, or its folder"}
         measured = [cost for cost in found if cost]
         own = costs.notebook(run.chapter)
         memory = max([own.memory, *(cost.memory for cost in measured)])
@@ -88,24 +85,30 @@ class Plan:
             "note": self._refused(memory),
         }
 
-    def _costs(self, chapter: str, asked: Any) -> list[costs.Cost | None] | None:
-        """Of each measurement that a run takes; None for one that is there, or planned already."""
-        found: list[costs.Cost | None] = []
+    def _costs(self, chapter: str, asked: RunParameters) -> list[costs.Cost | None]:
+        """Of each measurement that a run takes; None for one that is there, or planned already.
+
+        Raises :class:`InputError` for a model whose size is not known, and then plans nothing.
+        """
+        found: dict[Any, costs.Cost | None] = {}
         last: Any = None
         floors = costs.coefficients()["floors"].get(asked.model, ())
         for step in steps(chapter, asked, floors):
-            key = self.identities.key(step)
-            if key in self.planned:
-                found.append(None)
+            key, name = self.identities.key(step), step.parameters.model
+            if key in found or key in self.planned:
+                found.setdefault(key, None)
                 continue
-            size = size_of(step.parameters.model, step.parameters.revision)
+            size = size_of(name, step.parameters.revision)
             if size is None:
-                return None
+                said = "give a folder with its config.json, or fetch it"
+                raise InputError(f"the size of {name} is not known here: {said}")
             pruned = self.identities.pruned(step) if step.name in PRUNED else last
             fresh, last = pruned != last, pruned
-            self.planned.add(key)
-            found.append(self._cost(step, size, fresh))
-        return found
+            found[key] = self._cost(step, size, fresh)
+            if found[key] and "/" in name and not Path(name).is_dir():
+                self.weights[name] = size.bytes("bfloat16")
+        self.planned |= found.keys()
+        return list(found.values())
 
     def _cost(self, step: Step, size: Any, fresh: bool) -> costs.Cost | None:
         before = self.past.of(step, self.machine.device)
@@ -143,20 +146,18 @@ class Plan:
         write_whole(path, json.dumps(kept, indent=1))
 
 
-def plan(
-    profile: Profile, machine: str = "", root: Path = ROOT, *, anew: bool = True, **options: Any
-) -> Plan:
+def plan(profile: Profile, machine: str = "", root: Path = ROOT, *, anew: bool = True) -> Plan:
     """The plan of a profile on the machine of that name, or on this one, its speed measured, or
     unless ``anew`` as it was measured before.
 
     Raises :class:`InputError` for a machine that is not known.
     """
     if machine:
-        return Plan(profile, machines.named(machine), root, **options)
-    cores, gpus = here.granted_threads(), len(here.visible_gpus())
+        return Plan(profile, machines.named(machine), root)
+    cores, gpus = granted_threads(), len(visible_gpus())
     each = needs(profile, profile.runs[0], cores=cores, gpus=gpus).cores
     found = machines.this(each, root / "results", anew)
-    return Plan(profile, found, root, at_once=at_once(profile, cores, gpus), **options)
+    return Plan(profile, found, root, at_once=at_once(profile, cores, gpus))
 
 
 def as_text(one: Plan, profile: str) -> str:
@@ -182,6 +183,9 @@ def as_text(one: Plan, profile: str) -> str:
         lines.append(f"Not known, and not counted: {unknown} runs, see above")
     if len(one.does_not_fit):
         lines.append(f"Too large for the machine: {len(one.does_not_fit)} runs, see above")
+    if one.weights:
+        sizes = [f"{name} {size / 1e9:.0f} GB" for name, size in one.weights.items()]
+        lines.append(f"Weights that it reads, besides: {', '.join(sizes)}")
     if machine.disk is not None and todo["disk_mb"].sum() * 1e6 > machine.disk:
         lines.append(f"Too little disk: {machine.disk / 1e9:.1f} GB are free")
     lines.append(f"To begin: make book PROFILE={profile}")

@@ -13,6 +13,7 @@ from helpers.errors import InputError
 from runs import provenance
 from runs.store import write_whole
 
+HERE = "here"  # the name of this machine
 TABLE = Path(__file__).with_name("machines.csv")
 REACHED = {"bfloat16": 0.5, "float32": 0.7, "moved": 0.8}  # share of a datasheet's figure
 LAUNCHED = 12_000.0  # sublayers a second: what Python needs to start some ten kernels each
@@ -82,7 +83,7 @@ def this(threads: int, folder: Path, anew: bool = True) -> Machine:
     else:
         memory = torch.cuda.get_device_properties(0).total_memory
     kind = device.partition(":")[0]
-    return Machine("here", name, kind, memory, _free(folder), threads, speeds)
+    return Machine(HERE, name, kind, memory, _free(folder), threads, speeds)
 
 
 def measured(device: str, threads: int) -> dict[str, float]:

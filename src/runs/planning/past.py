@@ -64,13 +64,12 @@ class Identities:
 
 
 class Past:
-    """Manifests below a results folder. Asks no network, and reads no model."""
+    """Manifests below a results folder, if there is one. Asks no network, and reads no model."""
 
-    def __init__(self, results: Path, identities: Identities) -> None:
+    def __init__(self, results: Path | None, identities: Identities) -> None:
         self.identities = identities
-        self.manifests = [
-            found for path in results.glob(f"measurements/*/*/{MANIFEST}") if (found := _read(path))
-        ]
+        paths = results.glob(f"measurements/*/*/{MANIFEST}") if results else ()
+        self.manifests = [found for path in paths if (found := _read(path))]
         self._by_key: dict[Key, list[Manifest]] = defaultdict(list)
         for each in self.manifests:
             self._by_key[_plain(each["measurement"], each["parameters"])].append(each)
