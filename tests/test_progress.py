@@ -10,7 +10,8 @@ import time
 import pytest
 from tqdm import tqdm
 
-from runs import profiles, progress, status
+from runs import profiles, progress
+from runs.planning import kept
 
 TEXT = """chapters:
   05-hierarchical-effects: {axes: {sparsity: [0.25, 0.5]}}
@@ -34,7 +35,7 @@ def build(tmp_path):
 
 def _plan(build, **minutes):
     found = {name: {"minutes": each, "planned": time.time()} for name, each in minutes.items()}
-    status.planned_of(build.profile, build.root).write_text(json.dumps(found))
+    kept.predicted(build.profile, build.root).write_text(json.dumps(found))
 
 
 def _end(build, name, minutes, ending=".json"):
@@ -81,7 +82,7 @@ def test_what_was_done_before_is_not_waited_for(build):
 
 
 def test_without_a_plan_nothing_is_said_of_time(build):
-    status.planned_of(build.profile, build.root).unlink()
+    kept.predicted(build.profile, build.root).unlink()
     assert build.line() == "0 of 4"
 
 

@@ -18,7 +18,7 @@ from helpers.machine import granted_threads, visible_gpus
 from runs import status
 from runs.needs import needs
 from runs.parameters import RunParameters
-from runs.planning import costs, machines
+from runs.planning import costs, kept, machines
 from runs.planning.past import Identities, Past
 from runs.planning.schedule import at_once, duration, together
 from runs.planning.sizes import size_of
@@ -137,13 +137,13 @@ class Plan:
     def keep(self) -> None:
         """Write what is predicted of the runs that are to do, where the status finds it; what was
         predicted of those that are done stays."""
-        path = status.planned_of(self.profile, self.root)
+        path = kept.predicted(self.profile, self.root)
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept, now = status.read(path), time.time()
+        found, now = kept.read(path), time.time()
         todo = self.frame[self.frame["state"].ne(status.DONE) & self.frame["minutes"].notna()]
         for row in todo.itertuples():
-            kept[row.run] = {"minutes": row.minutes, "memory_gb": row.memory_gb, "planned": now}
-        write_whole(path, json.dumps(kept, indent=1))
+            found[row.run] = {"minutes": row.minutes, "memory_gb": row.memory_gb, "planned": now}
+        write_whole(path, json.dumps(found, indent=1))
 
 
 def plan(profile: Profile, machine: str = "", root: Path = ROOT, *, anew: bool = True) -> Plan:

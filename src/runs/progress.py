@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runs import status
+from runs.planning import kept
 from runs.planning.schedule import duration, together
 from runs.profiles import Profile, Run
 
@@ -48,7 +48,7 @@ class Progress:
         last part as long as nothing is planned."""
         planned = {
             name: one["minutes"]
-            for name, one in status.read(status.planned_of(self.profile, self.root)).items()
+            for name, one in kept.read(kept.predicted(self.profile, self.root)).items()
             if one["planned"] >= self.begin
         }
         ended = {run.name: took for run in self.profile.runs if (took := self._took(run, planned))}
@@ -68,7 +68,7 @@ class Progress:
         for ending in (".json", ".failed.json"):
             path = self.folder / f"{run.name}{ending}"
             if (when := _changed(path)) and (when >= self.begin or run.name not in planned):
-                return max(float(status.read(path).get("seconds") or 0), 1.0) / 60
+                return max(float(kept.read(path).get("seconds") or 0), 1.0) / 60
         return None
 
     def _runs(self, run: Run) -> bool:
@@ -121,7 +121,8 @@ def last_bar(log: Path) -> str:
 @contextmanager
 def planned(profile: Profile, log: Path) -> Iterator[None]:
     """Inside, what is left of the profile is planned once, by a process of its own that writes to
-    ``log``; not at once, since a build that finds nothing to do is over before."""
+    ``log``: on a machine whose speed is not known before anything else runs there, else a little
+    later, since a build that finds nothing to do is over before."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
@@ -131,12 +132,17 @@ def planned(profile: Profile, log: Path) -> Iterator[None]:
 
     timer = threading.Timer(PATIENCE, start)
     timer.daemon = True
-    timer.start()
     try:
+        if kept.speeds().is_file():
+            timer.start()
+        else:
+            start()
+            started[0].wait()
         yield
     finally:
         timer.cancel()
-        timer.join()
+        if timer.is_alive():
+            timer.join()
         for each in started:
             each.kill()
             each.wait()

@@ -1,6 +1,5 @@
 """What became of a profile's runs? One row for each: its state, its cost, and what made it."""
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from runs import source
+from runs.planning.kept import predicted, read
 from runs.profiles import ROOT, Profile, Run
 
 DONE, FAILED, OUTDATED, MISSING = "done", "failed", "out of date", "missing"
@@ -37,14 +37,9 @@ def status(profile: Profile, root: Path = ROOT) -> pd.DataFrame:
     Reads what runs and builds left below ``root`` only: no model, no network, nothing computed.
     """
     folder = root / "results" / profile.name
-    planned = read(planned_of(profile, root))
+    planned = read(predicted(profile, root))
     rows = [_row(run, folder, planned.get(run.name, {})) for run in profile.runs]
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def planned_of(profile: Profile, root: Path = ROOT) -> Path:
-    """Where builds keep what they predicted of the runs that they then started."""
-    return root / "_build" / f"{profile.name}.plan.json"
 
 
 def state(run: Run, folder: Path) -> str:
@@ -90,15 +85,6 @@ def _row(run: Run, folder: Path, planned: dict[str, Any]) -> dict[str, Any]:
 def _minutes(manifest: dict[str, Any]) -> float | None:
     seconds = manifest.get("seconds")
     return None if seconds is None else seconds / 60
-
-
-def read(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing if it is not there, or is not whole."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def as_text(found: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from helpers import machine
 from helpers.errors import InputError
 from runs import provenance
+from runs.planning import kept
 from runs.store import write_whole
 
 HERE = "here"  # the name of this machine
@@ -70,14 +71,14 @@ def this(threads: int, folder: Path, anew: bool = True) -> Machine:
 
     device = machine.resolve_device("auto")
     name = torch.cuda.get_device_name() if device != "cpu" else provenance.processor_name()
-    kept = machine.cache_folder() / "speeds.json"
     key = f"{name}, {threads} threads, torch {torch.__version__}"
-    speeds = _kept(kept).get(key, {})
+    speeds = kept.read(kept.speeds()).get(key, {})
     if anew or not speeds:
         now = measured(device, threads)
         speeds = {unit: max(speed, speeds.get(unit, 0.0)) for unit, speed in now.items()}
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, json.dumps(_kept(kept) | {key: speeds}, indent=1))
+        kept.speeds().parent.mkdir(parents=True, exist_ok=True)
+        every = kept.read(kept.speeds()) | {key: speeds}
+        write_whole(kept.speeds(), json.dumps(every, indent=1))
     if device == "cpu":
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     else:
@@ -137,14 +138,6 @@ def _free(folder: Path) -> int:
     here = next(each for each in (folder, *folder.parents) if each.exists())
     found = os.statvfs(here)
     return found.f_bavail * found.f_frsize
-
-
-def _kept(path: Path) -> dict[str, dict[str, float]]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def as_json(one: Machine) -> dict[str, object]:
