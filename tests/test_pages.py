@@ -190,3 +190,15 @@ def test_contents_lose_what_a_profile_does_not_have():
 )
 def test_values_are_written_as_a_person_writes_them(grid, axis, value, words):
     assert grid.written(axis, value, [value]) == words
+
+
+@pytest.mark.parametrize(
+    ("among", "words"),
+    [
+        (["smollm2-135m", "org/other"], ["135M", "494M"]),  # told by their sizes
+        (["smollm2-135m", "org/new"], ["smollm2-135m", "new"]),  # a size is not known
+        (["one/same", "two/same"], ["one/same", "two/same"]),  # nor would names tell them apart
+    ],
+)
+def test_models_are_written_so_that_they_can_be_told_apart(grid, among, words):
+    assert [grid.written("model", each, among) for each in among] == words

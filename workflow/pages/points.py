@@ -60,9 +60,10 @@ class Grid:
         """A value as a person writes it: a share in percent, a model by its size if that tells it
         from the others, else by its name."""
         if axis in MODELS:
-            sizes = [self.sizes.get(each) for each in among]
-            clear = None not in sizes and len(set(sizes)) == len(among)
-            return self.sizes[value] if clear else Path(value).name or "none"
+            for called in (self.sizes, {each: Path(each).name or "none" for each in among}):
+                if len({called.get(each) for each in among} - {None}) == len(among):
+                    return called[value]
+            return value
         if axis == "sparsity":
             return f"{100 * float(value):g}%"
         if axis == "method":
