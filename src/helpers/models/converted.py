@@ -147,6 +147,8 @@ def _convert(file: Source) -> None:
     path, target = file.find(), file.target
     held = read_gguf(path)
     print(f"Converting {path.name} to safetensors (once) …", file=sys.stderr)
+    for left in target.parent.glob(f".{file.name}-*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=f".{file.name}-", dir=target.parent))
     try:
         model = _write(held, work)
