@@ -96,10 +96,15 @@ def _made(parameters: RunParameters, dense: LoadedModel) -> tuple[Decoder, str, 
 
 def quantized_in_place(decoder: Decoder, parameters: RunParameters, tokenizer: Any) -> Account:
     """Quantize the weights of ``decoder`` as the parameters ask for it, for good."""
-    method = parameters.quantizer
-    sizes = (parameters.bits, parameters.group_size) if parameters.simulated else ()
-    recipe = Quantization(method, *sizes, keep_zeros=not parameters.whole)
-    used = calibration_for(parameters, tokenizer) if QUANTIZERS[method].calibrated else None
+    used = None
+    if QUANTIZERS[parameters.quantizer].calibrated:
+        used = calibration_for(parameters, tokenizer, decoder)
+    recipe = Quantization(
+        parameters.quantizer,
+        parameters.bits if parameters.simulated else 0,
+        parameters.group_size,
+        keep_zeros=not parameters.whole,
+    )
     return quantize(decoder, recipe, used)
 
 

@@ -22,7 +22,7 @@ from helpers.errors import InputError
 from helpers.texts.data import select_prompts
 from helpers.texts.passages import check_source
 from runs import asked, declared, imported, kernel, provenance, source
-from runs.files import writable
+from runs.files import room_in, writable
 from runs.parameters import RunParameters, refuse_unknown, validate
 
 
@@ -31,8 +31,9 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
 
     Everything that can be checked is checked before a kernel starts. The output and its manifest
     (``output`` with the suffix ``.json``) are renamed into place when whole; a failed run leaves
-    neither. Raises :class:`InputError` for bad input and :class:`RuntimeError` for a run that
-    failed, each with one line.
+    neither. Waits while another run writes the same output, and takes what that one made if it
+    was asked for the same. Raises :class:`InputError` for bad input and :class:`RuntimeError` for
+    a run that failed, each with one line.
     """
     node = declared.read(notebook)
     _check_output(output, notebook)
@@ -41,8 +42,7 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
         refuse_unknown(name, known)
     parameters = check(known | dict(values))
     writable(output.parent)
-    with _working_folder(output) as work:
-        print(f"Running {notebook.name}, results in {parameters.results_folder()} …", flush=True)
+    with room_in(output.parent), _working_folder(output) as (work, waited):
         begin = time.perf_counter()
         described = {
             "notebook": notebook.name,
@@ -54,6 +54,9 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> Non
             "processor": provenance.processor_name(),
             "threads": machine.granted_threads(),
         }
+        if waited and _made(output, described):
+            return
+        print(f"Running {notebook.name}, results in {parameters.results_folder()} …", flush=True)
         start, end, manifest = (work / name for name in ("in.ipynb", "out.ipynb", "out.json"))
         jupytext.write(node, start, fmt="ipynb")
         given = {name: getattr(parameters, name) for name in values}
@@ -135,23 +138,36 @@ def _check_output(output: Path, notebook: Path) -> None:
             )
 
 
-@contextmanager
-def _working_folder(output: Path) -> Iterator[Path]:
-    """A folder beside ``output`` that only this run writes in; what a killed run left is gone."""
-    work = output.parent / f".run-{output.name}"
-    work.mkdir(exist_ok=True)
-    lock = FileLock(work / "lock", timeout=0)
+def _made(output: Path, described: Mapping[str, Any]) -> bool:
+    """Whether ``output`` is there, from the same notebook, parameters and code."""
     try:
-        lock.acquire()
-    except Timeout:
-        raise InputError(
-            f"another run is writing {output}: wait until it has ended, or choose another name"
-        ) from None
+        manifest = json.loads(output.with_suffix(".json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    asked = json.loads(json.dumps(described))
+    same = all(manifest.get(key) == asked[key] for key in ("notebook", "parameters", "code"))
+    return output.is_file() and same
+
+
+@contextmanager
+def _working_folder(output: Path) -> Iterator[tuple[Path, bool]]:
+    """A folder beside ``output`` that only this run writes in, and whether another run had to be
+    waited for, such as one whose workflow was killed. What a killed run left is gone."""
+    work = output.parent / f".run-{output.name}"
+    lock, waited = FileLock(work / "lock"), False
+    while not lock.is_locked:
+        work.mkdir(exist_ok=True)
+        try:
+            lock.acquire(timeout=1 if waited else 0)
+        except (Timeout, FileNotFoundError):  # held, or gone just now with the folder
+            if not waited:
+                print(f"Waiting for another run that writes {output} to end …", file=sys.stderr)
+            waited = True
     try:
         for left in work.iterdir():
             if left.name != "lock":
                 left.unlink()
-        yield work
+        yield work, waited
     finally:
         shutil.rmtree(work, ignore_errors=True)
         lock.release()

@@ -30,7 +30,7 @@ from helpers.models.load import fingerprint
 from helpers.texts import data, passages
 from runs import asked, imported, provenance, source
 from runs.columns import Columns, check
-from runs.files import writable, write_whole
+from runs.files import room_in, writable, write_whole
 from runs.parameters import RunParameters
 
 MANIFEST = "manifest.json"
@@ -146,7 +146,7 @@ def _stored(stored: Stored, parameters: RunParameters) -> Measurement:
     if found:
         return found
     writable(folder.parent)
-    with FileLock(folder.parent / f".{run}.lock"):
+    with room_in(folder.parent), FileLock(folder.parent / f".{run}.lock"):
         found = finished(folder)
         return found or _compute(stored, parameters, run, folder, depends)
 

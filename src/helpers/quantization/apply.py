@@ -148,7 +148,8 @@ class _Applier:
         linear.write(self.method.solve(seen, self.recipe))
         change = torch.linalg.vector_norm(linear.matrix.double() - dense.double())
         size = torch.linalg.vector_norm(dense.double())
-        held = stored_bytes(*dense.shape, kept=dense.numel(), levels=self.recipe.levels)
+        rows, columns = dense.shape
+        held = stored_bytes(rows, columns, dense.numel(), levels=self.recipe.levels)
         self._note(linear, held, float(change / size) if size > 0 else 0.0)
 
     def _pack(self, layer: int, linear: LinearWeight) -> None:
