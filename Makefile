@@ -9,6 +9,10 @@ PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python
 PROFILE ?= default
 FILE ?= results-$(basename $(notdir $(PROFILE))).zip
 PYTEST_ARGS ?=
+# Where the runs run: local, slurm, …; the GPUs of each machine there; options of Snakemake's own.
+EXECUTOR ?= local
+GPUS ?= 0
+SNAKEMAKE_ARGS ?=
 
 VENV_PYTHON := .venv/bin/python
 PYTEST := $(VENV_PYTHON) -m pytest
@@ -17,7 +21,8 @@ WORKERS ?= auto
 # Two runs side by side with default threads are many times slower than with one each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help setup book plan status smoke test test-slow test-gpu test-browser bench lint format lock \
+.PHONY: help setup book plan status smoke export import forget-imports tables test test-slow \
+	test-slurm test-gpu test-browser bench lint format lock \
 	clean distclean
 
 help: ## List the targets
@@ -29,7 +34,8 @@ setup: ## Make .venv from the lock, or bring it up to date
 	@$(PYTHON) workflow/setup.py
 
 book: setup ## Run the chapters and build the site in _build/html (PROFILE=default)
-	@$(VENV_PYTHON) workflow/build.py --profile "$(PROFILE)" --from "$(PWD)"
+	@$(VENV_PYTHON) workflow/build.py --profile "$(PROFILE)" --from "$(PWD)" \
+		--executor $(EXECUTOR) --gpus $(GPUS) -- $(SNAKEMAKE_ARGS)
 
 plan: setup ## Say what each run will take, before anything runs (MACHINE=a100: elsewhere)
 	@PYTHONPATH=src $(VENV_PYTHON) -m runs plan $(PROFILE) $(if $(MACHINE),--machine $(MACHINE))
@@ -53,10 +59,13 @@ tables: setup ## Write all results as one data set, results/tables/*.parquet
 	@$(VENV_PYTHON) -m runs tables
 
 test: setup ## Run the tests, without the slow, GPU and browser ones
-	@$(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not gpu and not browser" $(PYTEST_ARGS)
+	@$(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not slurm and not gpu and not browser" $(PYTEST_ARGS)
 
 test-slow: setup ## Run the slow tests
-	@$(ONE_THREAD) $(PYTEST) -m "slow and not gpu and not browser" $(PYTEST_ARGS)
+	@$(ONE_THREAD) $(PYTEST) -m "slow and not slurm and not gpu and not browser" $(PYTEST_ARGS)
+
+test-slurm: setup ## Run the smoke book on a Slurm that starts here (root, slurm-wlm, munge)
+	@$(ONE_THREAD) $(PYTEST) -m slurm tests/slurm $(PYTEST_ARGS)
 
 test-gpu: setup ## Run the tests that need a GPU
 	@$(PYTEST) -m gpu $(PYTEST_ARGS)

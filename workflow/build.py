@@ -3,11 +3,16 @@
 Several builds may be started at once; the later ones wait and then find nothing to do. A build
 that was killed leaves no lock behind: the system releases it with the process. A run that fails
 stops no other, and the book is built with what is there.
+
+The runs run on this machine, or where an executor plugin of Snakemake sends them
+(``--executor slurm``); the site is built here. What stands after ``--`` goes to Snakemake as it is.
 """
 
 import argparse
 import fcntl
+import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,12 +38,16 @@ def main() -> int:
     parser.add_argument(
         "--profile", default="default", help=f"{', '.join(profiles.known())}, or a file PATH.yaml"
     )
-    parser.add_argument("--cores", type=int, default=cores())
+    parser.add_argument("--cores", type=int, default=0, help="of this, or of another machine")
     parser.add_argument("--from", dest="folder", default="", help="where PATH.yaml is seen from")
     parser.add_argument("--only-runs", action="store_true", help="the runs, without the site")
+    parser.add_argument("--executor", default="local", help="local, slurm, kubernetes, …")
+    parser.add_argument("--gpus", type=int, default=0, help="of another machine")
+    parser.add_argument("snakemake", nargs="*", help="options of Snakemake's own, after --")
     given = parser.parse_args()
     try:
         profile = profiles.read(seen_from(given.profile, given.folder))
+        words = command(profile, given)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -48,10 +57,11 @@ def main() -> int:
         with stoppable(), build_lock() as lock:
             for line in published.take_in(Path("book") / "published"):
                 print(line, flush=True)
-            side_by_side = at_once(profile, given.cores, len(machine.visible_gpus()))
+            side_by_side = at_once(
+                profile, given.cores or machine.cores(), len(machine.visible_gpus())
+            )
             seen = progress.Progress(profile, ROOT, side_by_side)
             with progress.planned(profile, Path("_build") / f"{profile.name}.plan.log"):
-                words = command(profile, given.cores, given.only_runs)
                 code = build(profile, words, lock, seen.line)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -168,17 +178,49 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def command(profile: Profile, cores: int, only_runs: bool = False) -> list[str]:
+def command(profile: Profile, given: argparse.Namespace) -> list[str]:
     """Snakemake's command line. Our own lock replaces its lock, which a killed run leaves
     behind; reruns follow files and parameters, not the wording of a rule."""
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile"),
-        *("--cores", str(cores), "--config", f"profile={profile.path}"),
         *("--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "params"),
-        *("--keep-going", "--resources", f"mem_mb={needs.memory_mb()}"),
-        f"gpus={len(machine.visible_gpus())}",
-        *("--", "runs" if only_runs else "site"),
+        "--keep-going",
+        *(here(given) if given.executor == "local" else elsewhere(given.executor)),
+        *given.snakemake,
+        *("--config", f"profile={profile.path}"),
+        *(() if given.executor == "local" else (f"cores={given.cores or 4}", f"gpus={given.gpus}")),
+        *("--", "runs" if given.only_runs else "site"),
     ]
+
+
+def here(given: argparse.Namespace) -> list[str]:
+    """Options for runs on this machine, no more at a time than there is room for."""
+    room = (f"mem_mb={needs.memory_mb()}", f"gpu={len(machine.visible_gpus())}")
+    return ["--cores", str(given.cores or cores()), "--resources", *room]
+
+
+def elsewhere(executor: str) -> list[str]:
+    """Options for runs on other machines, which see this folder too, a little later perhaps."""
+    if not importlib.util.find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}"):
+        raise InputError(
+            f"executor {executor!r} is not installed: use local, or pip install "
+            f"snakemake-executor-plugin-{executor}"
+        )
+    options = ["--executor", executor, "--jobs", "100", "--latency-wait", "60"]
+    return options + (slurm_options() if executor == "slurm" else [])
+
+
+def slurm_options() -> list[str]:
+    """Without an accounting database only ``squeue`` knows what became of a job, and accounts
+    mean nothing."""
+    try:
+        show = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True)
+    except FileNotFoundError:
+        raise InputError("no Slurm here: start the build where sbatch and scontrol are") from None
+    if show.returncode:
+        raise InputError(f"Slurm does not answer: {show.stderr.strip().splitlines()[-1]}")
+    kept = re.search(r"AccountingStorageType\s*=\s*accounting_storage/slurmdbd", show.stdout)
+    return [] if kept else ["--slurm-status-command", "squeue", "--slurm-no-account"]
 
 
 if __name__ == "__main__":
