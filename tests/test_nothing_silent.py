@@ -90,16 +90,39 @@ PLACES = {  # (file, function, what is done there): what becomes of what would b
         "the kernel's own log, which repeats an interrupt that we tell in one line; what cells say "
         "is heard"
     ),
-    ("src/runs/__main__.py", "_run", "except Exception"): "told in one line, and whole in the log",
+    ("src/runs/__main__.py", "_ended", "except Exception"): (
+        "told in one line, and whole in the log"
+    ),
+    ("src/helpers/models/converted.py", "_convert", "ignore_errors=True"): TIDY,
+    ("src/helpers/models/converted.py", "_convert", "suppress"): "nothing damaged is in the way",
+    ("src/helpers/models/converted.py", "_write", "output_loading_info=True"): READ,
+    ("src/helpers/quantization/packed.py", "hush", "setLevel"): (
+        "that int8 casts its inputs, which is how it works, at every call; and that the hub has a "
+        "faster kernel, which is not wanted"
+    ),
+    ("src/helpers/quantization/rotation.py", "rotated_folder", "ignore_errors=True"): TIDY,
+    ("src/helpers/machine.py", "visible_gpus", "capture_output=True"): ANSWERED,
+    ("src/runs/dataset.py", "write", "ignore_errors=True"): TIDY,
+    ("src/runs/exchange.py", "forget", "ignore_errors=True"): TIDY,
+    ("src/runs/exchange.py", "take_in", "ignore_errors=True"): TIDY,
+    ("src/runs/outcome.py", "mark_failed", "suppress"): (
+        "a disk that is full: the run's exit code and its line say that it failed"
+    ),
+    ("src/runs/progress.py", "follow", "suppress"): "a terminal that is closed",
+    ("src/runs/progress.py", "last_bar", "errors=replace"): "half a letter at the end of a log",
+    ("workflow/build.py", "build", "errors=replace"): "letters of a log that is shown",
+    ("workflow/build.py", "run", "errors=replace"): "letters of what is shown",
+    ("workflow/build.py", "last_said", "suppress"): "a run that has no log yet",
+    ("workflow/build.py", "slurm_options", "capture_output=True"): ANSWERED,
+    ("benchmarks/workflow.py", "_run", "capture_output=True"): (
+        "its end is told where a run that is timed fails"
+    ),
     ("src/runs/__main__.py", "_run", "suppress"): "a log that cannot be written; the line is told",
     ("src/runs/__main__.py", "_say", "suppress"): "a terminal that is closed",
     ("src/runs/kernel.py", "_ask", "suppress"): "a kernel that has ended just now",
-    ("src/runs/store.py", "writable", "suppress"): TIDY,
     ("src/runs/store.py", "_compute", "ignore_errors=True"): TIDY,
     ("src/runs/runner.py", "_working_folder", "ignore_errors=True"): TIDY,
     ("src/helpers/pruning/checkpoint.py", "save", "ignore_errors=True"): TIDY,
-    ("src/helpers/models/embedded.py", "_convert", "ignore_errors=True"): TIDY,
-    ("src/helpers/models/embedded.py", "_convert", "suppress"): "nothing damaged is in the way",
     ("src/helpers/models/hashes.py", "_noted", "suppress"): "without a note the file is read",
     ("src/runs/provenance.py", "git_commit.git", "capture_output=True"): ANSWERED,
     ("src/helpers/evaluation/sandbox.py", "require", "capture_output=True"): (
@@ -108,7 +131,6 @@ PLACES = {  # (file, function, what is done there): what becomes of what would b
     ("src/helpers/evaluation/sandbox.py", "passes", "DEVNULL"): (
         "what a program writes that a model wrote: it passes its tests or does not"
     ),
-    ("workflow/build.py", "command", "--quiet"): "Snakemake's list of jobs; errors are heard",
     ("workflow/build.py", "main", "suppress"): "a terminal that is closed",
     ("workflow/setup.py", "can_run_pip", "capture_output=True"): ANSWERED,
     ("workflow/setup.py", "explain", "errors=replace"): "letters of a log that is shown",

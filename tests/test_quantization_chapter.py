@@ -38,11 +38,11 @@ def _of(run, name):
 def test_bytes_and_errors_of_weights_are_those_of_the_models(run, tiny_folder):
     dense = [one.matrix for layer in prunable(load(str(tiny_folder)).decoder) for one in layer]
     sizes = [weight.numel() for weight in dense]
-    store = weight_store(_of(run, "RTN 4")).table("weights")
+    store = weight_store(_of(run, "RTN 4")).table("stored_weights")
     assert store["size"].tolist() == sizes == store["kept"].tolist()
     # 4-bit integers, and 20 bits for every group of 16
     assert store["bytes"].tolist() == [(4 * size + 20 * size // 16) // 8 for size in sizes]
-    pruned = weight_store(_of(run, "Magnitude 50%")).table("weights")
+    pruned = weight_store(_of(run, "Magnitude 50%")).table("stored_weights")
     assert pruned["kept"].tolist() == [size - size // 2 for size in sizes]
     assert pruned["bytes"].tolist() == [(size - size // 2) * 2 + size // 8 for size in sizes]
     for weight, error in zip(dense, pruned["error"], strict=True):
@@ -51,11 +51,11 @@ def test_bytes_and_errors_of_weights_are_those_of_the_models(run, tiny_folder):
 
 
 def test_what_is_dropped_takes_nothing_and_packed_weights_take_what_they_take(run):
-    dropped = weight_store(_of(run, "Drop-1M")).table("weights")
+    dropped = weight_store(_of(run, "Drop-1M")).table("stored_weights")
     gone = dropped[dropped["bytes"].eq(0)]
     assert gone["weight"].str.startswith("mlp").all()
     assert len(gone) == 3
-    packed = weight_store(_of(run, "NF4")).table("weights")
+    packed = weight_store(_of(run, "NF4")).table("stored_weights")
     # half a byte each, and four bytes for every 64
     assert packed["bytes"].tolist() == [size // 2 + size // 16 for size in packed["size"]]
     assert packed["error"].isna().all()

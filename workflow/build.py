@@ -57,9 +57,7 @@ def main() -> int:
         with stoppable(), build_lock() as lock:
             for line in published.take_in(Path("book") / "published"):
                 print(line, flush=True)
-            side_by_side = at_once(
-                profile, given.cores or cores(), len(machine.visible_gpus())
-            )
+            side_by_side = at_once(profile, given.cores or cores(), len(machine.visible_gpus()))
             seen = progress.Progress(profile, ROOT, side_by_side)
             with progress.planned(profile, Path("_build") / f"{profile.name}.plan.log"):
                 code = build(profile, words, lock, seen.line)

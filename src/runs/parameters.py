@@ -335,6 +335,13 @@ class RunParameters(BaseModel):
         return bool(self.quantizer) and not QUANTIZERS[self.quantizer].packed
 
     @property
+    def many_bits(self) -> bool:
+        """Whether weights are quantized to more than four bits, which changes little."""
+        if not self.quantizer:
+            return False
+        return (self.bits if self.simulated else QUANTIZERS[self.quantizer].bits) > 4
+
+    @property
     def amount(self) -> float:
         """How much is removed at a time: one sublayer, or the share of its weights."""
         return self.sparsity if self.prunes_weights else 1.0

@@ -39,7 +39,7 @@ WEIGHTS = (
 )
 
 
-@measurement(*USES, tables={"weights": WEIGHTS})
+@measurement(*USES, tables={"stored_weights": WEIGHTS})
 def weight_store(parameters: RunParameters) -> Measured:
     """Bytes and relative error of every weight of the model that ``parameters`` say.
 
@@ -59,7 +59,7 @@ def weight_store(parameters: RunParameters) -> Measured:
         "dense_bytes": dense_bytes(total),
         "other_bytes": dense_bytes(dense.release_parameters - total),
     }
-    return Measured({"weights": pd.DataFrame(found)}, facts)
+    return Measured({"stored_weights": pd.DataFrame(found)}, facts)
 
 
 @torch.no_grad()

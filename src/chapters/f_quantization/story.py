@@ -25,7 +25,6 @@ PANELS = {  # of Figure 9: metric and space, and what its axis says
 SMOOTHING = 0.3  # weight of each new step in the paper's curves, as far as the drawing tells
 PRINTED = {"Attn Drop": "Attn Drop, 7B", "4:8": "4:8, 7B", "Quantization": "Quantization, 7B"}
 MEGABYTE = 1e6
-MANY_BITS = 5  # of a weight, scales with it: more deviate too little to be seen
 NEAR_BYTES = 0.15  # models whose bytes differ by less take the same memory
 
 
@@ -94,17 +93,17 @@ class Compressed:
     @property
     def bytes(self) -> int:
         """Of the linears, in theory."""
-        return int(self.store.table("weights")["bytes"].sum())
+        return int(self.store.table("stored_weights")["bytes"].sum())
 
     @property
     def bits(self) -> float:
         """A dense weight of the linears, on average."""
-        return 8 * self.bytes / int(self.store.table("weights")["size"].sum())
+        return 8 * self.bytes / int(self.store.table("stored_weights")["size"].sum())
 
     @property
     def error(self) -> float:
         """Root mean square of the relative error of the weights."""
-        return float(np.sqrt((self.store.table("weights")["error"] ** 2).mean()))
+        return float(np.sqrt((self.store.table("stored_weights")["error"] ** 2).mean()))
 
     def by_prompt(self, metric: str, space: str) -> pd.Series:
         """Means within each prompt."""
@@ -248,7 +247,7 @@ def runtimes(found: Mapping[str, Compressed]) -> dict[str, tuple[str, int]]:
         elif asked.quantizer and not asked.simulated:
             chosen[name] = (BITSANDBYTES, one.bytes)
         elif asked.simulated and asked.bits in GPTQ_KERNELS:
-            size = int(one.store.table("weights")["size"].sum())
+            size = int(one.store.table("stored_weights")["size"].sum())
             groups = asked.group_size or size
             scales = size // groups * (16 + asked.bits) // 8
             chosen[name] = (GPTQ_KERNELS[asked.bits], size * asked.bits // 8 + scales)
@@ -398,21 +397,16 @@ def both_ways(here: Iterable[Claim], there: Iterable[Claim]) -> pd.DataFrame:
 
 
 def drawn(found: Mapping[str, Compressed]) -> list[str]:
-    """Models that are drawn along generation and measured as released too: of the paper's kinds,
-    and one of each quantizer, the one with most bits of 4 or fewer."""
+    """Models that are drawn along generation: of the paper's kinds, and the first of each quantizer
+    with few bits."""
     chosen: dict[str, str] = {}
     for name, one in found.items():
         asked = one.parameters
         if kind(asked) == "pruned":
             chosen[name] = name
-        elif kind(asked) == "quantized" and one.bits < MANY_BITS:
+        elif kind(asked) == "quantized" and not asked.many_bits:
             chosen.setdefault(asked.quantizer, name)
     return list(chosen.values())
-
-
-def mixed(found: Mapping[str, Compressed]) -> list[str]:
-    """Models that are pruned and quantized, with those that they are compared with."""
-    return [one.name for pair in together(found) for one in pair]
 
 
 def memory_labels(cloud: pd.DataFrame) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """How large is a model? From a table, or from the configuration in its folder; weights unread."""
 
 import csv
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,7 @@ def size_of(name: str, revision: str = "main") -> Size | None:
     The table comes first; else a configuration in a folder, or in the hub's cache on this machine.
     No weight is read and no network is asked.
     """
+    name = re.sub(r"\+rotated\d*$", "", name)  # its head is counted once
     if name in _table():
         return _table()[name]
     folder = Path(name).expanduser()

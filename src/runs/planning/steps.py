@@ -14,6 +14,7 @@ from runs.planning.sizes import size_of
 from runs.settings import dense, named, settings
 from runs.wanted_tasks import each_task
 
+ROTATED = "+rotated"  # behind the name of a model
 RATIOS = (0.25, 0.5, 0.75)  # of Wanda, where one layer is thinned at a time
 
 
@@ -104,6 +105,22 @@ def _inconsistent_effects(run: RunParameters) -> Steps:
     for one in dict.fromkeys((drops, run)):
         yield from _pruned_texts(one)
     yield from _pruned_texts(_with(drops, sampling=True))
+
+
+def _quantization(run: RunParameters) -> Steps:
+    turned = _with(run, model=f"{run.model}{ROTATED}")
+    yield from _probe_scores(dense(turned))
+    for one in named(turned, run.pruned).values():
+        yield from pruned("weight_store", one)
+        yield from pruned("generation", one)
+        yield from _probe_scores(one)
+    for one in (run, turned):
+        yield Step("grid_errors", one)
+    yield Step("rotation_check", run)
+    for one in named(run, run.pruned).values():
+        if not one.many_bits:
+            yield from pruned("weight_store", one)
+            yield from pruned("generation", one)
 
 
 def _pruned_texts(run: RunParameters) -> Steps:
@@ -213,6 +230,7 @@ CHAPTERS: dict[str, Callable[[RunParameters], Steps]] = {
     "g-more-models": _scored,
     "h-temperature": _only("temperatures"),
     "i-supplementary": _profiles,
+    "f-quantization": _quantization,
     "ladder": _ladder,
     "noise-floor": _noise,
     "probes": _probes,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from helpers.evaluation import search_sets
 from helpers.pruning.methods import METHODS
+from helpers.quantization.methods import BITS, QUANTIZERS
 from helpers.texts import data, probes
 from runs.parameters import RunParameters
 from runs.planning.sizes import BYTES, Size
@@ -110,6 +111,8 @@ def work(step: Step, size: Size, fresh: bool = True) -> Work:
             done.load()
             if run.prunes_weights and not METHODS[run.method].only_masks:
                 _prune(done, run)
+            if run.quantizer:
+                _quantize(done, run)
     if formula := FORMULAS.get(step.name):
         formula(done, run)
     return done
@@ -134,6 +137,13 @@ def reading(name: str) -> tuple[int, int, int]:
 
 def _prune(done: Work, run: RunParameters) -> None:
     done.prune(run.method, run.calibration_samples, run.calibration_length)
+
+
+def _quantize(done: Work, run: RunParameters) -> None:
+    """Every weight is read and written; a quantizer that looks at inputs solves as SparseGPT."""
+    done.counts["moved"] += 6 * done.size.body * FLOAT
+    if QUANTIZERS[run.quantizer].calibrated:
+        done.prune("sparsegpt", run.calibration_samples, run.calibration_length)
 
 
 def _calibration(run: RunParameters) -> int:
@@ -404,8 +414,38 @@ def _in_the_notebook(done: Work, run: RunParameters) -> None:
     done.read(8 * run.calibration_length, passes=8, head=8 * run.calibration_length)
 
 
+def _weight_store(done: Work, run: RunParameters) -> None:
+    done.load()
+    done.counts["moved"] += 8 * done.size.body * FLOAT
+    done.written = 7 * done.size.layers
+
+
+def _grid_errors(done: Work, run: RunParameters) -> None:
+    done.load()
+    done.counts["moved"] += 2 * len(BITS) * 12 * done.size.body * FLOAT
+    done.written = 70 * done.size.layers
+
+
+def _rotation_check(done: Work, run: RunParameters) -> None:
+    count, tokens = texts(run.prompts)
+    done.load(2)
+    done.models = 2
+    for _ in range(2):
+        done.write(count, tokens, run.max_new_tokens)
+        done.read(tokens, head=tokens)
+    done.written = count
+
+
 PRUNED = frozenset(
-    {"task_items", "probe_items", "generation", "options", "rescue", "attention_paths"}
+    {
+        "weight_store",
+        "task_items",
+        "probe_items",
+        "generation",
+        "options",
+        "rescue",
+        "attention_paths",
+    }
     | {"decomposition", "subspaces", "ladder"}
 )
 FORMULAS: dict[str, Callable[[Work, RunParameters], None]] = {
@@ -415,6 +455,7 @@ FORMULAS: dict[str, Callable[[Work, RunParameters], None]] = {
     "estimate_quality": _estimate_quality,
     "example_state": _example_state,
     "generation": _generation,
+    "grid_errors": _grid_errors,
     "in_the_notebook": _in_the_notebook,
     "ladder": _ladder,
     "layer_profile": _layer_profile,
@@ -431,8 +472,10 @@ FORMULAS: dict[str, Callable[[Work, RunParameters], None]] = {
     "readouts": _readouts,
     "rescue": _rescue,
     "retrieval_items": _retrieval_items,
+    "rotation_check": _rotation_check,
     "subspaces": _subspaces,
     "task_items": _task_items,
     "temperatures": _temperatures,
     "weight_corner": _weight_corner,
+    "weight_store": _weight_store,
 }
