@@ -10,6 +10,7 @@ from make_models import FOLDER as MODELS
 from test_running_beside import own_notebook
 
 from helpers import machine
+from helpers.errors import InputError
 from helpers.models import load
 from runs import needs, profiles
 
@@ -149,3 +150,11 @@ def test_a_bad_profile_is_one_line_before_anything_runs(name, said, tmp_path):
     (line,) = done.stderr.splitlines()
     assert line.startswith(said)
     assert {path.name for path in tmp_path.iterdir()} == {"smoke.yaml", "mine.yaml"}
+
+
+def test_an_executor_that_is_not_here_is_one_line(monkeypatch, tmp_path):
+    with pytest.raises(InputError, match="executor 'nowhere' is not installed"):
+        build.elsewhere("nowhere")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="no Slurm here"):
+        build.slurm_options()
