@@ -290,7 +290,9 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
                 "verdict": outcome(row),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    nothing_written = rows and table["cut off"].eq("–").all()
+    return table.drop(columns="cut off") if nothing_written else table
 
 
 def outcome(row: Any) -> str:
