@@ -135,6 +135,38 @@ def test_scores_begin_at_the_dense_model_and_keep_their_intervals(tmp_path):
     assert set(found["unit"]) == {overview.COUNT}
 
 
+@pytest.mark.parametrize(
+    ("removed", "told"),
+    [
+        (("drop+rtn4", "attention", 8.0, ""), ("attention sublayers dropped + ", "8")),
+        (("rtn4", "all", 0.0, ""), ("", "0%")),
+        (("wanda+rtn4", "all", 0.5, "2:4"), ("Wanda 2:4 + ", "50%")),
+        (("drop", "all", 0.0, ""), (overview.NOTHING, "0%")),
+    ],
+)
+def test_what_is_removed_and_quantized_is_told_in_words(removed, told):
+    words, unit, amount = overview._removed(*removed)
+    assert (words.startswith(told[0]), amount) == (True, told[1])
+    assert words.endswith("RTN 4") == ("rtn4" in removed[0])
+    assert unit == (overview.COUNT if removed[1] == "attention" else overview.SHARE)
+
+
+def test_a_model_that_is_quantized_alone_keeps_its_own_numbers(tmp_path):
+    """It stands at amount 0, where other lines have the dense model."""
+    score = {"task": "t", "kind": "probe", "form": "f", "metric": "acc", "calibration": "none"}
+    score |= {"value": 0.4, "stderr": 0.1, "n": 25, "dense_value": 0.7, "verdict": "ok"}
+    score |= {"paired_low": -0.4, "paired_high": -0.2}
+    dense = score | {"value": 0.7}
+    measured = [
+        kept(tmp_path, pd.DataFrame([row]), "scores", run=f"{at:016d}", target="all", **constants)
+        for at, (row, constants) in enumerate(
+            [(score, {"method": "rtn4", "amount": 0.0}), (dense, {"method": "drop", "amount": 0.0})]
+        )
+    ]
+    found = one(curves(FAMILY["scores"], AMOUNT, measured), shown="score")
+    assert found[["x", "mean"]].to_numpy().tolist() == [[0.0, 0.4]]
+
+
 def test_candidates_that_few_questions_have_are_not_averaged(tmp_path):
     rows = [
         {"item": f"i{item}", "family": "f", "form": "prefix", "candidates": "kind", "size": size,

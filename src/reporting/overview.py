@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.pruning.methods import METHODS
+from helpers.quantization.methods import QUANTIZERS
 from reporting.statistics import FEWEST, RESAMPLES
 from runs.store import Measurement
 
@@ -22,7 +23,7 @@ ALL = "all"  # the group that holds every prompt
 ANY = "–"  # what a series has no value for
 AVERAGED = ("seed", "step", "layer", "draw")  # within a prompt, unless drawn over
 REMOVED = ("method", "target", "amount", "pattern")
-SETTING = {"method", "checkpoint", "target", "dropped", "sparsity", "pattern"}  # told by REMOVED
+SETTING = {"method", "checkpoint", "target", "dropped", "sparsity", "pattern", "quantizer", "bits"}
 TOLD = {"model", "dtype", "seed", "tasks", "collections", "items", "batch_size"} | SETTING
 PARTS = {"attention": "attention sublayers", "mlp": "MLP sublayers", "block": "blocks"}
 NUMBERS = ("mean", "low", "high", "n")
@@ -155,7 +156,9 @@ def _from_dense(found: pd.DataFrame, varied: list[str]) -> pd.DataFrame:
     own = ["x", "method", "unit", "run", "calibration", *varied]
     shared = [name for name in found if name not in (*NUMBERS, *own)]
     kept = [name for name in found if name not in (*NUMBERS, "x")]
-    lines = pruned[kept].drop_duplicates([name for name in kept if name != "run"])
+    lines = pruned.loc[pruned["x"] > 0, kept].drop_duplicates(
+        [name for name in kept if name != "run"]
+    )
     begins = lines.merge(dense[[*shared, *NUMBERS]], on=shared).assign(x=0.0)
     every = [name for name in found if name not in (*NUMBERS, "run")]
     begins = begins.drop_duplicates(every)
@@ -214,6 +217,7 @@ def estimates(rows: pd.DataFrame) -> pd.DataFrame:
     )
     asked = rows["n"].where(rows["n"] > 0)
     dense = rows[[*names, "metric"]].assign(mean=rows["dense_value"], amount=0.0, n=asked)
+    dense = dense[rows["amount"] > 0]  # what is quantized alone stands at 0 itself
     parts = {"score": pd.concat([found, dense]), "change from dense": change}
     return pd.concat([part.assign(shown=name) for name, part in parts.items()]).dropna(
         subset="mean"
@@ -293,16 +297,28 @@ def _named(found: pd.DataFrame, axis: Axis) -> pd.DataFrame:
 
 
 def _removed(method: str, target: str, amount: float, pattern: str) -> tuple[str, str, str]:
-    """What is removed, the unit of its amount, and the amount, in words."""
+    """What is removed, the unit of its amount, and the amount, in words; a quantizer is named too,
+    with amount 0 where nothing else is done."""
+    base, _, quantizer = method.partition("+")
+    more = f" + {_quantizer(quantizer)}" if quantizer else ""
     if method == "dense" or (method == "drop" and target in ("all", "model")):
         return NOTHING, SHARE, "0%"
-    if method == "drop" and target in PARTS:
-        return f"{PARTS[target]} dropped", COUNT, f"{amount:g}"
-    if method == "drop":
-        return "the sublayer dropped", SHARE, "100%"
-    title = METHODS[method].title if method in METHODS else method.capitalize()
+    if base == "drop" and target in PARTS:
+        return f"{PARTS[target]} dropped{more}", COUNT, f"{amount:g}"
+    if base == "drop":
+        return f"the sublayer dropped{more}", SHARE, "100%"
+    title = METHODS[base].title if base in METHODS else _quantizer(base)
     kind = "" if target in ("all", "sublayer", "model") else f", {target}"
-    return f"{title} {pattern}".strip() + kind, SHARE, f"{100 * amount:g}%"
+    return f"{title} {pattern}".strip() + kind + more, SHARE, f"{100 * amount:g}%"
+
+
+def _quantizer(name: str) -> str:
+    """``RTN 4`` of ``rtn4``, ``NF4`` of ``nf4``: its title, and its bits where it has a choice."""
+    if name in QUANTIZERS:
+        return QUANTIZERS[name].title
+    plain = name.rstrip("0123456789")
+    bits = name.removeprefix(plain)
+    return f"{QUANTIZERS[plain].title} {bits}" if plain in QUANTIZERS else name.capitalize()
 
 
 def _has_layers(rows: pd.DataFrame) -> bool:
