@@ -86,7 +86,7 @@ SHARING = (  # chapters that read the same measurements
 OWN = {"pruned", "tasks", "method", "dropped", "sparsity", "repeats", "sweep_steps"}
 
 
-@pytest.mark.parametrize("profile", set(profiles.known()) - {"paper"})  # which names its models
+@pytest.mark.parametrize("profile", sorted({*profiles.known()} - {"paper"}))  # which names models
 @pytest.mark.parametrize("chapters", SHARING)
 def test_chapters_that_share_measurements_ask_for_the_same(profile, chapters):
     """Else each takes its own, in silence and in twice the time."""
