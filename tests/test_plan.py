@@ -16,6 +16,7 @@ import torch
 from test_runner import KEPT, SHORT, TINY
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
+from helpers.models.known import KNOWN
 from runs import declared, plan, profiles
 from runs.__main__ import main
 from runs.parameters import validate
@@ -242,3 +243,9 @@ def test_chapters_that_share_states_wait_for_each_other(identities):
                 if first != run.chapter and first not in before:
                     apart.add((first, run.chapter, step.name))
     assert not apart
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_model_that_has_a_name_has_a_size(name):
+    assert sizes.size_of(name).parameters == KNOWN[name].parameters
+    assert sizes.size_of(f"{name}+rotated3") == sizes.size_of(name)

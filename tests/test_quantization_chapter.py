@@ -67,7 +67,7 @@ def test_rounding_errors_fall_with_bits_and_a_copy_is_the_same_function(run):
         assert errors[whole].sort_index(ascending=False).is_monotonic_increasing
     rows = rotation_check(run).table("rotation")
     assert rows["same_text"].all()
-    assert (rows["largest"] < 1e-4 * rows["size"]).all()
+    assert (rows["largest"] < 1e-4 * rows["logit_size"]).all()
 
 
 def _deviations(values):

@@ -44,7 +44,7 @@ SCORES = (
     Column("stderr", NUMBER, "its standard error", nullable=True),
     Column("n", pa.int64(), "number of items"),
     Column(
-        "cut_off",
+        "answers_cut",
         pa.int64(),
         "number of answers that reached the limit of tokens; missing where none is written",
         nullable=True,

@@ -284,7 +284,7 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
                 "score": row.metric,
                 "model": row.setting,
                 "n": str(row.dense_n),
-                "cut off": "–" if pd.isna(row.cut_off) else f"{row.cut_off:.0f}",
+                "cut off": "–" if pd.isna(row.answers_cut) else f"{row.answers_cut:.0f}",
                 "dense": _score(row.dense_value, row.dense_stderr),
                 **(cells if asked else dict.fromkeys(cells, "–")),
                 "verdict": outcome(row),

@@ -125,7 +125,7 @@ ROTATION = (
     PROMPT,
     CATEGORY,
     Column("largest", NUMBER, "largest difference of a logit, over all positions of the prompt"),
-    Column("size", NUMBER, "root mean square of the logits there"),
+    Column("logit_size", NUMBER, "root mean square of the logits there"),
     Column("agreement", NUMBER, "share of positions with the same likeliest token"),
     Column("same_text", FLAG, "whether both write the same greedy text"),
 )
@@ -151,7 +151,7 @@ def rotation_check(parameters: RunParameters) -> Measured:
                 "prompt": prompt.id,
                 "category": prompt.category,
                 "largest": float((first - second).abs().max()),
-                "size": float(first.square().mean().sqrt()),
+                "logit_size": float(first.square().mean().sqrt()),
                 "agreement": float((first.argmax(-1) == second.argmax(-1)).double().mean()),
                 "same_text": texts[0][number] == texts[1][number],
             }

@@ -32,7 +32,7 @@ def score_rows(dense: pd.DataFrame, pruned: pd.DataFrame | None = None) -> pd.Da
         raise ValueError(f"{_named(next(iter(after)))} was asked of the pruned model only")
     table = pd.DataFrame(rows)
     numbers = ("value", "stderr", "dense_value", "paired_low", "paired_high", "p_value")
-    counts = ("cut_off", "flips_lost", "flips_gained")
+    counts = ("answers_cut", "flips_lost", "flips_gained")
     return table.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(counts, "Int64"))
 
 
@@ -61,7 +61,7 @@ def _own(before: pd.DataFrame) -> dict[str, Any]:
         value=value,
         stderr=paired.standard_error(before["value"]),
         n=len(before),
-        cut_off=_cut_off(before),
+        answers_cut=_cut_off(before),
         dense_value=value,
         verdict=_verdict(before),
     )
@@ -79,7 +79,7 @@ def _beside(before: pd.DataFrame, after: pd.DataFrame, keys: tuple[str, ...]) ->
         value=float(new.mean()),
         stderr=paired.standard_error(new),
         n=len(new),
-        cut_off=_cut_off(after),
+        answers_cut=_cut_off(after),
         dense_value=float(old.mean()),
         paired_low=low,
         paired_high=high,
@@ -99,7 +99,7 @@ def _not_asked(before: pd.DataFrame, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _row(**known: Any) -> dict[str, Any]:
-    names = ("value", "stderr", "n", "cut_off", "dense_value", "paired_low", "paired_high")
+    names = ("value", "stderr", "n", "answers_cut", "dense_value", "paired_low", "paired_high")
     more = ("flips_lost", "flips_gained", "p_value", "verdict")
     return dict.fromkeys((*names, *more)) | known
 

@@ -170,7 +170,9 @@ class RefilledLM(HFLM):
             ids, _ = self.tok_batch_encode(
                 [context], left_truncate_len=self.max_length - most, truncation=self.truncation
             )
-            waiting.append(Writing(number, ids[0].tolist()))
+            tokens = ids[0].tolist()
+            self.refuse_unknown(context, tokens)
+            waiting.append(Writing(number, tokens))
         waiting.sort(key=lambda text: (-text.begun, contexts[text.number]))
         tail = AHEAD + max(len(self.tok_encode(stop)) for stop in stops)
         for text in self._written(waiting, most, stops, tail):

@@ -95,10 +95,14 @@ class SharedContextLM(RefilledLM):
     def tok_encode(self, string: str, *args: Any, **options: Any) -> list[int]:
         """Token ids of a text, all of them known to the model."""
         ids: list[int] = super().tok_encode(string, *args, **options)
-        known = self.model.get_input_embeddings().weight.shape[0]
-        what = f"task text that ends in {quoted(string[-50:])}"
-        refuse_unknown_tokens(what, ids, self.tokenizer, known)
+        self.refuse_unknown(string, ids)
         return ids
+
+    def refuse_unknown(self, text: str, ids: Sequence[int]) -> None:
+        """:class:`InputError` for a token of a task's text that the model does not know."""
+        known = self.model.get_input_embeddings().weight.shape[0]
+        what = f"task text that ends in {quoted(text[-50:])}"
+        refuse_unknown_tokens(what, ids, self.tokenizer, known)
 
     def _loglikelihood_tokens(
         self,

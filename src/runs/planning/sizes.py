@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from helpers.models.known import KNOWN
+
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TABLE = Path(__file__).with_name("models.csv")  # as their configurations on the hub have it
 
@@ -45,6 +47,8 @@ def size_of(name: str, revision: str = "main") -> Size | None:
     No weight is read and no network is asked.
     """
     name = re.sub(r"\+rotated\d*$", "", name)  # its head is counted once
+    if name in KNOWN and name not in _table():
+        name = KNOWN[name].hub.removesuffix("-GGUF")  # a file of a release, dequantized
     if name in _table():
         return _table()[name]
     folder = Path(name).expanduser()
