@@ -416,13 +416,13 @@ def _in_the_notebook(done: Work, run: RunParameters) -> None:
 
 def _weight_store(done: Work, run: RunParameters) -> None:
     done.load()
-    done.counts["moved"] += 8 * done.size.body * FLOAT
+    done.counts["moved"] += 30 * done.size.body * FLOAT  # twice as wide, several times
     done.written = 7 * done.size.layers
 
 
 def _grid_errors(done: Work, run: RunParameters) -> None:
     done.load()
-    done.counts["moved"] += 2 * len(BITS) * 12 * done.size.body * FLOAT
+    done.counts["moved"] += 2 * len(BITS) * 40 * done.size.body * FLOAT
     done.written = 70 * done.size.layers
 
 
