@@ -92,7 +92,7 @@ def test_chapters_that_share_measurements_ask_for_the_same(profile, chapters):
     """Else each takes its own, in silence and in twice the time."""
     runs = {run.name: run for run in profiles.read(profile).runs}
     values = {}
-    for name in chapters:
+    for name in (each for each in chapters if each in runs):
         asked = runs[name].parameters
         found = {key: getattr(asked, key) for key in runs[name].taken}
         found["dtype"] = asked.score_dtype or asked.dtype
