@@ -46,9 +46,12 @@ def _cells(deviations: pd.DataFrame, metric: str, space: str) -> pd.DataFrame:
     return rows[["prompt", "decoding", "step", "value"]].astype({"prompt": str, "decoding": str})
 
 
-def figure_9(tables: Mapping[str, pd.DataFrame], smoothed: bool) -> pd.DataFrame:
+def figure_9(
+    tables: Mapping[str, pd.DataFrame], smoothed: bool, hues: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Mean over prompts at each step, each model on its own text, one panel for each of
-    :data:`PANELS`; ``smoothed`` exponentially, along each line, as the paper's are."""
+    :data:`PANELS`; ``smoothed`` exponentially, along each line, as the paper's are. ``hues`` gives
+    models the colour of a space."""
     parts = []
     for panel, (metric, space, _) in PANELS.items():
         for name, table in tables.items():
@@ -57,7 +60,7 @@ def figure_9(tables: Mapping[str, pd.DataFrame], smoothed: bool) -> pd.DataFrame
             line = pd.DataFrame({"mean": steps.mean(), "n": steps.size()})
             if smoothed:
                 line["mean"] = line["mean"].ewm(alpha=SMOOTHING, adjust=False).mean()
-            line = line.rename_axis("x").reset_index()
+            line = line.rename_axis("x").reset_index().assign(space=(hues or {}).get(name, "dense"))
             parts.append(
                 line.assign(panel=panel, series=name, point="step " + line["x"].astype(str))
             )
