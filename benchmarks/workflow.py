@@ -63,7 +63,9 @@ def benchmarks() -> Iterator[Result]:
         yield planned
         (book / "real.yaml").write_text(REAL)
         yield compare(
-            f"predict {PLANNED:,} runs of real chapters", lambda: _predict(book), repeats=1
+            f"predict {PLANNED:,} runs of real chapters",
+            lambda: _predict(book / "real.yaml"),
+            repeats=1,
         )
         ours = _seconds(lambda: _snakemake(book, "nothing"))
         plain = _seconds(lambda: _call(book, "--snakefile", "Plain", "--cores", str(JOBS)))
