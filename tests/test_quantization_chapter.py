@@ -42,6 +42,9 @@ def test_bytes_and_errors_of_weights_are_those_of_the_models(run, tiny_folder):
     assert store["size"].tolist() == sizes == store["kept"].tolist()
     # 4-bit integers, and 20 bits for every group of 16
     assert store["bytes"].tolist() == [(4 * size + 20 * size // 16) // 8 for size in sizes]
+    both = weight_store(_of(run, "Magnitude 50% + RTN 4")).table("stored_weights")
+    assert both["unmasked"].tolist() == store["bytes"].tolist()
+    assert (both["bytes"] < both["unmasked"]).all()
     pruned = weight_store(_of(run, "Magnitude 50%")).table("stored_weights")
     assert pruned["kept"].tolist() == [size - size // 2 for size in sizes]
     assert pruned["bytes"].tolist() == [(size - size // 2) * 2 + size // 8 for size in sizes]

@@ -30,6 +30,7 @@ WEIGHTS = (
     Column("size", COUNT, "how many numbers the dense weight has"),
     Column("kept", COUNT, "how many of them are kept: not removed by pruning"),
     Column("bytes", COUNT, "what it takes in theory, with all that is needed to read it"),
+    Column("unmasked", COUNT, "what it takes where zeros are stored as any other number"),
     Column(
         "error",
         NUMBER,
@@ -71,14 +72,16 @@ def _row(parameters: RunParameters, linear: LinearWeight, layer: nn.Module) -> d
     try:
         module = layer.get_submodule(linear.name)
     except AttributeError:  # its sublayer is dropped
-        return found | {"kept": 0, "bytes": 0, "error": 1.0}
+        return found | {"kept": 0, "bytes": 0, "unmasked": 0, "error": 1.0}
     if parameters.quantizer and QUANTIZERS[parameters.quantizer].packed:
-        return found | {"kept": dense.numel(), "bytes": packed_bytes(module), "error": None}
+        held = packed_bytes(module)
+        return found | {"kept": dense.numel(), "bytes": held, "unmasked": held, "error": None}
     new = LinearWeight(linear.layer, linear.kind, linear.name, module).matrix.to(dense.device)
     levels = Levels(parameters.bits, parameters.group_size) if parameters.simulated else None
     kept = _kept(parameters, dense, new)
     held = stored_bytes(rows, columns, kept, parameters.whole_pattern, levels)
-    return found | {"kept": kept, "bytes": held, "error": _error(dense, new)}
+    whole = stored_bytes(rows, columns, dense.numel(), levels=levels)
+    return found | {"kept": kept, "bytes": held, "unmasked": whole, "error": _error(dense, new)}
 
 
 def _kept(parameters: RunParameters, dense: Tensor, new: Tensor) -> int:

@@ -231,8 +231,8 @@ def account(
 
 TRANSFORMERS, BITSANDBYTES = "transformers", "bitsandbytes"
 SEMI_STRUCTURED = "PyTorch, NVIDIA GPU"
-GPTQ_KERNELS = {8: "GPTQModel, NVIDIA GPU", 4: "GPTQModel, NVIDIA GPU", 3: "GPTQModel, NVIDIA GPU"}
-GPTQ_KERNELS |= {2: "GPTQModel, NVIDIA GPU"}
+GPTQMODEL = "GPTQModel, NVIDIA GPU"
+GPTQ_BITS = (8, 4, 3, 2)  # that it offers
 
 
 def runtimes(found: Mapping[str, Compressed]) -> dict[str, tuple[str, int]]:
@@ -249,11 +249,8 @@ def runtimes(found: Mapping[str, Compressed]) -> dict[str, tuple[str, int]]:
             chosen[name] = (SEMI_STRUCTURED, one.bytes)
         elif asked.quantizer and not asked.simulated:
             chosen[name] = (BITSANDBYTES, one.bytes)
-        elif asked.simulated and asked.bits in GPTQ_KERNELS:
-            size = int(one.store.table("stored_weights")["size"].sum())
-            groups = asked.group_size or size
-            scales = size // groups * (16 + asked.bits) // 8
-            chosen[name] = (GPTQ_KERNELS[asked.bits], size * asked.bits // 8 + scales)
+        elif asked.simulated and asked.bits in GPTQ_BITS:
+            chosen[name] = (GPTQMODEL, int(one.store.table("stored_weights")["unmasked"].sum()))
         else:
             chosen[name] = ("none: dense weights", dense)
     return chosen

@@ -18,6 +18,12 @@ class Source:
     points: int
 
 
+def _drawn(name: str) -> pd.DataFrame:
+    """What a figure of the paper draws, read back."""
+    with resources.files("reporting.reported").joinpath(f"{name}.csv").open() as file:
+        return pd.read_csv(file)
+
+
 FIGURE_4 = Source(
     where="Figure 4 of arXiv 2603.24652, read back from its vector drawing",
     model="Qwen-2.5-7B-Instruct",
@@ -40,8 +46,7 @@ def figure_4() -> pd.DataFrame:
     Columns: ``sublayer``, ``layer``, ``layers``, ``space``, ``mean``, ``low``, ``high`` (band) and
     ``n``: points behind each mean, see :func:`figure_4_from_6a`.
     """
-    with resources.files("reporting.reported").joinpath("figure4.csv").open() as file:
-        frame = pd.read_csv(file)
+    frame = _drawn("figure4")
     return frame.assign(layers=frame["layer"].max() + 1, n=FIGURE_4.points)
 
 
@@ -52,8 +57,7 @@ def figure_6() -> pd.DataFrame:
     Columns ``step``, ``metric`` (``angular``: 1 − cos in the probability space, Figure 6(a);
     ``kl``: KL in nats, Figure 6(b)), ``quantity`` (``measured`` or ``theorem``) and ``value``.
     """
-    with resources.files("reporting.reported").joinpath("figure6.csv").open() as file:
-        return pd.read_csv(file)
+    return _drawn("figure6")
 
 
 @cache
@@ -63,8 +67,7 @@ def figure_7() -> pd.DataFrame:
     Columns ``step``, ``space``, ``metric`` (``cosine``; ``kl`` in nats, probability space) and
     ``value``. Figure 7(a) holds the embedding and logit space, 7(b) the probability space.
     """
-    with resources.files("reporting.reported").joinpath("figure7.csv").open() as file:
-        return pd.read_csv(file)
+    return _drawn("figure7")
 
 
 def figure_6a() -> pd.DataFrame:
@@ -106,8 +109,7 @@ def figure_8() -> pd.DataFrame:
     token), ``output`` (``dense`` or ``pruned``) and ``value``: log-likelihood in nats, of the
     likeliest tokens the logarithm of the probability that is drawn.
     """
-    with resources.files("reporting.reported").joinpath("figure8.csv").open() as file:
-        frame = pd.read_csv(file)
+    frame = _drawn("figure8")
     text = frame["text"].str.replace("\\n", "\n", regex=False)
     likelihood = frame["value"].where(frame["role"] == "option", np.log(frame["value"].abs()))
     return frame.assign(text=text, value=likelihood)
@@ -130,5 +132,4 @@ def figure_9() -> pd.DataFrame:
     ``magnitude`` of the change of logits; ``half_variance``, half its variance; ``kl`` in nats),
     ``space``, ``step`` and ``value``.
     """
-    with resources.files("reporting.reported").joinpath("figure9.csv").open() as file:
-        return pd.read_csv(file)
+    return _drawn("figure9")
