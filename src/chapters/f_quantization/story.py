@@ -158,7 +158,7 @@ def memory(
     found: Mapping[str, Compressed], scores: Mapping[str, Mapping[str, Estimate]]
 ) -> pd.DataFrame:
     """What each model deviates, and keeps of the probes' scores, against the bytes of its weights:
-    for ``figures.lines`` as a cloud. Models on the frontier of KL have a series of their own."""
+    for ``figures.lines`` as a cloud. Models on the frontier of KL are named."""
     best = set(frontier(found.values()))
     rows = []
     for name, one in found.items():
@@ -168,7 +168,7 @@ def memory(
             rows.append(
                 {
                     "panel": panel,
-                    "series": kind(one.parameters) + (", frontier" if name in best else ""),
+                    "series": kind(one.parameters),
                     "x": one.bytes / MEGABYTE,
                     "mean": value.value,
                     "low": value.low,
