@@ -60,6 +60,34 @@ def test_what_a_chapter_says_itself_goes_before_what_all_share(tmp_path):
     assert points == [(0.7, 5), (0.1, 1), (0.1, 2), (0.2, 1), (0.2, 2)]
 
 
+def test_runs_of_another_profile_stand_beside_with_its_parameters(tmp_path):
+    (tmp_path / "other.yaml").write_text(
+        "shared: {model: org/b, sparsity: 0.7}\nchapters: {05-hierarchical-effects: {seed: 4}}\n"
+    )
+    found = _read(tmp_path, f"also: [{tmp_path}/other.yaml]\nshared: {{seed: 2}}\n{FIVE}\n")
+    assert [(run.name, run.first, dict(run.point)) for run in found.runs] == [
+        ("05-hierarchical-effects", True, {"model": "smollm2-135m"}),
+        ("05-hierarchical-effects--model-b", False, {"model": "org/b"}),
+    ]
+    said = [(run.parameters.sparsity, run.parameters.seed) for run in found.runs]
+    assert said == [(0.5, 2), (0.7, 4)]
+    assert {run.parameters.profile for run in found.runs} == {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "refused"),
+    [
+        ("", "shared: {model: smollm2-135m}", "two runs of model smollm2-135m"),
+        ("", "shared: {model: org/b}\naxes: {seed: [1, 2]}", "in the model, not in seed"),
+        ("axes: {seed: [1, 2]}", "shared: {model: org/b}", "in the model, not in seed"),
+    ],
+)
+def test_runs_beside_differ_in_the_model_only(tmp_path, own, other, refused):
+    (tmp_path / "other.yaml").write_text(f"{other}\n{FIVE}\n")
+    with pytest.raises(InputError, match=refused):
+        _read(tmp_path, f"also: [{tmp_path}/other.yaml]\n{own}\n{FIVE}\n")
+
+
 def test_values_that_make_one_name_keep_apart(tmp_path):
     text = "axes: {model: [x, org/a, other/a]}\nchapters: {e-prompts: }\n"
     assert len({run.name for run in _read(tmp_path, text).runs}) == 3
@@ -124,6 +152,12 @@ BAD = {
     "memory_gb: 8GB\n" + FIVE: "memory_gb must be a number from 0, not '8GB'",
     "cores: 1.5\n" + FIVE: "cores must be a number from 0, not '1.5'",
     "about: [a, b]\n" + FIVE: "about must be a text",
+    # runs of other profiles
+    "also: second-model\n" + FIVE: "also must be a list of profiles",
+    "also: [secnd-model]\n" + FIVE: "unknown profile 'secnd-model'",
+    "also: [default]\n" + FIVE: "default has others beside it itself",
+    "also: [second-model]\n" + FIVE: "unknown chapter, which second-model has",
+    "also: [paper]\n" + FIVE: "unknown chapter, which paper has",
     # the file
     "chapters: {e-prompts: [": "damaged at line",
     "chapters:\n\te-prompts:\n": "damaged at line 2",

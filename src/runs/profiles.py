@@ -4,8 +4,8 @@ import hashlib
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "workflow" / "profiles"
 NOTEBOOKS = ROOT / "notebooks"
 HEAD = {"about": str, "where": str, "minutes": float, "memory_gb": float, "cores": int}
-PARTS = (*HEAD, "shared", "axes", "chapters")
+PARTS = (*HEAD, "shared", "axes", "chapters", "also")
 NAME = re.compile(r"\w[\w-]*")
 TAKEN = ("html", "measurements")  # folders of _build and results that hold something else
 MOST = 10_000  # runs: more is a slip
@@ -149,9 +149,12 @@ def _checked(path: Path, found: Mapping[str, Any]) -> Profile:
     _taken_somewhere({**shared, **axes}, list(chapters))
     for key in shared.keys() & axes.keys():
         raise InputError(f"{key} stands both in shared and as an axis: keep one")
+    others = [_other(name, path, chapters) for name in _names(found.get("also"))]
     runs: list[Run] = []
     for chapter, own in chapters.items():
-        runs += _runs(path, chapter, _mapping(own, chapter), shared, axes)
+        points = _runs(path, chapter, _mapping(own, chapter), shared, axes)
+        beside = [run for other in others for run in other.of_chapter(chapter)]
+        runs += _of_models(path.stem, [*points, *beside]) if beside else points
         if len(runs) > MOST:
             raise InputError(f"it has more than {MOST:,} runs: shorten an axis, or make two of it")
     head = {key: _head(key, found, kind) for key, kind in HEAD.items()}
@@ -201,6 +204,33 @@ def _runs(
             raise InputError(f"{chapter} has the point {where} twice, written in two ways")
         seen.add(run.parameters)
         found.append(run)
+    return found
+
+
+def _other(name: str, path: Path, chapters: Collection[str]) -> Profile:
+    """A profile whose runs are to stand beside those of ``path``, with the parameters it gives."""
+    other = read(name)
+    if "also" in values.from_file(other.path, kind="profile"):
+        raise InputError(f"also: {name} has others beside it itself: name each of them here")
+    for run in other.runs:
+        refuse_unknown(run.chapter, chapters, f"chapter, which {name} has")
+    return other
+
+
+def _of_models(profile: str, runs: list[Run]) -> list[Run]:
+    """Runs of one chapter that come from several profiles, as points that differ in the model."""
+    first, found = runs[0], list[Run]()
+    for run in runs:
+        model = run.parameters.model
+        if run.point.keys() - {"model"}:
+            axis = next(iter(run.point.keys() - {"model"}))
+            raise InputError(f"also: runs of {run.chapter} may differ in the model, not in {axis}")
+        if any(model == other.point["model"] for other in found):
+            raise InputError(f"also: {run.chapter} has two runs of model {model}")
+        point = {"model": model}
+        name = _name(run.chapter, point, found[0].point if found else point, set())
+        given = {**run.values, "profile": profile}
+        found.append(replace(run, name=name, values=given, point=point, first=run is first))
     return found
 
 
@@ -256,6 +286,14 @@ def _mapping(value: Any, what: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         raise InputError(f"{what} must hold names and values, one per line")
+    return value
+
+
+def _names(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise InputError("also must be a list of profiles, such as [second-model]")
     return value
 
 
