@@ -312,7 +312,7 @@ def test_verdicts_follow_their_criteria(factor, grows, matters):
     verdicts = {one.claim: one.verdict for one in story.claims(found, "normed")}
     changes = {
         "Through the softmax, more outputs deviate more": grows,
-        "The softmax matters more than the number of outputs": matters,
+        "The softmax matters more than the number of outputs (ours)": matters,
     }
     assert verdicts == dict.fromkeys(verdicts, "supported") | changes
     few = story.Widths.of(made_up(4, factor), 0)

@@ -8,7 +8,7 @@ from chapters.f_quantization.measure import grid_errors, rotation_check, weight_
 from helpers.models.load import load
 from helpers.pruning.weights import prunable
 from reporting import reported
-from reporting.claims import Claim
+from reporting.claims import OURS, Claim
 from runs.parameters import RunParameters
 from runs.settings import named
 
@@ -116,11 +116,11 @@ def test_the_printed_figure_has_three_curves_in_five_panels():
 
 
 def test_verdicts_on_both_weights_stand_side_by_side_by_claim():
-    def claim(words, verdict):
-        return Claim(words, "1", "above 0", verdict)
+    def claim(words, met):
+        return Claim(words, OURS, "1", "above 0", [met])
 
-    here = [claim("a", "supported"), claim("b", "contradicted")]
-    found = story.both_ways(here, [claim("b", "supported")])
+    here = [claim("a", True), claim("b", False)]
+    found = story.both_ways(here, [claim("b", True)])
     assert found[["claim", "rotated", "as released"]].to_numpy().tolist() == [
         ["b", "✗ contradicted", "✓ supported"]
     ]

@@ -199,7 +199,7 @@ def test_section_1_asks_the_model_with_most_parts_dropped():
     effects = forms.effects(probes(dict.fromkeys(MODELS, 12)))
     assert {one.verdict for one in effects.values()} == {"generation loses more"}
     found = {one.claim: one for one in introduction.claims(kept_of(), effects, MODELS)}
-    form = found["… because they generate: the same questions lose more when written (ours)"]
+    form = found["… because they generate: the same questions lose more when written"]
     assert form.verdict == "supported"
     assert found["Tasks that choose keep their score (PIQA)"].verdict == "too few data"
     assert {one.measured.count("Drop-") for one in found.values()} == {3}  # the last of each panel

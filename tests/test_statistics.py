@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, spearmanr
 
-from reporting import statistics
-from reporting.claims import MARKS, Claim, claims_table, judge, judged, listed
+from reporting import statistics, verdicts
+from reporting.claims import MARKS, OURS, Claim, Printed, claims_table, judge, listed
 from reporting.statistics import FEWEST, Estimate
 
 
@@ -83,25 +83,35 @@ def test_estimate_as_text(one, form, text):
 )
 def test_verdicts(conditions, verdict):
     assert judge(conditions) == verdict
-    assert Claim("c", "m", "k", verdict).mark in MARKS.values()
+    assert Claim("c", OURS, "m", "k", conditions).verdict == verdict
+    assert verdicts.kind(verdict) in MARKS
 
 
 def test_a_whole_interval_must_meet_the_criterion():
     inside, across, outside = Estimate(2, 1, 3), Estimate(0.5, -1, 2), Estimate(-2, -3, -1)
-    assert judged([inside], low=0) == "supported"
-    assert judged([across], low=0) == "too few data"
-    assert judged([outside], low=0) == "contradicted"
-    assert judged([inside, across, outside], low=0) == "in some (1 of 3)"
-    assert judged([Estimate(2.0)], low=0) == "too few data"
+
+    def held(*found, **bounds):
+        named = dict(zip("ABC", found, strict=False))
+        return Claim.of("c", OURS, named, "k", **bounds or {"low": 0}).verdict
+
+    assert held(inside) == "supported"
+    assert held(across) == held(Estimate(2.0)) == "too few data"
+    assert held(outside) == "contradicted"
+    assert held(inside, across, outside) == "in some (1 of 3)"
+    assert held(inside, low=0, high=2.5) == "too few data"
     assert listed({"A": inside, "B": outside}, ".0f") == "2 [1–3] (A); −2 [−3 to −1] (B)"
 
 
 def test_claims_table_shows_the_papers_column_only_where_there_is_one():
-    plain = Claim("c", "m", "k", "supported")
+    plain = Claim("c", OURS, "m", "k", [True])
     assert list(claims_table([plain])) == ["claim", "verdict", "measured", "criterion"]
-    both = claims_table([plain, Claim("d", "m", "k", "in some (1 of 2)", "0.9")])
-    assert list(both["the paper's numbers"]) == ["", "0.9"]
-    assert list(both["verdict"]) == ["✓ supported", "◐ in some (1 of 2)"]
+    others = [
+        Claim("d", OURS, "m", "k", [True, False], Printed("Figure 3")),
+        Claim.of("e", OURS, {}, "k", low=0.8, paper={"A": 0.9, "B": 0.7}),
+    ]
+    both = claims_table([plain, *others])
+    assert list(both["the paper's numbers"]) == ["", "Figure 3", "◐ 0.90 (A); 0.70 (B)"]
+    assert list(both["verdict"]) == ["✓ supported", "◐ in some (1 of 2)", "∅ model too weak"]
 
 
 def test_no_prompts_have_no_mean():

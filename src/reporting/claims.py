@@ -1,73 +1,129 @@
-"""Does a claim of the paper hold here? One claim, with one vocabulary of verdicts.
+"""Does a claim of the paper hold here? One claim, held to one criterion, and the table of several.
 
-A criterion is fixed before the verdict and the same for every model.
+A criterion is fixed before the verdict and the same for every model. The table of claims in a
+notebook also leaves them there as data, from which the claim ledger is made.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from reporting import figures, verdicts
+from reporting.reported.claims import check_key
 from reporting.statistics import Estimate
+from reporting.verdicts import CONTRADICTED, IN_SOME, MARKS, SUPPORTED, TOO_FEW, TOO_WEAK, judge
+from runs.store import Measurement
 
-SUPPORTED = "supported"
-IN_SOME = "in some"  # followed by how many: in some (2 of 3)
-TOO_FEW = "too few data"  # no interval, or one that does not decide
-CONTRADICTED = "contradicted"
-TOO_WEAK = "model too weak"  # at its floor, where nothing can be lost
+__all__ = ["CONTRADICTED", "IN_SOME", "MARKS", "SUPPORTED", "TOO_FEW", "TOO_WEAK", "judge"]
+
+OURS = "ours"  # what a claim tests that the paper does not make
 PAPER = "the paper's numbers"  # a column
-MARKS = {SUPPORTED: "✓", IN_SOME: "◐", TOO_FEW: "?", CONTRADICTED: "✗", TOO_WEAK: "∅"}
+MIME = "application/vnd.when-pruning-works.claims+json"
+Conditions = Sequence[bool | None]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What the paper's own numbers say to a claim: as text, and whether each meets the criterion;
+    no condition where they cannot be held to it."""
+
+    text: str
+    conditions: Conditions = ()
+
+    @classmethod
+    def of(
+        cls,
+        found: Mapping[str, float],
+        low: float = -np.inf,
+        high: float = np.inf,
+        form: str = ".2f",
+    ) -> "Printed":
+        """Numbers without interval, each of which should lie between ``low`` and ``high``."""
+        text = "; ".join(f"{value:{form}} ({name})" for name, value in found.items())
+        return cls(text.replace("-", "−"), [low < value < high for value in found.values()])
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on them; empty where they cannot be held to the criterion."""
+        return judge(self.conditions) if self.conditions else ""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim in a sentence, what was measured, the criterion that it was held to, the verdict,
-    and what the paper's own printed numbers give, if they can be held to it."""
+    """A claim in a sentence; the key of the paper's claim that it ``tests``, or ``OURS``; what was
+    measured; the criterion that it was held to, with the conditions in it that are met (True), not
+    met (False) or undecided (None); the numbers behind them, where they are estimates; and what
+    the paper's own numbers give. Raises ValueError for a key that no claim of the paper has."""
 
     claim: str
+    tests: str
     measured: str
     criterion: str
-    verdict: str
-    paper: str = ""
+    conditions: Conditions
+    paper: Printed = Printed("")
+    numbers: Mapping[str, Estimate] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tests != OURS:
+            check_key(self.tests)
 
     @classmethod
     def of(
         cls,
         claim: str,
+        tests: str,
         found: Mapping[str, Estimate],
         criterion: str,
         *,
         low: float = -np.inf,
         high: float = np.inf,
         form: str = ".2f",
+        paper: Mapping[str, float] | None = None,
     ) -> "Claim":
         """A claim on one number of each of several models, ``found``, whose whole interval must
-        lie between ``low`` and ``high``; measured shows all of them."""
-        return cls(claim, listed(found, form), criterion, judged(found.values(), low, high))
+        lie between ``low`` and ``high``, as the ``paper``'s numbers must; measured shows all."""
+        printed = Printed.of(paper or {}, low, high, form)
+        met = conditions(found.values(), low, high)
+        return cls(claim, tests, listed(found, form), criterion, met, printed, found)
 
     @property
-    def mark(self) -> str:
-        """The sign of the verdict."""
-        return MARKS[self.verdict.partition(" (")[0]]
+    def verdict(self) -> str:
+        """The verdict on all conditions together."""
+        return judge(self.conditions)
+
+    def data(self) -> dict[str, Any]:
+        """The claim as JSON holds it."""
+        return {
+            "claim": self.claim,
+            "tests": self.tests,
+            "measured": self.measured,
+            "numbers": [
+                {
+                    "of": name,
+                    "value": _plain(one.value),
+                    "low": one.low,
+                    "high": one.high,
+                    "n": one.n,
+                }
+                for name, one in self.numbers.items()
+            ],
+            "criterion": self.criterion,
+            "conditions": [None if met is None else bool(met) for met in self.conditions],
+            "verdict": self.verdict,
+            "paper": self.paper.text,
+            "paper_verdict": self.paper.verdict,
+        }
 
 
-def judge(conditions: Iterable[bool | None]) -> str:
-    """One verdict from conditions that are met (True), not met (False) or undecided (None), of one
-    model or of several: supported if all are met, in some if some are, contradicted if none is and
-    one is not; too few data if none is decided; and with no condition at all, a model too weak."""
-    given = [None if one is None else bool(one) for one in conditions]
-    if not given:
-        return TOO_WEAK
-    met = given.count(True)
-    if met:
-        return SUPPORTED if met == len(given) else f"{IN_SOME} ({met} of {len(given)})"
-    return CONTRADICTED if False in given else TOO_FEW
-
-
-def judged(found: Iterable[Estimate], low: float = -np.inf, high: float = np.inf) -> str:
-    """The verdict on estimates whose whole interval must lie between ``low`` and ``high``."""
-    return judge(one.within(low, high) for one in found)
+def conditions(
+    found: Iterable[Estimate], low: float = -np.inf, high: float = np.inf
+) -> list[bool | None]:
+    """Whether the whole interval of each estimate lies between ``low`` and ``high``."""
+    return [one.within(low, high) for one in found]
 
 
 def listed(found: Mapping[str, Estimate], form: str = ".2f") -> str:
@@ -77,18 +133,49 @@ def listed(found: Mapping[str, Estimate], form: str = ".2f") -> str:
 
 def claims_table(claims: Iterable[Claim]) -> pd.DataFrame:
     """Claims, one a row: verdict with its mark, measured, criterion; and the paper's own numbers
-    where a claim has any."""
+    with their verdict where a claim has any."""
     rows = [
         {
             "claim": one.claim,
-            "verdict": f"{one.mark} {one.verdict}",
+            "verdict": verdicts.marked(one.verdict),
             "measured": one.measured,
-            PAPER: one.paper,
+            PAPER: " ".join(filter(None, (MARKS.get(_kind(one)), one.paper.text))),
             "criterion": one.criterion,
         }
         for one in claims
     ]
     table = pd.DataFrame(rows)
-    return (
-        table if table["the paper's numbers"].any() else table.drop(columns="the paper's numbers")
-    )
+    return table if table[PAPER].any() else table.drop(columns=PAPER)
+
+
+@dataclass(frozen=True)
+class ClaimsOutput(figures.HtmlOutput):
+    """A table of claims as the value of a notebook cell, and the claims as data."""
+
+    claims: dict[str, Any]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {**super()._repr_mimebundle_(), MIME: self.claims}
+
+
+def show(claims: Iterable[Claim], caption: str, measured: Measurement) -> ClaimsOutput:
+    """The table of claims under a caption, with the legend of its signs; and the claims as data,
+    with the run and the model that they were ``measured`` on."""
+    claims = list(claims)
+    shown = figures.table(claims_table(claims), caption)
+    model = measured.manifest["facts"]["model"]
+    data = {
+        "run": measured.run,
+        "table": caption,
+        "model": {"name": model["name"], "size": model["size"]},
+        "claims": [one.data() for one in claims],
+    }
+    return ClaimsOutput(shown.html + verdicts.legend(), shown.text, data)
+
+
+def _kind(claim: Claim) -> str:
+    return verdicts.kind(claim.paper.verdict) if claim.paper.verdict else ""
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.evaluation.paired import RIGHT
-from reporting.claims import TOO_FEW, Claim, judged, listed
+from reporting.claims import TOO_FEW, Claim, conditions, listed
 from reporting.statistics import Estimate, resampled
 
 FORMS = ("choice", "generation")
@@ -119,9 +119,11 @@ def form_decides(claim: str, found: Mapping[str, Effect], names: Iterable[str]) 
     differences = {name: found[name].effect for name in names if name in found}
     return Claim(
         claim,
+        "abstract-form-decides",
         listed(differences) + counted(differences),
         "generation loses more than multiple choice, asked the same",
-        judged(differences.values(), low=0.0),
+        conditions(differences.values(), low=0.0),
+        numbers=differences,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from reporting.claims import Claim, judge
+from reporting.claims import OURS, Claim
 from reporting.layers import KEYS, LABELS, by_prompt, inner_and_outer, layer_means
 from reporting.statistics import FEWEST, Estimate, resampled
 
@@ -126,30 +126,34 @@ def claims(as_is: Hierarchy, centred: Hierarchy) -> list[Claim]:
     return [
         Claim(
             "Embeddings stay similar, except at the first and last layers",
+            "5-embedding-similar",
             "; ".join(
                 f"{label} {middle[kind]:.2f} inner, {ends[kind]:.2f} outer"
                 for kind, label in LABELS.items()
             ),
             f"median inner cosine at least {STABLE}; first or last layer lower",
-            judge(stable if as_is.enough else [None]),
+            stable if as_is.enough else [None],
         ),
         Claim(
             "Probabilities fluctuate although embeddings are alike",
+            "5-probability-fluctuates",
             f"{as_is.counts('below')}; lowest {lowest[0]:.2f} against {lowest[1]:.2f}",
             "mean below embedding in most layers; lowest value less than half of the embedding's",
-            judge([*as_is.in_most("below"), far if as_is.enough else None]),
+            [*as_is.in_most("below"), far if as_is.enough else None],
         ),
         Claim(
             "Logits are even more similar than embeddings",
+            "5-logit-more-similar",
             as_is.counts("above"),
             "mean above embedding in most layers",
-            judge(as_is.in_most("above")),
+            as_is.in_most("above"),
         ),
         Claim(
-            "… also without the offset that all logits share",
+            "… also without the offset that all logits share (ours)",
+            OURS,
             centred.counts("above"),
-            "the same with centred logits (our addition)",
-            judge(centred.in_most("above")),
+            "the same with centred logits",
+            centred.in_most("above"),
         ),
     ]
 

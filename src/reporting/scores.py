@@ -14,7 +14,7 @@ from helpers.evaluation import paired
 from helpers.evaluation.comparison import KEYS
 from helpers.evaluation.tasks import TASKS
 from reporting import figures
-from reporting.claims import TOO_FEW, Claim, judged, listed
+from reporting.claims import TOO_FEW, Claim, Printed, conditions, listed
 from reporting.forms import Effect, counted, counted_families
 from reporting.statistics import FEWEST, Estimate, resampled
 from runs.parameters import RunParameters
@@ -28,6 +28,7 @@ SPACES = {"multiple_choice": "choosing", "generation": "generating", "retrieval"
 SETS = {"boolq-passages": "BoolQ passages", "fiqa": "FiQA"}
 VERDICTS = {"at_floor": "at floor", "at_ceiling": "at ceiling"}
 LOST, GAINED = "lost", "gained"
+Paper = Mapping[str, float] | str  # numbers that the paper gives, or where it draws them
 KEPT, HALF = 0.8, 0.5  # comparable: at least this share is left; collapsed: less than that
 ANSWER = [*KEYS, "item", "family", "chance"]
 
@@ -227,22 +228,26 @@ def series_of(kept: pd.DataFrame, space: str) -> list[str]:
     return list(kept.loc[kept["space"].eq(space), "series"].unique())
 
 
-def keeps(claim: str, found: Mapping[str, Estimate], paper: str = "") -> Claim:
-    """The claim that most of a score is left; ``found`` are shares kept, by name of model."""
-    return _share_claim(claim, found, f"at least {KEPT:.0%}", paper, low=KEPT)
+def keeps(claim: str, tests: str, found: Mapping[str, Estimate], paper: Paper = "") -> Claim:
+    """The claim that most of a score is left; ``found`` are shares kept, by name of model, and so
+    are the ``paper``'s, or a text that says where it draws them."""
+    return _share_claim(claim, tests, found, f"at least {KEPT:.0%}", paper, low=KEPT)
 
 
-def loses(claim: str, found: Mapping[str, Estimate], paper: str = "") -> Claim:
-    """The claim that most of a score is gone; ``found`` are shares kept, by name of model."""
-    return _share_claim(claim, found, f"less than {HALF:.0%}", paper, high=HALF)
+def loses(claim: str, tests: str, found: Mapping[str, Estimate], paper: Paper = "") -> Claim:
+    """The claim that most of a score is gone; else as :func:`keeps`."""
+    return _share_claim(claim, tests, found, f"less than {HALF:.0%}", paper, high=HALF)
 
 
 def _share_claim(
-    claim: str, found: Mapping[str, Estimate], share: str, paper: str, **bounds: float
+    claim: str, tests: str, found: Mapping[str, Estimate], share: str, paper: Paper, **bounds: float
 ) -> Claim:
-    measured = listed(dict(found), ".0%") + counted(found)
+    measured = listed(found, ".0%") + counted(found)
     criterion = f"{share} of the score above guessing is left"
-    return Claim(claim, measured, criterion, judged(found.values(), **bounds), paper)
+    printed = Printed(paper) if isinstance(paper, str) else Printed.of(paper, **bounds, form=".0%")
+    return Claim(
+        claim, tests, measured, criterion, conditions(found.values(), **bounds), printed, found
+    )
 
 
 def kept_table(

@@ -18,7 +18,7 @@ from helpers import theory
 from helpers.errors import InputError
 from helpers.theory.attention_paths import PATHS
 from reporting import prose, statistics
-from reporting.claims import Claim, judge, judged, listed
+from reporting.claims import OURS, Claim
 from reporting.statistics import Estimate, counted, resampled
 
 NAMES = {"value": "values", "weight": "weights", "remainder": "remainder"}
@@ -368,28 +368,36 @@ def claims(
     met = ((lines["slope"] - lines["order"]).abs() <= TOLERANCE).tolist()
 
     def claim(
-        words: str, found: dict[str, Estimate], bound: float, criterion: str, form: str = ".2f"
+        words: str,
+        tests: str,
+        found: dict[str, Estimate],
+        bound: float,
+        criterion: str,
+        form: str = ".2f",
     ) -> Claim:
         """That whole intervals lie above ``bound``."""
-        return Claim(words, listed(found, form), criterion, judged(found.values(), bound))
+        return Claim.of(words, tests, found, criterion, low=bound, form=form)
 
     return [
         Claim(
             "D.1: to first order there are two paths, values and weights",
+            "D.1-two-paths",
             "; ".join(powers) or "–",
             "as the change of the inputs shrinks, both paths shrink with order 1 and the remainder "
             f"with order 2, to ± {TOLERANCE}",
-            judge(met or [None]),
+            met or [None],
         ),
         claim(
             "D.1: … and they dominate",
+            "D.1-dominate",
             {name: one.dominant for name, one in paths.items()},
             HALF,
             "at full size the remainder is shorter than each path in most layers",
             ".0%",
         ),
         claim(
-            "The values are the larger path (our question)",
+            "The values are the larger path (ours)",
+            OURS,
             {name: one.by_values for name, one in paths.items()},
             HALF,
             "their share exceeds that of the weights in most layers",
@@ -397,6 +405,7 @@ def claims(
         ),
         claim(
             "7.1: deviations of earlier steps persist",
+            "7.1-persist",
             history,
             HALF,
             "on the same tokens, the history's term is in the later half of the text at least "
@@ -404,19 +413,22 @@ def claims(
         ),
         claim(
             "D.3, 7.1: … and compound",
+            "7.1-compound",
             history,
             1,
             "on the same tokens, the history's term is longer in the later half",
         ),
         claim(
             "D.4: generation adds a term that a fixed text does not have",
+            "D.4-generated",
             {name: one.value("tokens", "relative", True) for name, one in terms.items()},
             0.0 if before == 0 else math.inf,
             f"the tokens' term is 0 while texts are equal (largest: {before:.1g}) and longer "
             "than 0 afterwards",
         ),
         claim(
-            "That term is the main one (our question)",
+            "That term is the main one (ours)",
+            OURS,
             {
                 f"{name}, {words}": one.value("tokens", "share", True, order)
                 for name, one in terms.items()
@@ -427,12 +439,14 @@ def claims(
         ),
         claim(
             "7.1: the deviation rises sharply once texts differ",
+            "7.1-jump",
             {name: one.rise() for name, one in terms.items()},
             1,
             "whole difference after parting over before, above 1",
         ),
         claim(
             "7.1: … and goes on growing",
+            "7.1-compound",
             {name: one.growth("whole", True) for name, one in terms.items()},
             1,
             "after parting, later half over earlier half, above 1",

@@ -16,7 +16,7 @@ from chapters.decisions import margins
 from helpers.evaluation.collapse import loops
 from helpers.pruning.methods import METHODS
 from reporting import parting
-from reporting.claims import Claim
+from reporting.claims import OURS, Claim
 from reporting.parting import TEXT
 from reporting.statistics import Estimate, mean
 from reporting.trends import Trend, windows
@@ -361,21 +361,24 @@ def claims(seen: Mapping[str, Seen], rescued: Mapping[str, pd.DataFrame], seed: 
     growth = {name: one.trend("flip").growth for name, one in moving.items()}
     return [
         Claim.of(
-            "Gaussian noise on the margin predicts how often the runner-up gets ahead",
+            "Gaussian noise on the margin predicts how often the runner-up gets ahead (ours)",
+            OURS,
             {name: one.law("overtaken") for name, one in seen.items()},
             f"predicted over measured within a factor of {CLOSE}",
             low=1 / CLOSE,
             high=CLOSE,
         ),
         Claim.of(
-            "… and with it how often the choice flips",
+            "… and with it how often the choice flips (ours)",
+            OURS,
             {name: one.law("flip") for name, one in seen.items()},
             f"predicted over measured within a factor of {CLOSE}",
             low=1 / CLOSE,
             high=CLOSE,
         ),
         Claim.of(
-            "A constant hazard explains when texts part",
+            "A constant hazard explains when texts part (ours)",
+            OURS,
             {name: one.course.estimate(_rates(one.course)) for name, one in moving.items()},
             f"flips before the parting over flips after it, within a factor of {ALIKE}; "
             "models at the floor, where nearly every choice flips, are left out",
@@ -384,6 +387,7 @@ def claims(seen: Mapping[str, Seen], rescued: Mapping[str, pd.DataFrame], seed: 
         ),
         Claim.of(
             "The first step is mild, since both models have read the same prompt",
+            "7.1-first-step",
             {name: one.first_gap for name, one in moving.items()},
             "flips at the first step minus the average of the text below 0; the same models",
             high=0.0,
@@ -391,13 +395,15 @@ def claims(seen: Mapping[str, Seen], rescued: Mapping[str, pd.DataFrame], seed: 
         ),
         Claim.of(
             "Errors compound while both models read the same words",
+            "7.1-compound",
             growth,
             "flips grow along the dense text; the same",
             low=0.0,
             form=SHARE,
         ),
         Claim.of(
-            "They persist: they neither grow nor fade",
+            "They persist: they neither grow nor fade (ours)",
+            OURS,
             growth,
             f"flips change by less than {FLAT:.0%} of their mean along the dense text; the same",
             low=-FLAT,
@@ -406,24 +412,28 @@ def claims(seen: Mapping[str, Seen], rescued: Mapping[str, pd.DataFrame], seed: 
         ),
         Claim.of(
             "After the parting the dense model finds the pruned text less likely than its own",
+            OURS,
             {name: one.behind for name, one in moving.items()},
             "log-likelihood per token, pruned − dense, below 0",
             high=0.0,
         ),
         Claim.of(
-            "… and ever less likely",
+            "… and ever less likely (ours)",
+            OURS,
             {name: change(one.after("pruned"), seed) for name, one in moving.items()},
             "change of it within texts, per ten tokens, below 0",
             high=0.0,
         ),
         Claim.of(
-            f"One dense token in {HALF} makes the pruned model's other tokens more likely",
+            f"One dense token in {HALF} makes the pruned model's other tokens more likely (ours)",
+            OURS,
             {name: gain(rows, "pruned", HALF, seed) for name, rows in rescued.items()},
             "gain in log-likelihood per token above 0",
             low=0.0,
         ),
         Claim.of(
             "A history that is all dense does",
+            "D.3-history",
             {name: gain(rows, "forced", 0, seed) for name, rows in rescued.items()},
             "the same gain with the dense text read throughout",
             low=0.0,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reporting.claims import Claim, judge, judged, listed
+from reporting.claims import OURS, Claim, conditions, listed
 from reporting.figures import Reference, Style, quantity_style, style_of
 from reporting.figures.scales import Range, extent
 from reporting.statistics import Estimate, resampled
@@ -281,51 +281,60 @@ def claims(found: Widths, lens: str) -> list[Claim]:
         same[label] = found.estimate(kept[1] - kept[0])
     return [
         Claim(
-            "Dimension alone does not explain the gap (Section 5)",
+            "Dimension alone does not explain the gap",
+            "5-dimension-not-enough",
             listed(at_few),
             f"linear, {factor}: between {low} and {high}; softmax over linear at "
             f"{few} outputs: above 1",
-            judge(
-                [one.within(low, high) for one in linear.values()]
-                + [one.within(1) for one in at_few.values()]
-            ),
+            [
+                *conditions(linear.values(), low, high),
+                *conditions(at_few.values(), 1),
+            ],
+            numbers=linear | at_few,
         ),
-        Claim(
-            "Read linearly, the number of outputs does not matter",
-            listed(linear),
+        Claim.of(
+            "Read linearly, the number of outputs does not matter (ours)",
+            OURS,
+            linear,
             f"1 − cos, {factor}: between {low} and {high}",
-            judged(linear.values(), low, high),
+            low=low,
+            high=high,
         ),
         Claim(
             "At the same number of outputs, the softmax deviates more",
+            "6.2-softmax-amplifies",
             "least: " + listed({label: min(each, key=_low) for label, each in added.items()}),
             "1 − cos, softmax over linear: above 1 at every number of outputs",
-            judged(chain(*added.values()), 1),
+            conditions(chain(*added.values()), 1),
         ),
-        Claim(
+        Claim.of(
             "Through the softmax, more outputs deviate more",
-            listed(softmax),
+            "4-many-outputs",
+            softmax,
             f"1 − cos of the softmax, {factor}: above 1",
-            judged(softmax.values(), 1),
+            low=1,
         ),
-        Claim(
-            "The softmax matters more than the number of outputs",
-            listed(more),
+        Claim.of(
+            "The softmax matters more than the number of outputs (ours)",
+            OURS,
+            more,
             f"softmax over linear at {few} outputs, divided by {factor} "
             "through the softmax: above 1",
-            judged(more.values(), 1),
+            low=1,
         ),
         Claim(
-            "At unit spread the softmax adds nothing",
+            "At unit spread the softmax adds nothing (ours)",
+            OURS,
             "most: " + listed({label: max(each, key=_high) for label, each in unit.items()}),
             f"1 − cos, softmax at unit spread over linear: below {high} at every number of outputs",
-            judged(chain(*unit.values()), high=high),
+            conditions(chain(*unit.values()), high=high),
         ),
-        Claim(
-            "Among more outputs the largest one changes more often",
-            listed(same),
+        Claim.of(
+            "Among more outputs the largest one changes more often (ours)",
+            OURS,
+            same,
             f"share with the same largest output, {whole:,} minus {few}: below 0",
-            judged(same.values(), high=0),
+            high=0,
         ),
     ]
 

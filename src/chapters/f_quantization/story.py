@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from reporting import statistics
-from reporting.claims import Claim
+from reporting.claims import OURS, Claim
 from reporting.estimates import CLOSE, Tracking, side_by_side, tracking
 from reporting.forms import FORMS, above_chance, counted_families
 from reporting.statistics import Estimate
+from reporting.verdicts import marked
 from runs.parameters import RunParameters
 from runs.store import Measurement
 
@@ -348,31 +349,36 @@ def claims(found: Mapping[str, Compressed]) -> list[Claim]:
     rows = [
         Claim.of(
             "F: quantization deviates less than pruning at no less memory",
+            "F-deviates-less",
             against("kl", "probability"),
             "KL divergence over that of the pruned model next above it in memory, below 1",
             high=1,
         ),
         Claim.of(
             "F: … because the change of the logits is smaller",
+            "F-smaller-change",
             against("magnitude", "logit"),
             "‖Δz‖/‖z‖ over that of the same pruned model, below 1",
             high=1,
         ),
         Claim.of(
             "F: … and so is its variance",
+            "F-smaller-change",
             against("half_variance", "logit"),
             "variance with equal weights over that of the same pruned model, below 1",
             high=1,
         ),
         Claim.of(
             "6, F: the theory holds for quantization",
+            "F-theory-holds",
             tracked,
             f"Theorem 3 over the truth, in the middle case, {low}–{high}",
             low=low,
             high=high,
         ),
         Claim.of(
-            "At equal memory, pruned and quantized deviates less than quantized (our question)",
+            "At equal memory, pruned and quantized deviates less than quantized (ours)",
+            OURS,
             both,
             "KL divergence over that of the quantized model with as many bytes, below 1",
             high=1,
@@ -387,8 +393,8 @@ def both_ways(here: Iterable[Claim], there: Iterable[Claim]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "claim": one.claim,
-            "rotated": f"{one.mark} {one.verdict}",
-            "as released": f"{other[one.claim].mark} {other[one.claim].verdict}",
+            "rotated": marked(one.verdict),
+            "as released": marked(other[one.claim].verdict),
             "measured as released": other[one.claim].measured,
         }
         for one in here

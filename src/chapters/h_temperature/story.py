@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reporting import statistics
-from reporting.claims import Claim, judge
+from reporting.claims import Claim, conditions
 from reporting.estimates import CLOSE, RANKED, Tracking, theorem, tracking
 from reporting.statistics import Estimate
 
@@ -119,15 +119,17 @@ def claims(found: Tracked) -> list[Claim]:
             rows += [
                 Claim(
                     f"{name} ranks deviations alike at every temperature, {lens} lens",
+                    "H-temperature",
                     f"{_values(ranks)} {at}",
                     f"rank correlation above {RANKED}",
-                    judge(one.within(RANKED) for one in ranks),
+                    conditions(ranks, RANKED),
                 ),
                 Claim(
                     f"{name} is close at every temperature, {lens} lens",
+                    "H-temperature",
                     f"{_values(ratios)} {at}",
                     f"also median estimate / truth {CLOSE[0]}–{CLOSE[1]}",
-                    judge(one.close for one in every.values()),
+                    [one.close for one in every.values()],
                 ),
             ]
     return rows

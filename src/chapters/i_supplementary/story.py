@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from reporting import statistics
-from reporting.claims import Claim, judge
+from reporting.claims import Claim
 from reporting.estimates import CLOSE, RANKED, ranked, theorem
 from reporting.hierarchy import Hierarchy
 from reporting.layers import LABELS, PLACE, Contrast, contrast, layer_means
@@ -21,7 +21,10 @@ WEIGHTS = {
     "variance_p": "under p",
     "variance_r": "under r",
 }
-FIGURES = {"kl": ("Theorem 3", "KL", 14), "angular": ("Theorem 2", "the angle", 15)}
+FIGURES = {
+    "kl": ("Theorem 3", "KL", 14, "I-theorem-3-layers"),
+    "angular": ("Theorem 2", "the angle", 15, "I-theorem-2-layers"),
+}
 LOCAL = {"embedding": 16, "logit": 17}
 
 
@@ -103,18 +106,19 @@ def claims(measured: Measurement, seed: int) -> list[Claim]:
     enough = measured.manifest["facts"]["prompts"] >= FEWEST
     found = []
     for lens in LENSES:
-        for metric, (name, what, figure) in FIGURES.items():
+        for metric, (name, what, figure, key) in FIGURES.items():
             every = sublayers(measured, lens, metric, "probability")
             high = every["rank"] >= RANKED
             shares = [every["close"].mean() >= MOST, high.mean() >= MOST]
             found.append(
                 Claim(
                     f"{name} tracks {what} across layers and steps (Figure {figure}), {lens} lens",
+                    key,
                     f"ratio close in {every['close'].sum()}, rank high in {high.sum()} of "
                     f"{len(every)} sublayers",
                     f"median ratio {CLOSE[0]}–{CLOSE[1]}, and rank correlation over steps at least "
                     f"{RANKED}, each in {MOST:.0%} of sublayers",
-                    judge(shares if enough else [None]),
+                    shares if enough else [None],
                 )
             )
         for space, figure in LOCAL.items():
@@ -124,29 +128,32 @@ def claims(measured: Measurement, seed: int) -> list[Claim]:
                 Claim(
                     f"Theorem 1 is close in the {space} space, but for the first and last layers "
                     f"(Figure {figure}), {lens} lens",
+                    "I-theorem-1-layers",
                     f"{inner.sum()} of {len(inner)} inner, {outer.sum()} of {len(outer)} outer "
                     "sublayers",
                     f"median ratio {CLOSE[0]}–{CLOSE[1]} in {MOST:.0%} of the inner sublayers; not "
                     "in all outer ones",
-                    _with_exception(inner, outer) if enough else judge([None]),
+                    _with_exception(inner, outer) if enough else [None],
                 )
             )
         deeper = depth_and_kl(measured, lens, seed)
         found.append(
             Claim(
                 f"Deeper layers deviate more (Figures 14 and 15), {lens} lens",
+                "I-deeper-more",
                 f"rank correlation of depth with mean KL {deeper}",
                 "above zero with its whole interval over prompts",
-                judge([deeper.within(0)]),
+                [deeper.within(0)],
+                numbers={"depth and KL": deeper},
             )
         )
     return found
 
 
-def _with_exception(inner: pd.Series, outer: pd.Series) -> str:
+def _with_exception(inner: pd.Series, outer: pd.Series) -> list[bool]:
     """The exception is a claim only where the rule holds."""
     rule = not len(inner) or inner.mean() >= MOST
-    return judge([rule, rule and not outer.all()])
+    return [rule, rule and not outer.all()]
 
 
 def depth_and_kl(measured: Measurement, lens: str, seed: int) -> Estimate:

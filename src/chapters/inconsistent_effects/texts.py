@@ -15,7 +15,7 @@ import pandas as pd
 from chapters.inconsistent_effects.figure_texts import Question, Text
 from helpers.evaluation.collapse import GRAMS, distinct, measures
 from helpers.texts.data import Prompt
-from reporting.claims import Claim, judge
+from reporting.claims import Claim
 from reporting.parting import Course, matches_of_texts
 from reporting.statistics import FEWEST, Estimate, mean
 from runs.parameters import RunParameters
@@ -186,9 +186,10 @@ def claims(found: Mapping[str, Mapping[str, Estimate]], paper: Mapping[str, Show
         rows.append(
             Claim(
                 f"{name}: {shown.kind}, as the paper's {shown.setting}",
+                "4-texts-break",
                 f"in loops {loops}; nats {nats}",
                 CRITERIA[shown.kind],
-                judge([met]),
+                [met],
             )
         )
     return rows

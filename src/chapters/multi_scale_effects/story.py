@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reporting import reported
-from reporting.claims import Claim, judged, listed
+from reporting.claims import OURS, Claim, conditions, listed
 from reporting.figures.specification import Reference
 from reporting.parting import FLOOR, TEXT, Course, matches, partings, survival
 from reporting.statistics import Estimate, mean
@@ -179,38 +179,44 @@ def claims(found: Mapping[str, Written]) -> list[Claim]:
     def growths(one: Written) -> list[Estimate]:
         return [one.trend(measure)[1] for measure in MEASURES]
 
-    asked: list[tuple[str, str, Callable[[Written], list[Estimate]], float, str]] = [
+    asked: list[tuple[str, str, str, Callable[[Written], list[Estimate]], float, str]] = [
         (
             "The first step is more similar than later ones, in every space",
+            "7.1-first-step",
             "later steps deviate more, in each of the three spaces",
             lambda one: [one.start(space)["rise"] for space in SPACES],
             *(0.0, ".2f"),
         ),
         (
             "… also where both models read the dense text (ours)",
+            OURS,
             "the same, teacher-forced",
             lambda one: [one.start(space, "forced")["rise"] for space in SPACES],
             *(0.0, ".2f"),
         ),
         (
             "Deviations persist: they do not shrink along the dense text",
+            "7.1-persist",
             f"fitted loss from first to last step less than {SHRINK:.0%} of the mean, in each "
             "space and in KL, teacher-forced",
             *(growths, -SHRINK, ".0%"),
         ),
         (
-            "… and grow where both models read the dense text (ours)",
+            "… and grow where both models read the dense text",
+            "7.1-compound",
             "fitted change above zero, in each space and in KL, teacher-forced",
             *(growths, 0.0, ".0%"),
         ),
         (
             "Divergence jumps once the texts differ",
+            "7.1-jump",
             "KL higher after the parting than teacher-forced at the same steps, and than before",
             lambda one: [one.jump("KL")[name] for name in ("added", "rise")],
             *(0.0, ".2f"),
         ),
         (
             "… to more than other words alone bring about (ours)",
+            OURS,
             "after the parting, 1 − probability cosine and KL above those of the unpruned model "
             "that wrote another word",
             lambda one: [one.beyond(measure) for measure in ("probability", "KL")],
@@ -218,11 +224,11 @@ def claims(found: Mapping[str, Written]) -> list[Claim]:
         ),
     ]
     rows = []
-    for words, criterion, ask, low, form in asked:
+    for words, key, criterion, ask, low, form in asked:
         each = {name: ask(one) for name, one in found.items()}
         last = listed({name: numbers[-1] for name, numbers in each.items()}, form)
-        verdict = judged((one for numbers in each.values() for one in numbers), low)
-        rows.append(Claim(words, last, criterion, verdict))
+        met = conditions((one for numbers in each.values() for one in numbers), low)
+        rows.append(Claim(words, key, last, criterion, met))
     return rows
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from reporting.claims import Claim, judge, judged, listed
+from reporting.claims import OURS, Claim
 from reporting.hierarchy import Hierarchy
 from reporting.layers import LABELS, PLACE, by_prompt, layer_means, over_depth
 from reporting.statistics import FEWEST, Estimate, rank_correlation, resampled
@@ -236,52 +236,60 @@ def claims(
     held = positions["at the output"] >= positions["in place"] / 2
     counts = ", ".join(positions["at the output"].astype(str))
     return [
-        Claim(
-            "What moves little in place moves little at the output",
-            listed(alike),
+        Claim.of(
+            "What moves little in place moves little at the output (ours)",
+            OURS,
+            alike,
             f"rank correlation over sublayers above {ALIKE}, in each space",
-            judged(alike.values(), low=ALIKE),
+            low=ALIKE,
         ),
-        Claim(
-            "The layers above repair: the deviation shrinks on its way",
-            listed(sizes),
+        Claim.of(
+            "The layers above repair: the deviation shrinks on its way (ours)",
+            OURS,
+            sizes,
             "median of output over in place below 1, in each space",
-            judged(sizes.values(), high=1),
+            high=1,
         ),
-        Claim(
-            "The more layers lie above, the more it grows",
-            listed(trends),
+        Claim.of(
+            "The more layers lie above, the more it grows (ours)",
+            OURS,
+            trends,
             "output over in place falls with depth (rank correlation below 0), in each space",
-            judged(trends.values(), high=0),
+            high=0,
         ),
         Claim(
             "The hierarchy reaches the output",
+            "5-probability-fluctuates",
             as_is.counts("below"),
             "probability below embedding in most layers",
-            judge(as_is.in_most("below")),
+            as_is.in_most("below"),
         ),
         Claim(
             "At the output, too, logits are even more similar than embeddings",
+            "5-logit-more-similar",
             as_is.counts("above"),
             "logit above embedding in most layers",
-            judge(as_is.in_most("above")),
+            as_is.in_most("above"),
         ),
         Claim(
-            "… also without the offset that all logits share",
+            "… also without the offset that all logits share (ours)",
+            OURS,
             centred.counts("above"),
             "the same with centred logits",
-            judge(centred.in_most("above")),
+            centred.in_most("above"),
         ),
         Claim(
-            "… at every position: the last of the prompt, and each written token",
+            "… at every position: the last of the prompt, and each written token (ours)",
+            OURS,
             f"{counts} of {2 * as_is.layers} sublayers, position by position",
             "at least half as many sublayers at the output as in place",
-            judge(held if as_is.enough else [None]),
+            held.tolist() if as_is.enough else [None],
         ),
-        Claim(
+        Claim.of(
             "Importance in place finds the sublayers that the output misses least",
-            listed(chosen),
+            "4-depths-unequal",
+            chosen,
             f"rank correlation with the KL at the output above {ALIKE}, for attention and for MLP",
-            judged(chosen.values(), low=ALIKE),
+            low=ALIKE,
         ),
     ]

@@ -13,7 +13,7 @@ from chapters.pruning_by_hand.matrices import Matrix
 from helpers.pruning import METHODS, Recipe
 from helpers.pruning.methods import Evidence
 from helpers.pruning.sparsegpt import InverseFactor, inverse_factor, layer_error
-from reporting.claims import Claim, judge
+from reporting.claims import OURS, Claim
 from runs.store import Measurement
 
 # the control first, then as the registry has them
@@ -123,19 +123,21 @@ def published_order(found: pd.DataFrame, share: str) -> list[Claim]:
     }
     return [
         Claim(
-            f"SparseGPT ≤ Wanda < Magnitude at {share}",
+            f"SparseGPT ≤ Wanda < Magnitude at {share} (published elsewhere)",
+            OURS,
             "; ".join(number(value) for value in order),
             "mean perplexities in this order, each pair a condition",
-            judge([order[0] <= order[1], order[1] < order[2]]),
+            [order[0] <= order[1], order[1] < order[2]],
         ),
         Claim(
-            "4:8 is better than 2:4",
+            "4:8 is better than 2:4 (published elsewhere)",
+            OURS,
             "; ".join(
                 f"{title} {number(four)} against {number(two)}"
                 for title, (four, two) in patterns.items()
             ),
             "mean perplexity below, for every method but the control",
-            judge(four < two for four, two in patterns.values()),
+            [four < two for four, two in patterns.values()],
         ),
     ]
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reporting import reported
-from reporting.claims import Claim, judge, listed
+from reporting.claims import OURS, Claim, listed
 from reporting.estimates import CRITERION, Tracking, side_by_side, theorem, tracking
 from reporting.layers import LABELS, Contrast, contrast
 from runs.store import Measurement
@@ -14,6 +14,12 @@ THEOREMS = {
     "Theorem 1 (logit)": ("angular", "logit"),
     "Theorem 2": ("angular", "probability"),
     "Theorem 3": ("kl", "probability"),
+}
+KEYS = {  # the paper's claim that each tests
+    "Theorem 1 (embedding)": "6.1-theorem-1",
+    "Theorem 1 (logit)": "6.1-theorem-1",
+    "Theorem 2": "6.2-theorem-2",
+    "Theorem 3": "6.2-theorem-3",
 }
 Contrasts = dict[tuple[str, bool], dict[str, Contrast]]  # lens and centred; kind of sublayer
 Tracked = dict[tuple[str, str], Tracking]  # theorem and lens
@@ -97,23 +103,26 @@ def claims(shrunk: Contrasts, found: Tracked) -> list[Claim]:
     """The claims of Section 6, through both lenses."""
     attenuation = {
         "The head reduces the relative orthogonal magnitude": False,
-        "… also with centred logits (our addition)": True,
+        "… also with centred logits (ours)": True,
     }
     return [
         Claim(
             f"{text}, {lens} lens",
+            OURS if centred else "6.1-head-reduces",
             "; ".join(f"{LABELS[kind]} {one}" for kind, one in shrunk[lens, centred].items()),
             "smaller after the head in more than half of the layers of each kind",
-            judge(one.in_most for one in shrunk[lens, centred].values()),
+            [one.in_most for one in shrunk[lens, centred].values()],
         )
         for text, centred in attenuation.items()
         for lens in LENSES
     ] + [
         Claim(
             f"{name} is close, {lens} lens",
+            KEYS[name],
             listed({"rank correlation": one.rank, "ratio": one.ratio}),
             CRITERION,
-            judge(one.conditions),
+            one.conditions,
+            numbers={"rank correlation": one.rank, "ratio": one.ratio},
         )
         for (name, lens), one in found.items()
     ]

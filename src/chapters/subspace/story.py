@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from reporting.claims import Claim, judged, listed
+from reporting.claims import OURS, Claim, conditions, listed
 from reporting.figures import Reference
 from reporting.statistics import Estimate, counted, resampled
 from reporting.words import percent
@@ -320,6 +320,7 @@ def claims(found: Found, weak: bool = False) -> dict[str, Claim]:
 
     def claim(
         words: str,
+        tests: str,
         criterion: str,
         number: Callable[[Subsets], Estimate],
         low: float = -np.inf,
@@ -328,13 +329,14 @@ def claims(found: Found, weak: bool = False) -> dict[str, Claim]:
     ) -> Claim:
         """That the whole interval of a number lies between two bounds."""
         answers = {name: number(one) for name, one in beside.items()}
-        verdict = judged([] if weak else answers.values(), low, high)
-        return Claim(words, listed(answers, form), criterion, verdict)
+        met = conditions([] if weak else answers.values(), low, high)
+        return Claim(words, tests, listed(answers, form), criterion, met, numbers=answers)
 
     wider = "with the wider half of their family's gaps survive more often"
     return {
         "tail": claim(
-            "Options lie in the tail even with an answer prefix (ours: the paper has none)",
+            "Options lie in the tail even with an answer prefix, which the paper has not",
+            "7.2-tail",
             f"all four together hold less than {TAIL:.0%}",
             lambda one: one.mean("mass"),
             high=TAIL,
@@ -342,12 +344,14 @@ def claims(found: Found, weak: bool = False) -> dict[str, Claim]:
         ),
         "vocabulary": claim(
             "The choice among options survives where the likeliest token does not",
+            "7.2-choice-preserved",
             "options survive more often than the best of the vocabulary",
             lambda one: one.difference("survived", "vocabulary"),
             low=0,
         ),
         "moved": claim(
             "In the tail probabilities shift less (nearly by construction)",
+            "7.2-tail-shifts-less",
             "mean |Δp| of the likeliest tokens over that of the least likely, above 1",
             lambda one: one.top_moved,
             low=1,
@@ -355,29 +359,37 @@ def claims(found: Found, weak: bool = False) -> dict[str, Claim]:
         ),
         "noise": claim(
             "… and so do log-likelihoods (ours)",
+            OURS,
             "noise of the least likely tokens over that of the likeliest, below 1",
             lambda one: one.tail_noise,
             high=1,
         ),
         "quiet": claim(
             "Options move less than other tokens (ours)",
+            OURS,
             "noise among options over that among tokens with the same gaps, below 1",
             lambda one: one.noise_ratio("same_gaps"),
             high=1,
         ),
         "special": claim(
             "The option subspace is special (ours)",
+            OURS,
             "options survive more often than tokens with the same gaps",
             lambda one: one.difference("survived", "same_gaps"),
             low=0,
         ),
         "random": claim(
             "A lead protects random tokens (ours)",
+            OURS,
             f"of four random tokens, sets {wider}",
             lambda one: one.wide_and_narrow("random"),
             low=0,
         ),
         "lead": claim(
-            "… and options (ours)", f"of the options, those {wider}", Subsets.wide_and_narrow, low=0
+            "… and options (ours)",
+            OURS,
+            f"of the options, those {wider}",
+            Subsets.wide_and_narrow,
+            low=0,
         ),
     }
