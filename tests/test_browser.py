@@ -206,7 +206,7 @@ def test_every_layer_can_be_chosen(browser, address):
 
 def test_matrices_are_even_grids(browser, address):
     """Every cell of a matrix is as wide as the others, also where a whole column is removed."""
-    with Visit(browser, address, "notebooks/02-pruning-by-hand.html", 390) as visit:
+    with Visit(browser, address, "notebooks/pruning-by-hand.html", 390) as visit:
         tables = visit.page.locator("table.matrix")
         assert tables.count() == 16
         for number in range(tables.count()):

@@ -112,6 +112,12 @@ def test_a_chapter_with_one_point_stays_as_it_is(grid):
     assert points.switched(grid, run, "# Title\n\nText") == "# Title\n\nText"
 
 
+def test_the_switcher_stands_below_title_and_subtitle(grid):
+    switched = points.switched(grid, grid.profile[FIRST], "# Title\n\n*Section 5*\n\n**Text** it")
+    assert switched.startswith("# Title\n\n*Section 5*\n\n<nav ")
+    assert switched.endswith("\n**Text** it")
+
+
 def test_links_lead_to_the_nearest_point_and_to_no_chapter_that_is_absent(grid):
     _, node = page(grid, OTHER)
     nearest = "06-representation-analysis--sparsity-0-5--model-other.ipynb"
@@ -141,7 +147,7 @@ def test_a_failed_run_is_a_page_that_says_so(grid):
         "profile": "small",
         "sparsity": "0.25",
     }
-    assert node.cells[0].source.startswith("# Section 5")
+    assert node.cells[0].source.startswith("# Which space shows it?\n\n*Section 5 of the paper: ")
     assert found.select_one(".point-switcher [aria-current]")
 
 

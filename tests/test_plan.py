@@ -107,7 +107,7 @@ def test_what_runs_share_is_counted_once(tmp_path):
         ("04-inconsistent-effects", "collections", "fiqa", "fiqa,SciFact"),
         ("ladder", "probes", 2, 20),
         ("07-multi-scale-effects", "repeats", 1, 5),
-        ("02-pruning-by-hand", "calibration_samples", 8, 64),
+        ("pruning-by-hand", "calibration_samples", 8, 64),
         ("dimension", "repeats", 1, 3),
     ],
 )

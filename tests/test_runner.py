@@ -145,7 +145,7 @@ SHORT = {
     },
     "05-hierarchical-effects": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2},
     "propagation": {"prompts": "MC2,Math1,Gen4", "max_new_tokens": 2},
-    "02-pruning-by-hand": {
+    "pruning-by-hand": {
         "calibration_samples": 2,
         "calibration_length": 64,
         "evaluation_samples": 1,
@@ -175,7 +175,7 @@ FIGURES = {
     "03-background": 3,
     "propagation": 4,
     "05-hierarchical-effects": 3,
-    "02-pruning-by-hand": 5,
+    "pruning-by-hand": 5,
     "01-introduction": 2,
     "g-more-models": 1,
 }

@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import site_builder  # noqa: E402
 
-from pages import contents, dictionary  # noqa: E402
+from pages import contents, dictionary, points  # noqa: E402
 from runs import profiles  # noqa: E402
 from runs.parameters import validate  # noqa: E402
 from runs.store import every_measurement  # noqa: E402
@@ -54,12 +54,50 @@ def test_site_is_replaced_whole(tmp_path):
     assert (old / "index.html").read_text() == "new"
 
 
-def test_front_door_leads_on_and_names_its_icon():
-    page = BeautifulSoup(site_builder.front_door("book/index"), "html.parser")
-    assert page.find("a")["href"] == "book/index.html"
-    assert page.find("meta", {"http-equiv": "refresh"})["content"].endswith("url=book/index.html")
-    icon = page.find("link", rel="icon")["href"]
-    assert (ROOT / "book" / icon).is_file()
+@pytest.mark.parametrize(
+    ("old", "new", "icon"),
+    [
+        ("index", "book/index.html", "_static/favicon.svg"),
+        (
+            "notebooks/02-pruning-by-hand",
+            "../notebooks/pruning-by-hand.html",
+            "../_static/favicon.svg",
+        ),
+    ],
+)
+def test_old_addresses_lead_on_and_name_their_icon(old, new, icon):
+    leads = {"index": "book/index", **site_builder.moved(["notebooks/pruning-by-hand"])}
+    page = BeautifulSoup(site_builder.leading_on(old, leads[old]), "html.parser")
+    assert page.find("a")["href"] == new
+    assert page.find("meta", {"http-equiv": "refresh"})["content"].endswith(f"url={new}")
+    assert page.find("link", rel="icon")["href"] == icon
+    assert (ROOT / "book" / "_static" / "favicon.svg").is_file()
+
+
+def test_the_points_of_a_chapter_that_moved_lead_on_too():
+    pages = ["notebooks/pruning-by-hand--seed-1", "notebooks/ladder"]
+    assert site_builder.moved(pages) == {
+        "notebooks/02-pruning-by-hand--seed-1": "notebooks/pruning-by-hand--seed-1"
+    }
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.md")))
+def test_every_chapter_has_a_question_and_says_where_it_stands_in_the_paper(notebook):
+    text = notebook.read_text().split("---\n", 2)[2].lstrip()
+    title, rest = points.heading(text)
+    question, _, subtitle = title.partition("\n\n")
+    assert question.startswith("# ")
+    assert question.endswith("?")
+    name = notebook.stem
+    if re.match(r"\d\d-", name):
+        part = f"Section {int(name[:2])} of the paper: "
+    elif re.match(r"[a-i]-", name):
+        part = f"Appendix {name[0].upper()} of the paper: "
+    else:
+        part = "Beyond the paper: "
+    assert subtitle.startswith(f"*{part}")
+    assert subtitle.endswith("*")
+    assert rest.startswith("**The question.**")
 
 
 def test_data_dictionary_explains_every_column():

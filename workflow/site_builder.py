@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from pages.contents import SiteError, check_pages
@@ -19,6 +20,9 @@ from runs import profiles
 from runs.profiles import Profile
 
 ROOT = Path(__file__).resolve().parent.parent
+MOVED = {
+    "notebooks/02-pruning-by-hand": "notebooks/pruning-by-hand"
+}  # old addresses, which lead on
 
 
 def sources(root: Path) -> list[str]:
@@ -58,24 +62,38 @@ def build(profile: Profile, results: Path = ROOT / "results") -> list[str]:
         raise SiteError(f"Jupyter Book failed: {(faults or ['no message'])[0]} (see {log})")
     built = work / "_build" / "html"
     check_pages(built, pages)
-    (built / "index.html").write_text(front_door(pages[0]), encoding="utf-8")
+    for old, new in {"index": pages[0], **moved(pages)}.items():
+        (built / f"{old}.html").write_text(leading_on(old, new), encoding="utf-8")
     replace(built, site_folder(name))
     shutil.rmtree(work)
     return pages
 
 
-def front_door(page: str) -> str:
-    """The page at the site's root, which leads on to ``page``.
+def moved(pages: Iterable[str]) -> dict[str, str]:
+    """The old address of every page whose chapter has another one now, with the new address."""
+    return {
+        name.replace(new, old, 1): name
+        for old, new in MOVED.items()
+        for name in pages
+        if name == new or name.startswith(f"{new}--")
+    }
 
-    Jupyter Book's own names no icon, so a browser asks for one that is not there.
+
+def leading_on(old: str, new: str) -> str:
+    """A page at one address of the site that leads on to another.
+
+    So stands one at the root: Jupyter Book's own names no icon, and a browser asks for one that is
+    not there.
     """
+    up = "../" * old.count("/")
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>When Pruning Works</title>
-<link rel="icon" href="_static/favicon.svg">
-<meta http-equiv="refresh" content="0; url={page}.html">
-<p><a href="{page}.html">When Pruning Works</a></p>
+<link rel="icon" href="{up}_static/favicon.svg">
+<link rel="canonical" href="{up}{new}.html">
+<meta http-equiv="refresh" content="0; url={up}{new}.html">
+<p><a href="{up}{new}.html">When Pruning Works</a></p>
 </html>
 """
 

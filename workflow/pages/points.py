@@ -77,10 +77,21 @@ class Grid:
 
 
 def switched(grid: Grid, run: Run, source: str) -> str:
-    """The first cell of the run's page: its title, the switcher and what sets the run apart, where
-    its chapter has several, and then the rest of the cell."""
-    title, _, rest = source.partition("\n")
-    return f"{title}\n\n{switcher(grid, run)}\n{rest.lstrip()}" if grid.axes(run) else source
+    """The first cell of the run's page: its title, with the line below that says where the paper
+    asks it; the switcher and what sets the run apart, where its chapter has several; the rest."""
+    if not grid.axes(run):
+        return source
+    title, rest = heading(source)
+    return f"{title}\n\n{switcher(grid, run)}\n{rest}"
+
+
+def heading(source: str) -> tuple[str, str]:
+    """A page's title with its subtitle, a paragraph in italics; and what comes after."""
+    title, _, rest = source.partition("\n\n")
+    if rest.startswith("*") and not rest.startswith("**"):
+        subtitle, _, rest = rest.partition("\n\n")
+        title = f"{title}\n\n{subtitle}"
+    return title, rest.lstrip()
 
 
 def switcher(grid: Grid, run: Run) -> str:
@@ -136,7 +147,7 @@ def failed_page(grid: Grid, run: Run) -> Any:
     """The page of a run that has no executed notebook: a notebook that says what happened, and what
     the run was asked for."""
     cells = declared.read(run.notebook).cells
-    title = next(one.source for one in cells if one.source.startswith("# ")).partition("\n")[0]
+    title, _ = heading(next(one.source for one in cells if one.source.startswith("# ")))
     values = {name: run.point.get(name) or _plain(value) for name, value in run.values.items()}
     asked = "\n".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>"

@@ -214,7 +214,7 @@ def _only(*names: str) -> Callable[[RunParameters], Steps]:
 
 CHAPTERS: dict[str, Callable[[RunParameters], Steps]] = {
     "01-introduction": _scored,
-    "02-pruning-by-hand": _only("weight_corner", "pruning_quality"),
+    "pruning-by-hand": _only("weight_corner", "pruning_quality"),
     "03-background": _only("readouts"),
     "04-inconsistent-effects": _inconsistent_effects,
     "05-hierarchical-effects": _only("layer_profile"),
