@@ -346,8 +346,6 @@ def decoding_curves(found: Mapping[str, Mapping[str, Decoded]]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-VOCABULARY = 152_064  # rows of the head of the paper's model
-READING = 1e-5  # nats, how exactly the printed KL can be read
 AXES = {"cosine": "cosine similarity, dense to pruned", "kl": "KL(dense ‖ pruned) in nats"}
 PANELS = {
     "Cosine: each model reads its own text": ("cosine", "free"),
@@ -386,33 +384,6 @@ def unpruned_level(value: float) -> list[Reference]:
     if not np.isfinite(value):
         return []
     return [Reference(x=(-1e6, 1e6), y=(value, value), label="unpruned, other words")]
-
-
-def least_cosine(kl: float, vocabulary: int) -> float:
-    """A lower bound of the cosine of two distributions p and q with KL(p ‖ q) ≤ ``kl`` nats.
-
-    With a = √p and b = √q, ‖a − b‖² ≤ KL. So ‖p − q‖ = ‖(a − b)(a + b)‖ is at most
-    √KL (2 max a + √KL), where max a ≤ √‖p‖ and ‖p‖ is at least 1/√V. The angle is largest where
-    q touches the ball of that radius about p. 0 where this says nothing.
-    """
-    root = math.sqrt(max(kl, 0.0))
-    length = 1 / math.sqrt(vocabulary)
-    sine = root * (2 / math.sqrt(length) + root / length)
-    return math.sqrt(1 - sine**2) if sine < 1 else 0.0
-
-
-def memory(values: pd.Series) -> float:
-    """Correlation of a series with itself one step later; NaN for fewer than three values."""
-    return float(values.autocorr()) if len(values) > 2 else math.nan
-
-
-def impossible(kl: pd.Series, cosine: pd.Series) -> pd.DataFrame:
-    """Printed steps at which KL leaves no room for the printed cosine: ``step``, ``kl``, ``cosine``
-    and the ``least`` possible cosine."""
-    most = kl.abs() + READING
-    least = most.map(lambda one: least_cosine(one, VOCABULARY))
-    found = pd.DataFrame({"kl": most, "cosine": cosine, "least": least})
-    return found[cosine < least - READING].reset_index()
 
 
 def reported_starts(printed: pd.DataFrame) -> pd.DataFrame:

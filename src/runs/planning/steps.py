@@ -235,6 +235,7 @@ CHAPTERS: dict[str, Callable[[RunParameters], Steps]] = {
     "noise-floor": _noise,
     "probes": _probes,
     "propagation": _only("propagation"),
+    "published-numbers": _only("example_state"),
     "subspace": _subspaces,
     "use-it-on-your-model": _only("in_the_notebook"),  # not stored: taken anew in each run
     "validity": _validity,
