@@ -1,0 +1,1 @@
+"""Checks of exercises, one module a subject. Each is a pure function of a student's answer."""
