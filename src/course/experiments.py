@@ -24,6 +24,8 @@ from helpers.evaluation.asking import asked, last_states
 from helpers.evaluation.probing import probe_rows
 from helpers.models.known import EMBEDDED
 from helpers.models.load import LoadedModel
+from helpers.pruning.drop import Place
+from helpers.pruning.selection import DropTarget
 from helpers.texts.calibration import held_out_text, perplexity
 from helpers.texts.probes import Probe, probes
 
@@ -37,11 +39,11 @@ TEXTS = (
 )
 QUESTIONS = 8  # of each family of probes
 TOKENS = 32
-LIKELIEST = 1000
+LIKELIEST = 200
 WINDOWS, WINDOW = 8, 256
-DIGITS = 7
+DIGITS = 6
 DROPPED = ("Drop-1M", "Drop-2M", "Drop-3M", "Drop-4M", "Drop-2A", "Drop-4A", "Drop-8A")
-TARGETS = {"A": "attention", "M": "mlp", "B": "block"}
+TARGETS: dict[str, DropTarget] = {"A": "attention", "M": "mlp", "B": "block"}
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,16 @@ def changed(model: LoadedModel, pruned: str) -> AbstractContextManager[LoadedMod
     MLPs that turn the residual stream least (A: attention, B: blocks)."""
     if pruned == "dense":
         return nullcontext(model)
+    return api.dropped(model, _least(pruned))
+
+
+@cache
+def _least(pruned: str) -> tuple[Place, ...]:
+    model = model_here()
     found = re.fullmatch(r"Drop-(\d+)([AMB])", pruned)
-    if not found:
+    if not found or model is None:
         raise InputError(f"pruned={pruned!r} is unknown: write dense, or such as Drop-2M, Drop-4A")
-    text = _calibration()
-    return api.dropped(
-        model,
-        api.least_important(model, TARGETS[found[2]], int(found[1]), text),  # type: ignore[arg-type]
-    )
+    return api.least_important(model, TARGETS[found[2]], int(found[1]), _calibration())
 
 
 @cache
@@ -141,7 +145,7 @@ def forms(model: LoadedModel, pruned: str) -> pd.DataFrame:
 
 
 def next_token(model: LoadedModel, text: str) -> pd.DataFrame:
-    """The likeliest thousand tokens after ``text``: ``token`` and ``logit``."""
+    """The likeliest two hundred tokens after ``text``: ``token`` and ``logit``."""
     decoder = model.decoder
     states = api.hidden_states(model, [text])[-1]
     logits = decoder.head.logits(decoder.final_norm(states))[0].float()
@@ -192,8 +196,8 @@ def ladder(model: LoadedModel, pruned: str) -> pd.DataFrame:
     chosen = probes("capitals")
     found = [_first(model, probe) for probe in chosen]
     with changed(model, pruned) as rest:
-        states = last_states(rest.decoder, [one.context for one in found])
-        logits = model.decoder.head.logits(model.decoder.final_norm(states)).float()
+        states = last_states(rest.decoder, [[one.context] for one in found])[:, 0]
+        logits = model.decoder.head.logits(states).float()
     rows = [
         {"item": probe.id, "rank": int((row > row[one.tokens[0]]).sum()) + 1}
         for probe, one, row in zip(chosen, found, logits, strict=True)

@@ -76,10 +76,16 @@ def blocks(text: str) -> tuple[Block, ...]:
     return tuple(one for one in (*found, Block(text[at:].strip())) if one.text)
 
 
+def parts(text: str) -> tuple[str, str]:
+    """What stands before a page's exercises, and their section, which may be empty."""
+    before, _, rest = text.partition("\n## Exercises\n")
+    return before, re.split(r"^## ", rest, maxsplit=1, flags=re.M)[0]
+
+
 def read(path: Path) -> Page:
     """The page at ``path``; :class:`InputError` names an exercise whose form is not kept."""
     text = HEADER.sub("", path.read_text(encoding="utf-8"))
-    before, _, asked = text.partition("\n## Exercises\n")
+    before, asked = parts(text)
     chapter = bool(CODE_CELL.search(before))
     title = re.search(r"^# (.+)$", before, re.M)
     if chapter:  # its text stands in the book; its exercises need the question alone
@@ -116,8 +122,7 @@ def paths() -> Iterator[Path]:
     root = CHECKOUT if (CHECKOUT / FOLDERS[0]).is_dir() else INSTALLED
     for folder in FOLDERS:
         for path in sorted((root / folder).glob("*.md")):
-            asked = path.read_text(encoding="utf-8").partition("\n## Exercises\n")[2]
-            if ABOUT.search(asked):
+            if ABOUT.search(parts(path.read_text(encoding="utf-8"))[1]):
                 yield path
 
 

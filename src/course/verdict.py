@@ -37,7 +37,7 @@ def check(judge: Callable[..., str]) -> Callable[..., Verdict]:
     @wraps(judge)
     def judged(*answers: Any) -> Verdict:
         try:
-            if any(answer is ... or answer is None for answer in answers):
+            if any(map(_missing, answers)):
                 raise _Nothing(NOTHING)
             said = judge(*map(_asked, answers))
         except _Nothing as error:
@@ -49,6 +49,14 @@ def check(judge: Callable[..., str]) -> Callable[..., Verdict]:
     return judged
 
 
+def _missing(answer: Any) -> bool:
+    """Whether an answer, or a part of it, is still to be given."""
+    parts = answer.values() if isinstance(answer, dict) else answer
+    if isinstance(answer, dict | tuple | list):
+        return any(map(_missing, parts))
+    return answer is None or answer is ...
+
+
 def _asked(answer: Any) -> Any:
     """A function that says so where it gives nothing back; any other answer as it is."""
     if not callable(answer):
@@ -57,7 +65,7 @@ def _asked(answer: Any) -> Any:
     @wraps(answer)
     def given(*arguments: Any) -> Any:
         value = answer(*arguments)
-        if value is None or value is ...:
+        if _missing(value):
             raise _Nothing(f"{answer.__name__} gives nothing back yet: does it return its result?")
         return value
 

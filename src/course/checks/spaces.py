@@ -1,0 +1,218 @@
+"""Checks of exercises on the three spaces: states, logits, probabilities, and the theorems."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course.experiments import experiment
+from course.verdict import check
+from helpers import theory
+
+TEMPERATURE_READERS = {"entropy", "drawn text"}
+UNTOUCHED = {"retrieval", "option", "greedy text"}
+CLOSE = 1e-4
+
+
+def entropy(z: Tensor, temperature: float = 1.0) -> float:
+    """Entropy in nats of softmax(z / temperature) of logits (V,)."""
+    log_p = theory.log_p(z.double(), temperature)
+    return float(-(log_p.exp() * log_p).sum())
+
+
+def _logits(seed: int, count: int = 50, spread: float = 3.0) -> Tensor:
+    return spread * torch.randn(count, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def _near(said: float, right: float, share: float = 1e-3) -> bool:
+    return abs(said - right) <= share * abs(right) + 1e-9
+
+
+@check
+def reads_temperature(answer: Collection[str]) -> str:
+    """What changes where the temperature is raised from 1 to 4."""
+    given = set(answer)
+    if unknown := given - TEMPERATURE_READERS - UNTOUCHED:
+        return f"{', '.join(sorted(unknown))}: not one of the five words"
+    if "retrieval" in given:
+        return "retrieval compares states: where does a temperature come in before the softmax?"
+    if wrong := given & UNTOUCHED:
+        return f"{' and '.join(sorted(wrong))}: dividing all logits by one number keeps their order"
+    if missing := TEMPERATURE_READERS - given:
+        return f"something is missing: does '{sorted(missing)[0]}' read the order, or p itself?"
+    return ""
+
+
+@check
+def softmax(answer: Callable[[Tensor, float], Tensor]) -> str:
+    """p = softmax(z / T) of logits (V,), also of large ones."""
+    for shift, temperature in ((0.0, 1.0), (0.0, 4.0), (1000.0, 1.0), (-1000.0, 0.5)):
+        z = _logits(1) + shift
+        said = torch.as_tensor(answer(z.clone(), temperature)).double()
+        case = f"for logits about {shift:g} and T = {temperature:g}"
+        if not said.isfinite().all():
+            return f"{case} it is not finite: exp overflows. A constant off all logits changes no p"
+        if abs(float(said.sum()) - 1) > CLOSE:
+            return f"{case} the probabilities sum to {float(said.sum()):.3g}"
+        if not torch.allclose(said, theory.log_p(z, temperature).exp(), atol=1e-6):
+            flipped = torch.allclose(said, theory.log_p(z, 1 / temperature).exp(), atol=1e-6)
+            turned = ": a high temperature should flatten, yours sharpens" if flipped else ""
+            return f"{case} the probabilities are others{turned}"
+    return ""
+
+
+@check
+def temperature_for(answer: Callable[[Tensor, float], float]) -> str:
+    """The temperature at which softmax(z / T) has the entropy that is asked for."""
+    real = torch.tensor(
+        experiment("next_token", text="The capital of France is")["logit"].to_numpy(copy=True)
+    )
+    for z, nats in (
+        (_logits(2), 1.0),
+        (_logits(3), 3.0),
+        (real.double(), 2.0),
+        (real.double(), 4.0),
+    ):
+        found = float(answer(z.clone(), nats))
+        if not found > 0:
+            return f"a temperature is above 0, not {found:.3g}"
+        if abs(entropy(z, found) - nats) > 0.01:
+            return (
+                f"at T = {found:.3g} the entropy is {entropy(z, found):.2f} nats where {nats:g} "
+                f"were wanted; at T = 1 it is {entropy(z):.2f}, and it grows with T, not in "
+                "proportion"
+            )
+    return ""
+
+
+@check
+def moved_by_temperature(answer: dict[str, str]) -> str:
+    """What becomes of each space's deviation where the temperature is raised from 1 to 4."""
+    means = [
+        experiment("spaces", pruned="Drop-2M", temperature=each)
+        .groupby("space")["deviation"]
+        .mean()
+        for each in (1.0, 4.0)
+    ]
+    for space in ("embedding", "logit", "probability"):
+        before, after = (float(each[space]) for each in means)
+        same = abs(after - before) < 1e-6
+        right = "same" if same else "smaller" if after < before else "larger"
+        if answer.get(space) != right:
+            return f"{space}: the deviation is {before:.2g} at T = 1 and {after:.2g} at T = 4"
+    return ""
+
+
+@check
+def angular(answer: Callable[[Tensor, Tensor], float]) -> str:
+    """1 − cos of two float32 vectors (d,), without cancellation."""
+    luck = torch.Generator().manual_seed(4)
+    state = 20 * torch.randn(576, generator=luck)
+    for size in (1.0, 1e-2, 1e-4):
+        other = state + size * state.norm() * torch.randn(576, generator=luck) / 24
+        a, b = state.double(), other.double()
+        right = float((a / a.norm() - b / b.norm()).square().sum() / 2)
+        said = float(answer(state.clone(), other.clone()))
+        if _near(said, right):
+            continue
+        cosine = 1 - right
+        if _near(said, cosine):
+            return "that is the cosine: the deviation of equal vectors is 0, not 1"
+        if size < 1:
+            return (
+                f"right for vectors far apart; for near ones it gives {said:.3g}, not {right:.3g}: "
+                "float32 has seven digits, and 1 − 0.99999999 has none of them left"
+            )
+        return f"it gives {said:.3g} where 1 − cos is {right:.3g}: lengths must not matter"
+    said = float(answer(state.clone(), state.clone()))
+    return (
+        "" if said == 0 else f"a state deviates from itself by {said:.2g}: it should be exactly 0"
+    )
+
+
+@check
+def least_and_most(answer: tuple[int, int]) -> str:
+    """The attention sublayers whose absence moves p least and most, by layer from 0."""
+    means = experiment("without_one", sublayer="attention").pivot(
+        index="layer", columns="space", values="deviation"
+    )
+    p, (least, most) = means["probability"], (int(layer) for layer in answer)
+    if (least, most) == (p.idxmin(), p.idxmax()):
+        return ""
+    if (least, most) == (p.idxmax(), p.idxmin()):
+        return "the other way round: a large cosine is a small deviation"
+    for space in ("embedding", "logit"):
+        if (least, most) == (means[space].idxmin(), means[space].idxmax()):
+            return f"those are the least and the most of the {space} space: take probability"
+    layer, word = (least, "least") if least != p.idxmin() else (most, "most")
+    return f"without layer {layer}'s attention 1 − cos of p is {p[layer]:.2g}: not the {word}"
+
+
+OFFSET = {"cosine of z": True, "variance under p": False, "p": False, "KL": False}
+
+
+@check
+def raised_by_seven(answer: Collection[str]) -> str:
+    """What a change by 7 of every logit moves."""
+    z = _logits(5)
+    delta = torch.full_like(z, 7.0)
+    truth = {
+        "cosine of z": 1 - float(torch.cosine_similarity(z, z + delta, dim=0)),
+        "variance under p": float(theory.variance(theory.log_p(z), delta)),
+        "p": float((theory.log_p(z).exp() - theory.log_p(z + delta).exp()).abs().sum()),
+        "KL": float(theory.kl_identity(z, delta)),
+    }
+    for name, moved in truth.items():
+        if (abs(moved) > CLOSE) != (name in answer):
+            return f"{name}: on fifty random logits it moves by {abs(moved):.2g}"
+    unknown = set(answer) - truth.keys()
+    return f"{', '.join(sorted(unknown))}: not one of the four" if unknown else ""
+
+
+@check
+def kl_estimate(answer: Callable[[Tensor, Tensor, float], float]) -> str:
+    """Theorem 3: Var_p(Δz) / (2 T²), of logits and their change (V,)."""
+    for seed, temperature in ((6, 1.0), (7, 2.0), (8, 0.5)):
+        z, delta = _logits(seed), 0.3 * _logits(seed + 10)
+        variance = float(theory.variance(theory.log_p(z, temperature), delta))
+        right = variance / (2 * temperature**2)
+        said = float(answer(z.clone(), delta.clone(), temperature))
+        if _near(said, right):
+            continue
+        for plain in (delta.var(correction=0), delta.var()):
+            if _near(said, float(plain) / (2 * temperature**2)):
+                return "every token counts the same there: weigh each with its probability"
+        unheated = float(theory.variance(theory.log_p(z), delta)) / (2 * temperature**2)
+        if _near(said, unheated):
+            return f"p is taken at T = 1 there, though T = {temperature:g}"
+        if any(_near(said, variance / part) for part in (2, 2 * temperature, temperature**2)):
+            return f"the variance is right; at T = {temperature:g} it is to be divided by 2 T²"
+        return f"T = {temperature:g}: it gives {said:.4g}, Theorem 3 says {right:.4g}"
+    return ""
+
+
+@check
+def estimate_too_small(answer: Any) -> str:
+    """A change of logits that Theorem 2 underestimates by a factor of ten or more."""
+    z = confident()
+    delta = torch.as_tensor(answer).double()
+    if delta.shape != z.shape:
+        return f"a change of {len(z)} logits is {len(z)} numbers, not {tuple(delta.shape)}"
+    truth = float(theory.angular_identity(z, delta))
+    estimate = float(theory.angular_theorem_2(theory.variance(theory.log_r(z), delta)))
+    if truth < 0.1:
+        return f"p hardly turns: 1 − cos is {truth:.2g}. Which change makes another token win?"
+    if estimate * 10 > truth:
+        return (
+            f"1 − cos is {truth:.2g} and the estimate {estimate:.2g}: not ten times too small. "
+            "Tokens without probability have no weight in the variance"
+        )
+    return ""
+
+
+def confident() -> Tensor:
+    """Logits (50,) float64 whose first token has nearly all probability."""
+    z = _logits(9, spread=1.0)
+    z[0] = z.max() + 12
+    return z

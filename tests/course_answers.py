@@ -1,0 +1,194 @@
+"""Plausible wrong answers to the exercises, by exercise: code in the answer's place, and a part of
+the line that must meet it."""
+
+WRONG = {
+    "01-introduction-1": [
+        ("lost = (0, 0)", "stays if as many wrong ones become right"),
+        ("lost = (0, 120)", "only 80 were wrong"),
+    ],
+    "01-introduction-2": [
+        ("def left(dense, pruned, chance):\n    return pruned / dense", "guessing counts"),
+        (
+            "def left(dense, pruned, chance):\n    return (dense - pruned) / (dense - chance)",
+            "share that is lost",
+        ),
+    ],
+    "01-introduction-3": [("mlps = 1", "look for the first"), ("mlps = 4", "fewer will do")],
+    "02-pruning-by-hand-1": [
+        ("changed = {'wanda'}", "magnitude: on a random matrix its mask changes"),
+        ("changed = {'magnitude', 'wanda'}", "wanda: on a random matrix its mask does not"),
+    ],
+    "02-pruning-by-hand-2": [
+        (
+            "def wanda(weight, norms, ratio):\n    scores = weight.abs()\n"
+            "    places = scores.argsort(dim=-1)[:, : int(ratio * weight.shape[1])]\n"
+            "    return torch.zeros_like(weight, dtype=torch.bool).scatter(-1, places, True)",
+            "that is magnitude",
+        ),
+        (
+            "def wanda(weight, norms, ratio):\n    scores = weight.abs() * norms\n"
+            "    return scores <= scores.quantile(ratio)",
+            "compete within their row",
+        ),
+    ],
+    "02-pruning-by-hand-3": [
+        (
+            "def two_of_four(weight):\n"
+            "    places = weight.abs().argsort(dim=-1)[:, : weight.shape[1] // 2]\n"
+            "    return torch.zeros_like(weight, dtype=torch.bool).scatter(-1, places, True)",
+            "some fours of neighbours lose three",
+        ),
+        (
+            "def two_of_four(weight):\n    fours = weight.abs().reshape(-1, 4)\n"
+            "    places = fours.argsort(dim=-1)[:, 2:]\n    gone = torch.zeros_like(fours)\n"
+            "    return gone.scatter(-1, places, 1.0).bool().reshape(weight.shape)",
+            "weights that stay",
+        ),
+    ],
+    "02-pruning-by-hand-4": [
+        ("highest = {'magnitude': 0.5, 'wanda': 0.5}", "magnitude: at 50% perplexity is"),
+        ("highest = {'magnitude': 0.1, 'wanda': 0.1}", "highest amount that stays below"),
+    ],
+    "03-background-1": [
+        ("changed = {'option', 'greedy text', 'entropy', 'drawn text'}", "keeps their order"),
+        ("changed = {'entropy'}", "something is missing"),
+    ],
+    "03-background-2": [
+        (
+            "def softmax(z, temperature):\n    weights = torch.exp(z / temperature)\n"
+            "    return weights / weights.sum()",
+            "exp overflows",
+        ),
+        (
+            "def softmax(z, temperature):\n    weights = torch.exp((z - z.max()) * temperature)\n"
+            "    return weights / weights.sum()",
+            "should flatten, yours sharpens",
+        ),
+    ],
+    "03-background-3": [
+        (
+            "def temperature_for(z, nats):\n    p = softmax(z, 1.0)\n"
+            "    return nats / -torch.xlogy(p, p).sum()",
+            "not in proportion",
+        ),
+        ("def temperature_for(z, nats):\n    return 0.0", "a temperature is above 0"),
+    ],
+    "05-hierarchical-effects-1": [
+        (
+            "prediction = {'embedding': 'same', 'logit': 'smaller', 'probability': 'smaller'}",
+            "logit: the deviation is",
+        ),
+        (
+            "prediction = {'embedding': 'same', 'logit': 'same', 'probability': 'larger'}",
+            "probability: the deviation is",
+        ),
+    ],
+    "05-hierarchical-effects-2": [
+        (
+            "def angular(a, b):\n    return 1 - torch.cosine_similarity(a, b, dim=0)",
+            "float32 has seven digits",
+        ),
+        (
+            "def angular(a, b):\n    return torch.cosine_similarity(a.double(), b.double(), dim=0)",
+            "that is the cosine",
+        ),
+    ],
+    "05-hierarchical-effects-3": [
+        (
+            "p = rows[rows['space'] == 'probability'].set_index('layer')['deviation']\n"
+            "least, most = p.idxmax(), p.idxmin()",
+            "other way round",
+        ),
+        (
+            "h = rows[rows['space'] == 'embedding'].set_index('layer')['deviation']\n"
+            "least, most = h.idxmin(), h.idxmax()",
+            "of the embedding space",
+        ),
+    ],
+    "06-representation-analysis-1": [
+        ("moved = {'cosine of z', 'variance under p'}", "variance under p: on fifty"),
+        ("moved = set()", "cosine of z: on fifty"),
+    ],
+    "06-representation-analysis-2": [
+        (
+            "def kl_estimate(z, delta, temperature):\n"
+            "    return float(delta.var() / (2 * temperature**2))",
+            "every token counts the same",
+        ),
+        (
+            "def kl_estimate(z, delta, temperature):\n    p = torch.softmax(z / temperature, -1)\n"
+            "    return float((p * (delta - (p * delta).sum()) ** 2).sum() / 2)",
+            "to be divided by 2 T²",
+        ),
+    ],
+    "06-representation-analysis-3": [
+        ("delta = torch.zeros_like(z)\ndelta[0] = 20.0", "p hardly turns"),
+        ("delta = 4.0 * torch.linspace(-2, 2, 50)", "p hardly turns"),
+    ],
+    "07-multi-scale-effects-1": [
+        ("prediction = {'forced': 'zero', 'free': 'zero'}", "first draw that differs"),
+        ("prediction = {'forced': 'above zero', 'free': 'above zero'}", "both read the same"),
+    ],
+    "07-multi-scale-effects-2": [
+        (
+            "def common(one, other):\n    return sum(a == b for a, b in zip(one, other))",
+            "equal tokens after the parting",
+        ),
+        (
+            "def common(one, other):\n"
+            "    return next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), -1)",
+            "they share all",
+        ),
+    ],
+    "07-multi-scale-effects-3": [
+        ("shared = {'Drop-1M': 32, 'Drop-2M': 32, 'Drop-4A': 32}", "Drop-1M"),
+        ("shared = {}", "there is no number for Drop-1M"),
+    ],
+    "ladder-1": [
+        ("prediction = 'falls more steeply'", "reorder"),
+        ("prediction = 'falls less steeply'", "reorder"),
+    ],
+    "ladder-2": [
+        (
+            "def best_of(rank, vocabulary, candidates):\n"
+            "    return max(0, 1 - (rank - 1) * candidates / vocabulary)",
+            "do not add up",
+        ),
+        (
+            "def best_of(rank, vocabulary, candidates):\n"
+            "    return 1 - (1 - candidates / vocabulary) ** (rank - 1)",
+            "chance to lose",
+        ),
+    ],
+    "ladder-3": [("candidates = 4", "still more"), ("candidates = 49152", "so it has at fewer")],
+    "probes-1": [
+        ("leans = 'makes up a loss of writing'", "which side is helped"),
+        ("leans = 'nothing'", "one side has them"),
+    ],
+    "probes-2": [
+        (
+            "def more_lost(dense_choice, dense_written, pruned_choice, pruned_written, chance):\n"
+            "    return (dense_written - pruned_written) - (dense_choice - pruned_choice)",
+            "cannot fall below guessing",
+        ),
+        (
+            "def more_lost(dense_choice, dense_written, pruned_choice, pruned_written, chance):\n"
+            "    lost = (dense_choice - pruned_choice) / (1 - chance)\n"
+            "    return lost - (dense_written - pruned_written)",
+            "the sign is turned",
+        ),
+    ],
+    "probes-3": [
+        (
+            "def interval(dense, pruned):\n    error = (dense.var() / len(dense) "
+            "+ pruned.var() / len(pruned)) ** 0.5\n    mean = pruned.mean() - dense.mean()\n"
+            "    return mean - 1.96 * error, mean + 1.96 * error",
+            "too wide",
+        ),
+        (
+            "def interval(dense, pruned):\n    change = pruned - dense\n"
+            "    return change.mean() - 1.96 * change.std(), change.mean() + 1.96 * change.std()",
+            "how far single questions lie apart",
+        ),
+    ],
+}
