@@ -14,11 +14,11 @@ WRONG = {
         ),
     ],
     "01-introduction-3": [("mlps = 1", "look for the first"), ("mlps = 4", "fewer will do")],
-    "02-pruning-by-hand-1": [
+    "pruning-by-hand-1": [
         ("changed = {'wanda'}", "magnitude: on a random matrix its mask changes"),
         ("changed = {'magnitude', 'wanda'}", "wanda: on a random matrix its mask does not"),
     ],
-    "02-pruning-by-hand-2": [
+    "pruning-by-hand-2": [
         (
             "def wanda(weight, norms, ratio):\n    scores = weight.abs()\n"
             "    places = scores.argsort(dim=-1)[:, : int(ratio * weight.shape[1])]\n"
@@ -31,7 +31,7 @@ WRONG = {
             "compete within their row",
         ),
     ],
-    "02-pruning-by-hand-3": [
+    "pruning-by-hand-3": [
         (
             "def two_of_four(weight):\n"
             "    places = weight.abs().argsort(dim=-1)[:, : weight.shape[1] // 2]\n"
@@ -45,7 +45,7 @@ WRONG = {
             "weights that stay",
         ),
     ],
-    "02-pruning-by-hand-4": [
+    "pruning-by-hand-4": [
         ("highest = {'magnitude': 0.5, 'wanda': 0.5}", "magnitude: at 50% perplexity is"),
         ("highest = {'magnitude': 0.1, 'wanda': 0.1}", "highest amount that stays below"),
     ],
