@@ -159,15 +159,20 @@ def judged(*ones):
 
 def test_verdicts_where_the_answer_is_known():
     held, never, few = claims.SUPPORTED, claims.CONTRADICTED, claims.TOO_FEW
-    assert judged(parting()) == [held, never, held, never, held, held]
-    assert judged(parting(slope=0.01)) == [held] * 6
-    assert judged(parting(after=0.7)) == [held, never, held, never, held, never]
+    assert judged(parting()) == [held, never, held, never, held, held, never]
+    assert judged(parting(slope=0.01))[:6] == [held] * 6
+    assert judged(parting(after=0.7))[:6] == [held, never, held, never, held, never]
     assert judged(parting(after=0.0, slope=-0.012))[:3] == [never] * 3
     assert judged(parting(after=0.0, slope=0.01))[4] == "in some (1 of 2)"
     assert judged(parting(after=0.0, slope=-0.001))[2] == held
     assert judged(parting(slope=0.01), parting())[3] == "in some (4 of 8)"
-    assert judged(parting(prompts=4)) == [few] * 6
-    assert judged() == [claims.TOO_WEAK] * 6
+    assert judged(parting(level=0.05))[6] == "in some (1 of 2)"  # no space turns more than another
+    assert judged(parting(prompts=4)) == [few] * 7
+    assert judged() == [claims.TOO_WEAK] * 7
+
+
+def test_the_papers_first_step_deviates_less_than_its_later_ones():
+    assert min(story.printed_rises().values()) > 0.4
 
 
 def test_a_model_without_a_common_first_step_has_collapsed():

@@ -7,6 +7,7 @@ import pytest
 from chapters.i_supplementary import story
 from measurements.layer_profile import layer_profile
 from measurements.sweeps import RATIOS, REMOVED, sweep, thinned
+from reporting.claims import judge
 from reporting.hierarchy import Hierarchy
 from runs.parameters import validate
 
@@ -59,8 +60,8 @@ def test_weighted_variance_is_counted_over_all_sublayers(measured):
 
 
 def test_claims_have_verdicts_with_five_prompts_and_none_with_two(measured, tiny_folder, tmp_path):
-    found = story.claims(measured[REMOVED], 0)
-    assert len(found) == 10
+    found = story.claims(measured[REMOVED], measured[thinned(0.5)], 0)
+    assert len(found) == 16
     assert {one.verdict for one in found} - {"too few data"}
     few = layer_profile(
         validate(
@@ -68,7 +69,7 @@ def test_claims_have_verdicts_with_five_prompts_and_none_with_two(measured, tiny
             | {"model": str(tiny_folder), "results": str(tmp_path)}
         )
     )
-    assert {one.verdict for one in story.claims(few, 0)} == {"too few data"}
+    assert {one.verdict for one in story.claims(few, few, 0)} == {"too few data"}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_claims_have_verdicts_with_five_prompts_and_none_with_two(measured, tiny
 )
 def test_exception_of_the_outer_layers(inner, outer, verdict):
     close = [pd.Series([True] * n + [False] * (of - n)) for n, of in ((inner, 20), (outer, 4))]
-    assert story._with_exception(*close) == verdict
+    assert judge(story._with_exception(*close)) == verdict
 
 
 def test_ratios_of_one_sublayer_are_those_of_a_loop(measured):

@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from reporting.claims import OURS, Claim
+from reporting.claims import OURS, Claim, Printed
 from reporting.layers import KEYS, LABELS, by_prompt, inner_and_outer, layer_means
 from reporting.statistics import FEWEST, Estimate, resampled
 
-STABLE = 0.95  # a cosine that Section 5 would call high: its embedding curves lie above it
+STABLE = 0.95  # a cosine that Section 5 would call high: most of its embedding curves lie above it
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,30 @@ class Hierarchy:
         """For each kind of sublayer, whether that is so in more than half of the layers."""
         return [getattr(self, name)(kind).within(self.layers / 2) for kind in LABELS]
 
+    def seen_in_most(self, name: Literal["below", "above"]) -> list[bool]:
+        """:meth:`in_most` by the means alone, for curves that have no intervals."""
+        return [getattr(self, name)(kind).value > self.layers / 2 for kind in LABELS]
+
+    @property
+    def stable(self) -> tuple[str, list[bool]]:
+        """For each kind of sublayer the median embedding cosine of the inner layers and the lowest
+        of the outer ones, in words; and whether the former is high and the latter is lower."""
+        inner, outer = inner_and_outer(self.means, "embedding")
+        middle = inner.groupby("sublayer")["mean"].median()
+        ends = outer.groupby("sublayer")["mean"].min()
+        told = (
+            f"{word} {middle[kind]:.3f} inner, {ends[kind]:.3f} outer"
+            for kind, word in LABELS.items()
+        )
+        return "; ".join(told), [STABLE <= middle[kind] > ends[kind] for kind in LABELS]
+
+    @property
+    def fluctuates(self) -> tuple[str, bool]:
+        """The lowest single cosine of probabilities against that of embeddings, in words; and
+        whether it is less than half of that."""
+        lowest = self.lowest("probability"), self.lowest("embedding")
+        return f"{lowest[0]:.2f} against {lowest[1]:.2f}", lowest[0] < lowest[1] / 2
+
     def _count(self, lower: str, higher: str, sublayer: str | None) -> Estimate:
         less = self._of(lower, sublayer) < self._of(higher, sublayer)
         return Estimate.of(less.sum(axis=1), self.prompts)
@@ -114,32 +138,37 @@ def layer_table(found: dict[str, Hierarchy]) -> pd.DataFrame:
     )
 
 
-def claims(as_is: Hierarchy, centred: Hierarchy) -> list[Claim]:
+def claims(as_is: Hierarchy, centred: Hierarchy, paper: Hierarchy | None = None) -> list[Claim]:
     """The claims of Section 5 for one lens; ``as_is`` uses logits as they are, ``centred`` logits
-    with their mean subtracted."""
-    inner, outer = inner_and_outer(as_is.means, "embedding")
-    middle = inner.groupby("sublayer")["mean"].median().reindex(list(LABELS))
-    ends = outer.groupby("sublayer")["mean"].min().reindex(list(LABELS))
-    lowest = as_is.lowest("probability"), as_is.lowest("embedding")
-    far = lowest[0] < lowest[1] / 2
-    stable = [middle[kind] >= STABLE and ends[kind] < middle[kind] for kind in LABELS]
+    with their mean subtracted. ``paper`` is what it drew through that lens."""
+    (told, stable), (lowest, far) = as_is.stable, as_is.fluctuates
+    drawn = {"stable": Printed(""), "below": Printed(""), "above": Printed("")}
+    if paper:
+        fluctuating, apart = paper.fluctuates
+        drawn = {
+            "stable": Printed(*paper.stable),
+            "below": Printed(
+                f"{paper.counts('below')}; lowest {fluctuating}",
+                [*paper.seen_in_most("below"), apart],
+            ),
+            "above": Printed(paper.counts("above"), paper.seen_in_most("above")),
+        }
     return [
         Claim(
             "Embeddings stay similar, except at the first and last layers",
             "5-embedding-similar",
-            "; ".join(
-                f"{label} {middle[kind]:.2f} inner, {ends[kind]:.2f} outer"
-                for kind, label in LABELS.items()
-            ),
+            told,
             f"median inner cosine at least {STABLE}; first or last layer lower",
             stable if as_is.enough else [None],
+            drawn["stable"],
         ),
         Claim(
             "Probabilities fluctuate although embeddings are alike",
             "5-probability-fluctuates",
-            f"{as_is.counts('below')}; lowest {lowest[0]:.2f} against {lowest[1]:.2f}",
+            f"{as_is.counts('below')}; lowest {lowest}",
             "mean below embedding in most layers; lowest value less than half of the embedding's",
             [*as_is.in_most("below"), far if as_is.enough else None],
+            drawn["below"],
         ),
         Claim(
             "Logits are even more similar than embeddings",
@@ -147,6 +176,7 @@ def claims(as_is: Hierarchy, centred: Hierarchy) -> list[Claim]:
             as_is.counts("above"),
             "mean above embedding in most layers",
             as_is.in_most("above"),
+            drawn["above"],
         ),
         Claim(
             "… also without the offset that all logits share (ours)",

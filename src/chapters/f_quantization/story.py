@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting import statistics
+from reporting import reported, statistics
 from reporting.claims import OURS, Claim
 from reporting.estimates import CLOSE, Tracking, side_by_side, tracking
 from reporting.forms import FORMS, above_chance, counted_families
@@ -25,6 +25,7 @@ PANELS = {  # of Figure 9: metric and space, and what its axis says
 }
 SMOOTHING = 0.3  # weight of each new step in the paper's curves, as far as the drawing tells
 PRINTED = {"Attn Drop": "Attn Drop, 7B", "4:8": "4:8, 7B", "Quantization": "Quantization, 7B"}
+EARLY = 48  # steps of the paper's Figure 9 before its quantized curve of KL rises
 MEGABYTE = 1e6
 NEAR_BYTES = 0.15  # models whose bytes differ by less take the same memory
 
@@ -353,6 +354,7 @@ def claims(found: Mapping[str, Compressed]) -> list[Claim]:
             against("kl", "probability"),
             "KL divergence over that of the pruned model next above it in memory, below 1",
             high=1,
+            paper=printed_ratios("kl"),
         ),
         Claim.of(
             "F: … because the change of the logits is smaller",
@@ -360,6 +362,7 @@ def claims(found: Mapping[str, Compressed]) -> list[Claim]:
             against("magnitude", "logit"),
             "‖Δz‖/‖z‖ over that of the same pruned model, below 1",
             high=1,
+            paper=printed_ratios("magnitude"),
         ),
         Claim.of(
             "F: … and so is its variance",
@@ -367,6 +370,7 @@ def claims(found: Mapping[str, Compressed]) -> list[Claim]:
             against("half_variance", "logit"),
             "variance with equal weights over that of the same pruned model, below 1",
             high=1,
+            paper=printed_ratios("half_variance"),
         ),
         Claim.of(
             "6, F: the theory holds for quantization",
@@ -385,6 +389,22 @@ def claims(found: Mapping[str, Compressed]) -> list[Claim]:
         ),
     ]
     return [one for one in rows if one.measured != "–"]
+
+
+def printed_ratios(metric: str) -> dict[str, float]:
+    """Of the paper's Figure 9, the mean of its quantized curve over those of the pruned ones, each
+    on its own text, over all steps and over the first :data:`EARLY`, before the quantized model's
+    answer is complete; what memory they take it does not say."""
+    rows = reported.figure_9().query("metric == @metric")
+    found = {}
+    for words, part in {
+        f"first {EARLY} steps": rows[rows["step"] < EARLY],
+        "all steps": rows,
+    }.items():
+        means = part.groupby("series")["value"].mean()
+        for name in means.index.drop("Quantization"):
+            found[f"over {name}, {words}"] = float(means["Quantization"] / means[name])
+    return found
 
 
 def both_ways(here: Iterable[Claim], there: Iterable[Claim]) -> pd.DataFrame:

@@ -25,6 +25,7 @@ FIGURES = {
     "kl": ("Theorem 3", "KL", 14, "I-theorem-3-layers"),
     "angular": ("Theorem 2", "the angle", 15, "I-theorem-2-layers"),
 }
+ALIKE = 0.5  # rank correlation of two profiles that we would call alike
 LOCAL = {"embedding": 16, "logit": 17}
 
 
@@ -101,11 +102,13 @@ def sublayers(measured: Measurement, lens: str, metric: str, space: str) -> pd.D
     )
 
 
-def claims(measured: Measurement, seed: int) -> list[Claim]:
-    """What the paper reads off these figures, through both lenses."""
+def claims(measured: Measurement, half: Measurement, seed: int) -> list[Claim]:
+    """What the paper reads off these figures, through both lenses; ``measured`` with every sublayer
+    removed, ``half`` with half of its weights gone."""
     enough = measured.manifest["facts"]["prompts"] >= FEWEST
     found = []
     for lens in LENSES:
+        found += [*_thinned(measured, half, lens, seed), _large(measured, lens, seed)]
         for metric, (name, what, figure, key) in FIGURES.items():
             every = sublayers(measured, lens, metric, "probability")
             high = every["rank"] >= RANKED
@@ -148,6 +151,63 @@ def claims(measured: Measurement, seed: int) -> list[Claim]:
             )
         )
     return found
+
+
+def _thinned(removed: Measurement, half: Measurement, lens: str, seed: int) -> list[Claim]:
+    """How a sublayer that is thinned compares with one that is removed, on the same steps."""
+    thin = cosines(half, lens)
+    whole = cosines(removed, lens)
+    whole = whole[whole["step"] <= thin["step"].max()]
+    one, other = (Hierarchy.of(rows, seed).samples for rows in (thin, whole))
+    alike = {
+        space: Estimate.of(
+            statistics.rank_correlation(
+                *(each.xs(space, axis=1, level="space").to_numpy() for each in (one, other))
+            ),
+            thin["prompt"].nunique(),
+        )
+        for _, space in COSINES
+    }
+    mlp = [
+        rows[rows["sublayer"].eq("mlp") & rows["space"].eq("embedding")] for rows in (whole, thin)
+    ]
+    closer = contrast(*(rows.assign(value=1 - rows["value"]) for rows in mlp), seed)
+    return [
+        Claim.of(
+            f"Layers rank alike, thinned by half or removed (Figure 13), {lens} lens",
+            "I-single-weights-alike",
+            alike,
+            f"rank correlation of cosines over sublayers above {ALIKE}, in each space",
+            low=ALIKE,
+        ),
+        Claim(
+            f"MLPs stay more alike thinned than removed (Figure 13), {lens} lens",
+            "I-mlp-milder",
+            str(closer),
+            "embedding cosine higher in most layers",
+            [closer.in_most],
+        ),
+    ]
+
+
+def _large(measured: Measurement, lens: str, seed: int) -> Claim:
+    """Is the variance large beside the orthogonal part? It compares squared logits with a pure
+    number, as the paper's figures do."""
+    ratio = ratios(measured, lens, "variance_r", "logit")
+    over = contrast(ratio, ratio.assign(value=1.0), seed)
+    means = layer_means(ratio)
+    last = means["layer"].eq(means["layers"] - 1)
+    ends, middle = means.loc[last, "mean"].median(), means.loc[~last, "mean"].median()
+    enough = measured.manifest["facts"]["prompts"] >= FEWEST
+    return Claim(
+        f"The variance is large beside the orthogonal part, above all in the last layer "
+        f"(Figure 21), {lens} lens",
+        "6.2-variance-large",
+        f"larger in {over}; last layer {ends:,.0f}, median {middle:,.0f}",
+        "variance under r over the squared relative orthogonal part above 1 in most sublayers; "
+        "larger in the last layer than in the median one",
+        [over.in_most, bool(ends > middle) if enough else None],
+    )
 
 
 def _with_exception(inner: pd.Series, outer: pd.Series) -> list[bool]:

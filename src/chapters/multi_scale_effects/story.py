@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reporting import reported
-from reporting.claims import OURS, Claim, conditions, listed
+from reporting.claims import OURS, Claim, Printed, conditions, listed
 from reporting.figures.specification import Reference
 from reporting.parting import FLOOR, TEXT, Course, matches, partings, survival
 from reporting.statistics import Estimate, mean
@@ -27,6 +27,7 @@ SPACES = ("embedding", "logit", "probability")
 MEASURES = {space: ("angular", space) for space in SPACES} | {"KL": ("kl", "probability")}
 HEADINGS = {space: f"1 − cos, {space}" for space in SPACES} | {"KL": "KL (nats)"}
 READS = {"free": "its own text", "forced": "the dense text"}
+TURNED = 0.1  # 1 − cosine that is no longer a minor deviation
 SHRINK = 0.25  # share of its mean that a deviation may lose along a text and still count as staying
 BEFORE, AFTER = 8, 24  # steps that are shown around the parting
 MODES = {"greedy": "logit", "sampled": "probability"}  # and the space that each looks at
@@ -156,6 +157,16 @@ class Written:
     def _means(self, **by_prompt: pd.Series) -> dict[str, Estimate]:
         return {name: mean(values, self.seed) for name, values in by_prompt.items()}
 
+    @property
+    def turned(self) -> dict[str, Estimate]:
+        """1 − cosine of the ``embedding`` at the output, with both models on the dense text, and
+        the ``gap`` by which that of probabilities is larger."""
+        embedding, probability = (
+            self.traces[space].groupby("prompt")["forced"].mean().dropna()
+            for space in ("embedding", "probability")
+        )
+        return self._means(embedding=embedding, gap=probability - embedding)
+
     def beyond(self, measure: str) -> Estimate:
         """Free, after the parting, minus the unpruned model on other words, over the prompts that
         have both."""
@@ -228,8 +239,31 @@ def claims(found: Mapping[str, Written]) -> list[Claim]:
         each = {name: ask(one) for name, one in found.items()}
         last = listed({name: numbers[-1] for name, numbers in each.items()}, form)
         met = conditions((one for numbers in each.values() for one in numbers), low)
-        rows.append(Claim(words, key, last, criterion, met))
-    return rows
+        printed = Printed.of(printed_rises()) if key == "7.1-first-step" else Printed("")
+        rows.append(Claim(words, key, last, criterion, met, printed))
+    return [*rows, _whole(found)]
+
+
+def _whole(found: Mapping[str, Written]) -> Claim:
+    """Are embeddings at the output robust, with all sublayers of the model gone at once?"""
+    both = {name: one.turned for name, one in found.items()}
+    embedding = {f"embedding, {name}": one["embedding"] for name, one in both.items()}
+    gap = {f"probability − embedding, {name}": one["gap"] for name, one in both.items()}
+    return Claim(
+        "Embeddings at the output stay similar with the whole model pruned",
+        "1-robust-as-a-whole",
+        listed(embedding | gap),
+        f"1 − cosine, teacher-forced: of embeddings below {TURNED}, of probabilities above theirs",
+        conditions(embedding.values(), high=TURNED) + conditions(gap.values(), 0.0),
+        numbers=embedding | gap,
+    )
+
+
+def printed_rises() -> dict[str, float]:
+    """By how much the later steps of the paper's Figure 7 deviate more than its first."""
+    drawn = reported.figure_7().query("metric == 'cosine'").sort_values("step")
+    curves = {space: rows["value"].to_numpy() for space, rows in drawn.groupby("space")}
+    return {space: float(curves[space][0] - curves[space][1:].mean()) for space in SPACES}
 
 
 def by_reading(
