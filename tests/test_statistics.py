@@ -110,7 +110,11 @@ def test_claims_table_shows_the_papers_column_only_where_there_is_one():
         Claim.of("e", OURS, {}, "k", low=0.8, paper={"A": 0.9, "B": 0.7}),
     ]
     both = claims_table([plain, *others])
-    assert list(both["the paper's numbers"]) == ["", "Figure 3", "◐ 0.90 (A); 0.70 (B)"]
+    assert list(both["the paper's numbers"]) == [
+        "",
+        "Figure 3",
+        "◐ in some (1 of 2): 0.90 (A); 0.70 (B)",
+    ]
     assert list(both["verdict"]) == ["✓ supported", "◐ in some (1 of 2)", "∅ model too weak"]
 
 

@@ -28,7 +28,14 @@ MOVED = {
 def sources(root: Path) -> list[str]:
     """Files, relative to the root, that the site is made of besides what runs have written."""
     book = [path for path in sorted((root / "book").rglob("*")) if path.is_file()]
-    named = ("_config.yml", "_toc.yml", "workflow/site_builder.py", "src/reporting/overview.py")
+    named = (
+        "_config.yml",
+        "_toc.yml",
+        "workflow/site_builder.py",
+        "src/reporting/overview.py",
+        "src/reporting/verdicts.py",
+        "src/reporting/reported/claims.yaml",
+    )
     settings = [root / name for name in named]
     made = sorted((root / "workflow" / "pages").glob("*.py"))
     described = [path for path in (root / "src").rglob("*.py") if "Column(" in path.read_text()]

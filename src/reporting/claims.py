@@ -51,6 +51,9 @@ class Printed:
         """The verdict on them; empty where they cannot be held to the criterion."""
         return judge(self.conditions) if self.conditions else ""
 
+    def __str__(self) -> str:
+        return f"{verdicts.marked(self.verdict)}: {self.text}" if self.conditions else self.text
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -102,13 +105,8 @@ class Claim:
             "tests": self.tests,
             "measured": self.measured,
             "numbers": [
-                {
-                    "of": name,
-                    "value": _plain(one.value),
-                    "low": one.low,
-                    "high": one.high,
-                    "n": one.n,
-                }
+                {"of": name, "n": one.n}
+                | {part: _plain(getattr(one, part)) for part in ("value", "low", "high")}
                 for name, one in self.numbers.items()
             ],
             "criterion": self.criterion,
@@ -139,7 +137,7 @@ def claims_table(claims: Iterable[Claim]) -> pd.DataFrame:
             "claim": one.claim,
             "verdict": verdicts.marked(one.verdict),
             "measured": one.measured,
-            PAPER: " ".join(filter(None, (MARKS.get(_kind(one)), one.paper.text))),
+            PAPER: str(one.paper),
             "criterion": one.criterion,
         }
         for one in claims
@@ -173,9 +171,6 @@ def show(claims: Iterable[Claim], caption: str, measured: Measurement) -> Claims
     return ClaimsOutput(shown.html + verdicts.legend(), shown.text, data)
 
 
-def _kind(claim: Claim) -> str:
-    return verdicts.kind(claim.paper.verdict) if claim.paper.verdict else ""
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _plain(value: float | None) -> float | None:
+    """What JSON can hold."""
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -45,6 +45,12 @@ def marked(verdict: str) -> str:
     return f"{MARKS[kind(verdict)]} {verdict}"
 
 
+def said(text: str) -> str:
+    """The verdict that ``text`` is, with or without its sign before it; empty if it is none."""
+    word = text[2:] if text[:2] in {f"{sign} " for sign in MARKS.values()} else text
+    return word if word.partition(" (")[0] in MARKS else ""
+
+
 def badge(verdict: str, shown: str = "") -> str:
     """The verdict, or what is ``shown`` in its place, after its sign and in its colour: HTML."""
     sign, name = MARKS[kind(verdict)], kind(verdict).replace(" ", "-")

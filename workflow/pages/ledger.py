@@ -4,6 +4,7 @@ claims, which their executed notebooks hold as data.
 A claim that several rows test is judged on the conditions of all of them together, as one row is.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ JUDGED = (verdicts.SUPPORTED, verdicts.IN_SOME, verdicts.CONTRADICTED)
 class Finding:
     """One row of a claims table: what one run of a chapter found on one model, named without what
     was done to it; ``run`` is the measurement's identity, ``table`` the caption
-    and ``page`` the document under which the row stands."""
+    under which the row stands, ``page`` the document and ``title`` its heading, and ``place`` how
+    many rows with the same words stand before it there."""
 
     claim: str
     tests: str
@@ -41,6 +43,13 @@ class Finding:
     run: str
     table: str
     page: str
+    title: str
+    place: int
+
+    @property
+    def same(self) -> tuple[str, int, str]:
+        """What the same row of the same chapter has on another model."""
+        return self.title, self.place, self.claim
 
 
 @dataclass(frozen=True)
@@ -97,14 +106,17 @@ def _of(grid: Grid, run: Run) -> Iterator[Finding]:
     notebook = nbformat.read(grid.folder / f"{run.name}.ipynb", as_version=4)
     listed = read_json(grid.folder / f"{run.name}.json").get("measurements", [])
     runs = {one["run"] for one in listed}
+    title = next(one.source for one in notebook.cells if one.source.startswith("# "))
+    where = {"page": f"notebooks/{run.name}", "title": title.partition("\n")[0].removeprefix("# ")}
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    before: Counter[str] = Counter()
     for table in (output["data"][MIME] for output in outputs if MIME in output.get("data", {})):
         model = {"model": table["model"]["name"].partition(",")[0], "size": table["model"]["size"]}
         for row in table["claims"]:
             lists = {name: tuple(row[name]) for name in ("numbers", "conditions")}
-            where = {name: table[name] for name in ("run", "table")}
-            where |= {"page": f"notebooks/{run.name}"}
-            yield _checked(Finding(**row | lists | model | where), runs)
+            place = {"run": table["run"], "table": table["table"], "place": before[row["claim"]]}
+            before[row["claim"]] += 1
+            yield _checked(Finding(**row | lists | model | place | where), runs)
 
 
 def _checked(one: Finding, runs: set[str]) -> Finding:
@@ -114,7 +126,8 @@ def _checked(one: Finding, runs: set[str]) -> Finding:
         raise SiteError(f"{said} tests {one.tests!r}, which is no claim of the paper")
     if one.verdict != verdicts.judge(one.conditions):
         raise SiteError(f"{said} says {one.verdict}, which its conditions do not give")
-    if verdicts.kind(one.verdict) in JUDGED and not any(map(str.isdigit, one.measured)):
+    numbers = re.sub(r"\([^)]*\)", "", one.measured)  # names of models stand in brackets
+    if verdicts.kind(one.verdict) in JUDGED and not any(map(str.isdigit, numbers)):
         raise SiteError(f"{said} has the verdict {one.verdict}, and no number")
     if one.run not in runs:
         raise SiteError(f"{said} names run {one.run or '(none)'}, which its page did not ask for")

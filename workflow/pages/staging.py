@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from pages import all_results, points, status
+from pages import all_results, ledger_page, points, status
 from pages.contents import contents, without
 from pages.dictionary import data_dictionary
 from runs.profiles import ROOT, Run
@@ -40,6 +40,7 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
         nbformat.write(staged(grid, run), source / "notebooks" / f"{run.name}.ipynb")
     static = source / "book" / "_static"
     made = {
+        "ledger": ledger_page.page(grid),
         "all-results": all_results.write(grid, static / "all-results"),
         "status": status.page(grid),
         "data-dictionary": data_dictionary(),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from reporting import verdicts
 from reporting.figures.style import SPACES, style_of
 
 T = TypeVar("T")
@@ -114,6 +115,8 @@ def _cell(name: str, value: Any, form: str | None) -> str:
         return "–"
     if name == "space" and value in SPACES:
         return badge(value)
+    if isinstance(value, str) and (verdict := verdicts.said(value)):
+        return verdicts.badge(verdict)
     if form:
         return escape(format(value, form))
     return escape(f"{value:.3g}" if isinstance(value, float) else str(value))

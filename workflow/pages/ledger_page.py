@@ -1,0 +1,197 @@
+"""The page *Claim ledger*: every claim of the paper with its verdicts, and what tests it."""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from pages.ledger import Entry, Finding, collect, counts, findings, models
+from pages.points import Grid
+from reporting import verdicts
+from reporting.claims import OURS
+
+UNTESTED = "untested"  # as the filter knows it, beside the kinds of verdict
+RULES = """## How a verdict is made
+
+A criterion is fixed before the measurement and is the same for every model. Each number that it
+asks for is a condition: met if the whole 95% interval lies where the criterion wants it, not met if
+all of it lies outside, and undecided otherwise, also where there are too few prompts for an
+interval. A row over several models or prunings has a condition for each number that it lists; of
+what is at its floor there is none, since nothing can be lost there. The row is *supported* if all
+conditions are met, *in some* if some are (with how many), *contradicted* if none is and one is not,
+and has *too few data* if no interval decides. A row without any condition says *model too weak*.
+
+A claim that several rows test, in one chapter or in many, is judged on the conditions of all of
+them together. Numbers that the paper prints or draws carry no interval; they are held to the same
+criterion as they stand. A verdict holds for the model of its column, at that size: what breaks a
+small model may not break a large one.
+
+The build stops at a verdict without a number, at a number without the run that measured it, and at
+a verdict that the conditions do not give."""
+
+
+def page(grid: Grid) -> str:
+    """The page *Claim ledger*, in Markdown. Raises :class:`SiteError` as :func:`collect` does."""
+    entries = collect(grid)
+    ours = [one for one in findings(grid) if one.tests == OURS]
+    sizes = models(entries) | {one.model: one.size for one in ours}
+    tested = sum(bool(one.findings) for one in entries)
+    return f"""# Claim ledger
+
+Every claim of the paper, from the abstract to Appendix I, with our number at each model, the
+verdict, and what would overturn it. Of {len(entries)} claims {tested} are tested in this build.
+The page is made from the claims that the chapters make, each time that the book is built.
+
+{_counted(entries, sizes)}
+
+{verdicts.legend()}
+
+## Claims
+
+{_filter()}
+
+{_table("Claims of the paper", sizes, [_entry(one, sizes) for one in entries])}
+
+{RULES}
+
+## Questions of our own
+
+Rows of the chapters that test no claim of the paper: controls, and what the paper does not ask.
+
+{_table("Questions of our own", sizes, _own(ours, sizes))}
+"""
+
+
+def _counted(entries: Iterable[Entry], sizes: Mapping[str, str]) -> str:
+    """How many claims of the paper have which verdict, a row for each model."""
+    found = counts(entries)
+    heads = "".join(f"<th scope='col'>{verdicts.badge(kind)}</th>" for kind in verdicts.MARKS)
+    rows = "\n".join(
+        f"<tr><th scope='row'>{escape(_named(model, sizes))}</th>"
+        + "".join(f"<td class='number'>{found[model][kind]}</td>" for kind in verdicts.MARKS)
+        + "</tr>"
+        for model in found
+    )
+    return (
+        '<div class="book-table" tabindex="0"><table aria-label="Claims by verdict">\n'
+        f"<thead><tr><th scope='col'>claims by verdict</th>{heads}</tr></thead>\n"
+        f"<tbody>\n{rows}\n</tbody></table></div>"
+    )
+
+
+def _filter() -> str:
+    """Which verdicts to show: a choice that a script brings to life."""
+    words = {"": "all", **{kind: verdicts.marked(kind) for kind in verdicts.MARKS}}
+    words[UNTESTED] = "not tested"
+    choices = "\n".join(
+        f'<label><input type="radio" name="verdict" value="{_slug(kind)}"> {text}</label>'
+        for kind, text in words.items()
+    )
+    return (
+        '<fieldset class="ledger-filter" hidden>'
+        "<legend>Show claims that are, on some model:</legend>\n"
+        f'{choices}\n<output aria-live="polite"></output></fieldset>'
+    )
+
+
+def _table(label: str, sizes: Mapping[str, str], bodies: Iterable[str]) -> str:
+    heads = "".join(f"<th scope='col'>{escape(_named(model, sizes))}</th>" for model in sizes)
+    return (
+        f'<div class="book-table" role="region" tabindex="0" aria-label="{label}">\n'
+        f'<table class="ledger-table" aria-label="{label}">\n'
+        f"<thead><tr><th scope='col'>claim and what tests it</th>{heads}</tr></thead>\n"
+        f"{chr(10).join(bodies)}\n</table></div>"
+    )
+
+
+def _entry(entry: Entry, sizes: Mapping[str, str]) -> str:
+    """A claim of the paper, with its verdicts, and a row for each test of it."""
+    claim = entry.claim
+    said = {model: entry.verdict(model) for model in sizes}
+    head = (
+        f'<p class="ledger-claim">{escape(claim.claim)}</p>'
+        f"<small>Section {escape(claim.section)}. Would be overturned by: "
+        f"{escape(claim.overturned_by)}</small>"
+    )
+    if not entry.findings:
+        why = claim.untested or "no run of this profile tests it."
+        head += f"<small><strong>Not tested here:</strong> {escape(why)}</small>"
+    cells = "".join(_cell(model, sizes, _badge(one)) for model, one in said.items())
+    known = _known(said.values()) or UNTESTED
+    return (
+        f'<tbody id="claim-{escape(claim.key)}" data-verdicts="{known}">\n'
+        f"<tr><th scope='rowgroup'>{head}</th>{cells}</tr>\n{_tests(entry.findings, sizes)}</tbody>"
+    )
+
+
+def _own(found: Iterable[Finding], sizes: Mapping[str, str]) -> list[str]:
+    """A group for each chapter that has questions of its own."""
+    groups: dict[str, list[Finding]] = {}
+    for one in found:
+        groups.setdefault(one.title, []).append(one)
+    empty = "".join(_cell(model, sizes, "") for model in sizes)
+    return [
+        f'<tbody data-verdicts="{_known(one.verdict for one in rows)}">\n'
+        f"<tr><th scope='rowgroup'><p class='ledger-claim'>{escape(title)}</p></th>{empty}</tr>\n"
+        f"{_tests(rows, sizes)}</tbody>"
+        for title, rows in groups.items()
+    ]
+
+
+def _tests(found: Iterable[Finding], sizes: Mapping[str, str]) -> str:
+    """A row for each claim of a chapter, with what was found on each model."""
+    rows: dict[tuple[str, int, str], list[Finding]] = {}
+    for one in found:
+        rows.setdefault(one.same, []).append(one)
+    return "".join(
+        f"<tr><th scope='row' class='ledger-test'>{_told(same[0])}</th>"
+        + "".join(
+            _cell(model, sizes, "".join(_found(one) for one in same if one.model == model))
+            for model in sizes
+        )
+        + "</tr>\n"
+        for same in rows.values()
+    )
+
+
+def _told(one: Finding) -> str:
+    """The chapter's claim, where it stands, its criterion, and the paper's own numbers."""
+    caption = one.table.partition(", measured at")[0]
+    paper = f"{_badge(one.paper_verdict)} {escape(one.paper)}".strip()
+    return (
+        f"{escape(one.claim)}<small><a href='../{one.page}.html'>{escape(one.title)}</a>: "
+        f"{escape(caption)}. Criterion: {escape(one.criterion)}.</small>"
+        + (f"<small>The paper's own numbers: {paper}</small>" if one.paper else "")
+    )
+
+
+def _found(one: Finding) -> str:
+    """What was measured on a model, its verdict, and the run, which its page tells more of."""
+    return (
+        f"<div>{_badge(one.verdict)} {escape(one.measured)}"
+        f"<span class='ledger-run'><a href='../{one.page}.html'>run</a> "
+        f"<code>{escape(one.run)}</code></span></div>"
+    )
+
+
+def _known(said: Iterable[str]) -> str:
+    """The kinds of some verdicts, as the filter knows them."""
+    return " ".join(sorted({_slug(verdicts.kind(one)) for one in said if one}))
+
+
+def _cell(model: str, sizes: Mapping[str, str], content: str) -> str:
+    return (
+        f'<td data-model="{escape(_named(model, sizes))}">{content}</td>'
+        if content
+        else "<td></td>"
+    )
+
+
+def _badge(verdict: str) -> str:
+    return verdicts.badge(verdict) if verdict else ""
+
+
+def _named(model: str, sizes: Mapping[str, str]) -> str:
+    return f"{sizes[model]} ({model})"
+
+
+def _slug(kind: str) -> str:
+    return kind.replace(" ", "-")
