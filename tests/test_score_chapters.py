@@ -131,7 +131,7 @@ def test_too_few_questions_give_no_band():
     assert frame[["low", "high"]].isna().all(axis=None)
     left = dict.fromkeys(MODELS, 135_000_000)
     table = scores.kept_table(few, [CHOSEN, "ASDiv"], left, {})
-    assert table.iloc[0].tolist() == ["Drop-4M", "135M", "83%", "at floor", "–"]
+    assert table.iloc[0].tolist() == ["Drop-4M", "135M", "83%", "model too weak", "–"]
 
 
 def test_patterns_stand_after_shares_the_strictest_last():

@@ -147,10 +147,10 @@ def test_table_1b_stands_beside_the_papers():
     assert rows.loc["RTE", ["135M: Dense", "135M: Drop-8A"]].tolist() == ["–", "–"]
     assert rows.loc["PIQA", ["7B: Full model", "135M: Drop-8M"]].tolist() == ["–", "40.0"]
     floor = rows.loc["NQ-Open", ["135M: Dense", "135M: Drop-8A", "135M: Drop-8M"]]
-    assert floor.tolist() == ["1.0 (at floor)", "at floor", "at floor"]
+    assert floor.tolist() == ["1.0 (model too weak)", "model too weak", "model too weak"]
     means = rows.loc["Average"].set_index("kind")["135M: Drop-8A"]
     assert means["multiple choice"] == "60.0 (n = 2)"
-    assert means["generation"] == "at floor"
+    assert means["generation"] == "model too weak"
     assert not table.isna().any(axis=None)
 
 
@@ -220,8 +220,8 @@ def cells():
     rows = [
         ("Multiple choice", "PIQA", "attention", "Drop-8A", 0.97, 0.9, 1.04, ""),
         ("Multiple choice", "PIQA", "MLP", "Drop-2M", 0.41, 0.2, 0.6, ""),
-        ("Generation", "NQ-Open", "attention", "Drop-8A", np.nan, np.nan, np.nan, "at floor"),
-        ("Generation", "NQ-Open", "MLP", "Drop-2M", np.nan, np.nan, np.nan, "at floor"),
+        ("Generation", "NQ-Open", "attention", "Drop-8A", np.nan, np.nan, np.nan, "model too weak"),
+        ("Generation", "NQ-Open", "MLP", "Drop-2M", np.nan, np.nan, np.nan, "model too weak"),
         ("Generation", "ASDiv", "MLP", "Drop-2M", -0.03, np.nan, np.nan, ""),
     ]
     names = ["group", "task", "part", "setting", "kept", "low", "high", "state"]
@@ -274,7 +274,7 @@ def test_scores_at_their_floor_have_no_number():
     floored = next(row for row in shown(output) if row[0][1].startswith("NQ-Open"))
     assert [cell[1] for cell in floored[1:]] == ["–", "–"]
     assert all("unknown" in cell[0] for cell in floored[1:])
-    assert output.html.count('aria-label="at floor"') == 2
+    assert output.html.count('aria-label="model too weak"') == 2
     below = next(row for row in shown(output) if row[0][1].startswith("ASDiv"))
     assert below[1][1] == ""  # not asked under Drop-8A
     assert below[2][1] == "−3"
@@ -312,7 +312,7 @@ def test_cells_from_scores():
     assert found.index.tolist() == ["PIQA", "NQ-Open", "choice, plain"]
     assert found.loc["PIQA", ["kept", "low", "high", "state"]].tolist() == [0.8, 0.7, 0.9, ""]
     assert np.isnan(found.loc["NQ-Open", "kept"])
-    assert found["state"].tolist() == ["", "at floor", "not measured"]
+    assert found["state"].tolist() == ["", "model too weak", "not measured"]
     assert found["part"].tolist() == ["attention"] * 3
 
 

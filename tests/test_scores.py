@@ -121,7 +121,7 @@ def test_every_cell_is_text_and_none_is_missing(measured):
     assert table.map(lambda cell: isinstance(cell, str) and "nan" not in cell).all(axis=None)
     found = table.set_index(["model", "task"])["verdict"].to_dict()
     assert found["Drop-2M", "PIQA"] == found["Drop-2M", "ASDiv"] == "lost"
-    assert found["Drop-2M", "MMLU"] == found["Dense", "MMLU"] == "at floor"
+    assert found["Drop-2M", "MMLU"] == found["Dense", "MMLU"] == "model too weak"
     assert found["Drop-2M", "BoolQ"] == "at ceiling"
     row = table.set_index(["model", "task"]).loc[("Drop-2M", "PIQA")]
     assert (row["n"], row["lost / gained"], row["p"]) == ("20", "6 / 0", "0.031")
@@ -152,7 +152,7 @@ def test_lists_follow_the_numbers(measured):
     lines = list(scores.each_score(frame))
     assert lines[:2] == [
         "PIQA: dense 0.90, lost by 1 of 1 pruned models",
-        "MMLU: dense 0.25 (at floor), lost by 0 of 0 pruned models",
+        "MMLU: dense 0.25 (model too weak), lost by 0 of 0 pruned models",
     ]
 
 

@@ -98,7 +98,7 @@ def test_too_few_prompts_give_no_verdict():
     few = {name: part[part["prompt"].isin(PROMPTS[:3])] for name, part in RUNS.items()}
     own = texts.written(few, PROMPTS, LIMIT)
     found = texts.signs(own, own[DENSE], seed=0)
-    assert set(texts.sign_table(found)["cannot be told"]) == {"loops, garbled, stock phrases"}
+    assert set(texts.sign_table(found)[claims.TOO_FEW]) == {"loops, garbled, stock phrases"}
     paper = {"looping": next(iter(texts.PAPER.values()))}
     assert [one.verdict for one in texts.claims(found, paper)] == [claims.TOO_FEW]
 

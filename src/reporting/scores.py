@@ -14,7 +14,7 @@ from helpers.evaluation import paired
 from helpers.evaluation.comparison import KEYS
 from helpers.evaluation.tasks import TASKS
 from reporting import figures
-from reporting.claims import TOO_FEW, Claim, Printed, conditions, listed
+from reporting.claims import TOO_FEW, TOO_WEAK, Claim, Printed, conditions, listed
 from reporting.forms import Effect, counted, counted_families
 from reporting.statistics import FEWEST, Estimate, resampled
 from runs.parameters import RunParameters
@@ -26,7 +26,7 @@ CHOOSING, GENERATING, SEARCHING = "multiple choice", "generation", "retrieval"
 KINDS = {"multiple_choice": CHOOSING, "generation": GENERATING, "retrieval": SEARCHING}
 SPACES = {"multiple_choice": "choosing", "generation": "generating", "retrieval": "searching"}
 SETS = {"boolq-passages": "BoolQ passages", "fiqa": "FiQA"}
-VERDICTS = {"at_floor": "at floor", "at_ceiling": "at ceiling"}
+VERDICTS = {"at_floor": TOO_WEAK, "at_ceiling": "at ceiling"}
 LOST, GAINED = "lost", "gained"
 Paper = Mapping[str, float] | str  # numbers that the paper gives, or where it draws them
 KEPT, HALF = 0.8, 0.5  # comparable: at least this share is left; collapsed: less than that
@@ -260,7 +260,7 @@ def kept_table(
     for name in left:
         row = {"pruned model": name, "parameters left": f"{left[name] / 1e6:.0f}M"}
         for one, mine in columns.items():
-            row[one + counted(mine)] = mine[name].text(".0%") if name in mine else "at floor"
+            row[one + counted(mine)] = mine[name].text(".0%") if name in mine else TOO_WEAK
         row["written lose more by"] = found[name].effect.text() if name in found else "–"
         rows.append(row)
     return pd.DataFrame(rows)
@@ -302,7 +302,7 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def outcome(row: Any) -> str:
     """What one row of :func:`collected` says: ``lost``, ``gained``, ``too few data``, ``at
-    ceiling`` or ``at floor``; of the dense model the last two only."""
+    ceiling`` or ``model too weak``, which is at its floor; of the dense model the last two only."""
     if row.setting == DENSE:
         return VERDICTS.get(row.verdict, "–")
     change = _change(row)
@@ -321,7 +321,7 @@ def each_score(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
         name = form if rows["kind"].eq("probe").all() else title(str(task))
         lost, asked = table["verdict"].eq(LOST).sum(), table["pruned"].ne("–").sum()
         dense = f"{rows['dense_value'].iloc[0]:.2f}"
-        dense += " (at floor)" if rows["verdict"].iloc[0] == "at_floor" else ""
+        dense += f" ({TOO_WEAK})" if rows["verdict"].iloc[0] == "at_floor" else ""
         tables[f"{name}: dense {dense}, lost by {lost} of {asked} pruned models"] = table
     return tables
 

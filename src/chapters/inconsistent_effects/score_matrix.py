@@ -15,13 +15,14 @@ import pandas as pd
 
 from reporting.figures.identity import download, line, refuse_name
 from reporting.figures.tables import HtmlOutput
+from reporting.verdicts import TOO_WEAK
 
 DARKEST = 0.55  # opacity of a score that is kept whole
 KEY = (
     ("100", f"background: rgba(128, 128, 128, {DARKEST})", "", "per cent of the dense score left"),
     ("0", "", "", "as good as guessing"),
     ("50", f"background: rgba(128, 128, 128, {DARKEST / 2})", "lost", "a loss beyond chance"),
-    ("–", "", "unknown", "dense at floor: no conclusion"),
+    ("–", "", "unknown", f"{TOO_WEAK}: dense at its floor"),
 )
 
 

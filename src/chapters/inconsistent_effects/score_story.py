@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.evaluation import paired
 from helpers.models.known import size_in_words
 from reporting import scores
-from reporting.claims import Claim
+from reporting.claims import TOO_WEAK, Claim
 from reporting.forms import Effect, form_decides
 from reporting.reported import scores as reported
 from reporting.statistics import Estimate
@@ -60,7 +60,7 @@ def cells(
             "kept": [one.value for one in shares],
             "low": [one.low for one in shares],
             "high": [one.high for one in shares],
-            "state": state.mask(rows["verdict"].eq("at_floor"), "at floor"),
+            "state": state.mask(rows["verdict"].eq("at_floor"), TOO_WEAK),
         }
     ).astype({"low": float, "high": float})
     order = {group: place for place, group in enumerate(GROUPS.values())}
@@ -205,8 +205,8 @@ def _cell(rows: pd.DataFrame, name: str) -> str:
     one = rows.loc[name]
     floor = one["verdict"] == "at_floor"
     if name != DENSE:
-        return "at floor" if floor else f"{100 * one['value']:.1f}"
-    return f"{100 * one['dense_value']:.1f}" + (" (at floor)" if floor else "")
+        return TOO_WEAK if floor else f"{100 * one['value']:.1f}"
+    return f"{100 * one['dense_value']:.1f}" + (f" ({TOO_WEAK})" if floor else "")
 
 
 def _averages(frame: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
@@ -214,7 +214,7 @@ def _averages(frame: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
     table = clear.astype({"setting": object}).pivot(index="task", columns="setting", values="value")
     whole = table.reindex(columns=list(names.values())).dropna()
     if whole.empty:
-        return dict.fromkeys(names, "at floor")
+        return dict.fromkeys(names, TOO_WEAK)
     means = 100 * whole.mean()
     return {column: f"{means[name]:.1f} (n = {len(whole)})" for column, name in names.items()}
 

@@ -15,7 +15,7 @@ import pandas as pd
 from chapters.inconsistent_effects.figure_texts import Question, Text
 from helpers.evaluation.collapse import GRAMS, distinct, measures
 from helpers.texts.data import Prompt
-from reporting.claims import Claim
+from reporting.claims import TOO_FEW, Claim
 from reporting.parting import Course, matches_of_texts
 from reporting.statistics import FEWEST, Estimate, mean
 from runs.parameters import RunParameters
@@ -157,7 +157,7 @@ def showing(found: Mapping[str, Mapping[str, Estimate]], sign: str) -> list[str]
 
 
 def sign_table(found: Mapping[str, Mapping[str, Estimate]]) -> pd.DataFrame:
-    """The signs of collapse in numbers, and which of them show and which cannot be told."""
+    """The signs of collapse in numbers: which show, and for which there are too few data."""
     rows = []
     for name, one in found.items():
         told = {sign: shows(one, sign) for sign in SIGNS}
@@ -165,7 +165,7 @@ def sign_table(found: Mapping[str, Mapping[str, Estimate]]) -> pd.DataFrame:
             {
                 "setting": name,
                 "shows": ", ".join(sign for sign, yes in told.items() if yes) or "–",
-                "cannot be told": ", ".join(s for s, yes in told.items() if yes is None) or "–",
+                TOO_FEW: ", ".join(s for s, yes in told.items() if yes is None) or "–",
                 "tokens in loops, beyond dense": one["loops"].text(".0%"),
                 "nats, beyond dense at random": one["garbled"].text(),
                 "stock phrases, beyond dense": one["stock phrases"].text(".0%"),
