@@ -1,7 +1,9 @@
 import re
+import shutil
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -11,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import site_builder  # noqa: E402
 
-from pages import contents, dictionary, points  # noqa: E402
+from pages import contents, dictionary, points, staging  # noqa: E402
 from runs import profiles  # noqa: E402
 from runs.parameters import validate  # noqa: E402
 from runs.store import every_measurement  # noqa: E402
@@ -158,3 +160,57 @@ def test_site_is_made_of_files_that_are_there():
     sources = site_builder.sources(ROOT)
     assert all((ROOT / name).is_file() for name in sources)
     assert {"src/runs/columns.py", "src/measurements/deviations.py"} <= set(sources)
+
+
+PYTHON = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
+FINE = "# A page\n\n" + "Enough text to be a page. " * 10
+FAULTS = {  # what stands on a page of the contents, and what the build says of it
+    "a warning": (
+        nbformat.v4.new_markdown_cell("[no](nowhere.md)"),
+        "Jupyter Book failed: .*nowhere",
+    ),
+    "an error": (
+        nbformat.v4.new_code_cell(
+            "1 / 0",
+            outputs=[
+                nbformat.v4.new_output(
+                    "error",
+                    ename="ZeroDivisionError",
+                    evalue="x",
+                    traceback=["ZeroDivisionError: x"],
+                )
+            ],
+        ),
+        r"page other\.html shows an error: ZeroDivisionError: x",
+    ),
+    "nothing": (nbformat.v4.new_markdown_cell("# A page"), r"page other\.html is empty"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_site_with_a_fault_is_not_built(fault, tmp_path, monkeypatch):
+    """Jupyter Book itself, on two pages; the site that was there stays."""
+    cell, message = FAULTS[fault]
+
+    def stage(source, _grid):
+        source.mkdir(parents=True)
+        shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("*.md"))
+        shutil.copy(ROOT / "_config.yml", source)
+        (source / "_toc.yml").write_text(
+            "format: jb-book\nroot: start\nchapters: [{file: other}]\n"
+        )
+        (source / "start.md").write_text(FINE)
+        title = [] if fault == "nothing" else [nbformat.v4.new_markdown_cell(FINE)]
+        page = nbformat.v4.new_notebook(cells=[*title, cell], metadata=PYTHON)
+        nbformat.write(page, source / "other.ipynb")
+        return ["start", "other"]
+
+    monkeypatch.setattr(site_builder, "ROOT", tmp_path)
+    monkeypatch.setattr(staging, "stage", stage)
+    old = tmp_path / "_build" / "smoke" / "html"
+    old.mkdir(parents=True)
+    (old / "index.html").write_text("as it was")
+    with pytest.raises(contents.SiteError, match=message):
+        site_builder.build(profiles.read("smoke"), tmp_path / "results")
+    assert (old / "index.html").read_text() == "as it was"

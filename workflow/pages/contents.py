@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 SHORTEST_PAGE = 200  # characters of text in the article
+ERRORS = ".cell_output .traceback, .cell_output .stderr, .system-message, .problematic"
 NESTED = ("parts", "chapters", "sections")  # lists of entries in the table of contents
 
 
@@ -33,7 +34,8 @@ def without(toc: Any, absent: Collection[str]) -> Any:
 
 
 def check_pages(site: Path, pages: Iterable[str]) -> None:
-    """Raise :class:`SiteError` if a page of the site is missing or has no text."""
+    """Raise :class:`SiteError` if a page of the site is missing, has no text, or shows a cell's
+    error. The page of a run that failed says so in words, and is no error of the site."""
     from bs4 import BeautifulSoup
 
     for name in pages:
@@ -43,3 +45,6 @@ def check_pages(site: Path, pages: Iterable[str]) -> None:
         article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("article")
         if article is None or len(article.get_text().strip()) < SHORTEST_PAGE:
             raise SiteError(f"page {name}.html is empty")
+        if shown := article.select_one(ERRORS):
+            last = shown.get_text().strip().splitlines()[-1]
+            raise SiteError(f"page {name}.html shows an error: {last}")
