@@ -22,7 +22,7 @@ WORKERS ?= auto
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: help setup book plan status smoke export import forget-imports tables test test-slow \
-	test-slurm test-gpu test-browser bench lint format lock \
+	test-slurm test-gpu test-browser bench course slides lint format lock \
 	clean distclean
 
 help: ## List the targets
@@ -72,6 +72,12 @@ test-gpu: setup ## Run the tests that need a GPU
 
 test-browser: setup ## Look at the built site in Chromium (build the book first)
 	@$(ONE_THREAD) $(PYTEST) -m browser tests/ $(PYTEST_ARGS)
+
+course: setup ## Write the course's notebooks, students' and teachers', into build/course
+	@$(VENV_PYTHON) -m course $(PAGES)
+
+slides: setup ## Write the lesson's slides, build/slides/lesson.html
+	@$(VENV_PYTHON) workflow/slides.py
 
 bench: setup ## Run the benchmarks, write build/bench.json (SUITE=generation: one of them)
 	@$(VENV_PYTHON) -m benchmarks $(SUITE)

@@ -179,11 +179,11 @@ def without_one(model: LoadedModel, sublayer: str) -> pd.DataFrame:
 
 def written(model: LoadedModel, pruned: str) -> pd.DataFrame:
     """What is written after each of six texts, the likeliest token each time: ``text`` (its
-    number), ``step`` and ``token``."""
+    number), ``step``, ``token`` and the ``word`` that it stands for."""
     with changed(model, pruned) as rest:
         said = api.generate(rest, TEXTS, tokens=TOKENS, chat=False)
     rows = [
-        {"text": text, "step": step, "token": token}
+        {"text": text, "step": step, "token": token, "word": model.tokenizer.decode([token])}
         for text, words in enumerate(said)
         for step, token in enumerate(model.tokenizer(words, add_special_tokens=False)["input_ids"])
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from pages import all_results, ledger_page, points, status
+from pages import all_results, ledger_page, lesson, points, status
 from pages.contents import contents, without
 from pages.dictionary import data_dictionary
 from runs.profiles import ROOT, Run
@@ -34,7 +34,8 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
     (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     shutil.copytree(ROOT / "book", source / "book")
     for page in (source / "book").glob("*.md"):
-        page.write_text(_without_links(page.read_text(encoding="utf-8"), absent), encoding="utf-8")
+        text = lesson.with_pictures(page.read_text(encoding="utf-8"))
+        page.write_text(_without_links(text, absent), encoding="utf-8")
     (source / "notebooks").mkdir()
     for run in grid.profile.runs:
         nbformat.write(staged(grid, run), source / "notebooks" / f"{run.name}.ipynb")

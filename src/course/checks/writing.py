@@ -135,3 +135,29 @@ def half_lost_at(answer: int) -> str:
     return (
         f"among {answer:,} the pruned model has {shares[answer]:.0%} of the dense accuracy: {place}"
     )
+
+
+@check
+def chosen_not_written(answer: list[str]) -> str:
+    """Three questions that Drop-2M answers as a choice and not in writing, and dense in both."""
+    found = {
+        pruned: experiment("forms", pruned=pruned).pivot(
+            index="item", columns="form", values="right"
+        )
+        for pruned in ("dense", "Drop-2M")
+    }
+    if len(set(answer)) < 3:
+        return "three different questions are asked for"
+    for item in answer:
+        if item not in found["dense"].index:
+            return f"{item!r} is no question: an item is such as {found['dense'].index[0]!r}"
+        for pruned, form, right in (
+            ("dense", "choice", 1),
+            ("dense", "generation", 1),
+            ("Drop-2M", "choice", 1),
+            ("Drop-2M", "generation", 0),
+        ):
+            if found[pruned].loc[item, form] != right:
+                said = "right" if not right else "wrong"
+                return f"{item}: the {pruned} model is {said} in the form {form!r}"
+    return ""

@@ -1,0 +1,56 @@
+"""Notebooks of the course as files: one to work on, or all of them."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from course import notebook, source
+from helpers.errors import InputError
+
+CELL_SECONDS = 300  # a cell is to take two minutes at most; a busy machine gets more
+
+
+def listed() -> Iterator[str]:
+    """One line for each page with exercises: its name, how many, and the minutes they take."""
+    for path in source.paths():
+        page = source.read(path)
+        minutes = sum(one.minutes for one in page.exercises)
+        yield f"{page.name:28} {len(page.exercises)} exercises, {minutes:3} minutes: {page.title}"
+
+
+def take(name: str, folder: Path) -> Path:
+    """Write the student's notebook of page ``name`` into ``folder``; the file.
+
+    :class:`InputError` if there is no such page, or a file of that name, which may hold answers.
+    """
+    page, path = source.find(name), folder / f"{name}.ipynb"
+    if path.exists():
+        raise InputError(f"{path.name} is here already: rename it, or delete it to begin anew")
+    write(notebook.student(page), path)
+    return path
+
+
+def write(node: Any, path: Path) -> None:
+    """A notebook as a file, whole or not at all."""
+    import nbformat
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    nbformat.write(node, str(partial))
+    partial.replace(path)
+
+
+def run(node: Any, folder: Path) -> float:
+    """Run a notebook from start to end, as if it lay in ``folder``; the seconds it took. What its
+    cells show is kept in ``node``. An exception in a cell goes on to the caller."""
+    from nbclient import NotebookClient
+
+    begin = time.perf_counter()
+    NotebookClient(
+        node, timeout=CELL_SECONDS, resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    for cell in node.cells:
+        if cell.cell_type == "code":  # progress bars say nothing afterwards
+            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
+    return time.perf_counter() - begin
