@@ -38,6 +38,7 @@ def sources(root: Path) -> list[str]:
     )
     settings = [root / name for name in named]
     made = sorted((root / "workflow" / "pages").glob("*.py"))
+    made += sorted((root / "src" / "course" / "tables").glob("*.csv"))  # the lesson shows them
     described = [path for path in (root / "src").rglob("*.py") if "Column(" in path.read_text()]
     return [str(path.relative_to(root)) for path in (*settings, *made, *sorted(described), *book)]
 

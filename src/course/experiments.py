@@ -207,7 +207,8 @@ def ladder(model: LoadedModel, pruned: str) -> pd.DataFrame:
 
 
 def _first(model: LoadedModel, probe: Probe) -> Any:
-    return asked(model.tokenizer, probe.question, probe.prefix, [probe.answer], True)
+    answers = [probe.answer, *(one for one in probe.options if one != probe.answer)]
+    return asked(model.tokenizer, probe.question, probe.prefix, answers, True)
 
 
 def held_out(model: LoadedModel, method: str, amount: float) -> pd.DataFrame:

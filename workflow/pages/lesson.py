@@ -50,6 +50,7 @@ def forms() -> str:
     return _drawn(
         pd.DataFrame(start + rows),
         name="lesson-forms",
+        title="What is left of scores that choose and that write",
         x_label="MLPs left out",
         y_label="left of the score above guessing",
         x_whole=True,
@@ -73,6 +74,7 @@ def ladder() -> str:
     return _drawn(
         pd.DataFrame(rows),
         name="lesson-ladder",
+        title="Capitals among ever more candidates",
         x_label="candidates, drawn at random",
         y_label="share of capitals that win",
         x_scale="log",
@@ -85,6 +87,7 @@ def spaces() -> str:
     return _drawn(
         rows.assign(panel="", series=rows["space"]),
         name="lesson-spaces",
+        title="Without one MLP, in three spaces",
         x_label="layer whose MLP is left out",
         y_label="1 − cos at the last state",
         y_scale="log",
@@ -116,8 +119,8 @@ def _words(rows: pd.DataFrame, text: int) -> list[str]:
 
 
 def _drawn(frame: pd.DataFrame, **words: object) -> str:
-    drawn = lines(frame, title="", caption="", provenance={}, **words)  # type: ignore[arg-type]
     note = f"{MODEL}, measured by the course's experiments"
+    drawn = lines(frame, caption=note, provenance={}, **words)  # type: ignore[arg-type]
     picture = re.sub(r"\n\s*\n", "\n", svg(drawn.figure))  # a blank line would end the HTML
     return (
         f'<figure class="lesson-picture">\n{picture}\n<figcaption>{note}</figcaption>\n</figure>\n'
@@ -131,7 +134,7 @@ def slides(page: str) -> str:
 
     html = MarkdownIt("commonmark", {"html": True}).enable("table")
     title = re.search(r"^# (.+)$", page, re.MULTILINE)
-    before, *sections = SLIDE.split(page.partition("\n## The slides\n")[2])
+    _, *sections = SLIDE.split(page.partition("\n## The slides\n")[2])
     if not sections or title is None:
         raise SiteError("the lesson has no slides: sections ### under '## The slides'")
     shown = []
@@ -183,7 +186,7 @@ body { background: #fff; color: #1b1b1b; }
 </head>
 <body>
 <div class="reveal"><div class="slides">
-<section><h1>Does a pruned model still know?</h1><p>$title</p></section>
+<section><h1>When Pruning Works</h1><p>$title</p></section>
 $slides
 </div></div>
 <script>$script</script>
