@@ -131,7 +131,7 @@ def test_tables_hold_what_the_model_gives(name):
 
 
 def test_a_page_or_an_experiment_that_is_not_there_is_refused_in_one_line(no_model):
-    with pytest.raises(InputError, match="there are 01-introduction, 02-"):
+    with pytest.raises(InputError, match="there are 01-introduction, 03-"):
         source.find("lab99")
     with pytest.raises(InputError, match="there are forms"):
         experiments.experiment("nothing")

@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +23,7 @@ from conftest import tiny_model
 from test_runner import SHORT, TINY
 from test_tasks import ROWS
 
+from course import source
 from helpers.evaluation.tasks import TASKS
 from runs import declared
 from runs.parameters import RunParameters, refuse_unknown, validate
@@ -244,6 +246,15 @@ def python(command, project):
         assert "test_" in bash(f"{command} --collect-only -q", project).stdout
     elif " -c " in command:
         assert bash(command, project).stdout.strip()
+    elif " -m helpers course" in command:
+        page = command.partition(" course")[2].strip()
+        assert (f"Wrote {page}" if page else "minutes") in bash(command, project).stdout
+        (project / f"{page}.ipynb").unlink(missing_ok=not page)
+    elif " -m pip install " in command:  # what it names is there
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        for name in re.findall(r"\.\[(\w+)\]", command):
+            assert name in extras["optional-dependencies"]
+        assert all((ROOT / name).is_file() for name in re.findall(r"-r (\S+)", command))
     elif " -m helpers " in command:
         assert "smollm2-135m" in bash(command, project).stdout
     elif " -m benchmarks." in command:  # fits what real runs took, and writes it down
@@ -261,7 +272,13 @@ def apt_get(command, _project):
         assert re.search(rf"\b{package}\b", asked)
 
 
-CHECKED = {"make": make, "python": python, "apt-get": apt_get}
+def jupyter(command, _project):
+    """It opens a notebook that the line before has written."""
+    (name,) = re.fullmatch(r"jupyter lab (\S+)\.ipynb", command).groups()
+    assert f"python -m helpers course {name}" in COMMANDS
+
+
+CHECKED = {"jupyter": jupyter, "make": make, "python": python, "apt-get": apt_get}
 
 
 @pytest.mark.parametrize("command", marked(OTHERS))
@@ -270,10 +287,22 @@ def test_a_command_does_what_its_page_says(command, project):
     CHECKED[program(command)](command, project)
 
 
+EXERCISES = set(source.paths())
+
+
+def besides_exercises(page: Path) -> str:
+    """A page without what its notebook of exercises runs, see test_course: of a page of prose
+    nothing is left."""
+    text = page.read_text(encoding="utf-8")
+    if page not in EXERCISES:
+        return text
+    return text.replace(source.parts(text)[1], "") if page.parent.name == "notebooks" else ""
+
+
 SNIPPETS = {
     f"{page.name}-{number}": (page, block.text)
     for page in PAGES
-    for number, block in enumerate(cut(page.read_text(encoding="utf-8"))[0])
+    for number, block in enumerate(cut(besides_exercises(page))[0])
     if block.language == "python"
 }
 ALONE = [
