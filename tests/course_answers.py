@@ -144,6 +144,10 @@ WRONG = {
         ("shared = {'Drop-1M': 32, 'Drop-2M': 32, 'Drop-4A': 32}", "Drop-1M"),
         ("shared = {}", "there is no number for Drop-1M"),
     ],
+    "demonstration-1": [
+        ("found = ['capitals-01', 'capitals-01', 'capitals-01']", "three different"),
+        ("found = ['capitals-01', 'Paris', 'Rome']", ""),
+    ],
     "ladder-1": [
         ("prediction = 'falls more steeply'", "reorder"),
         ("prediction = 'falls less steeply'", "reorder"),

@@ -1,20 +1,36 @@
 """The course: what a check says of an untouched, a right and a wrong answer, and the notebooks."""
 
+import ast
 import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
+from conftest import tiny_model
 from course_answers import WRONG
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from course import experiments, notebook, source
+from course import experiments, notebook, source, take
 from course.verdict import Verdict, check
 from helpers.errors import InputError
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from pages import lesson  # noqa: E402
+
 PAGES = {path.stem: source.read(path) for path in source.paths()}
-CHAPTERS = {name: page for name, page in PAGES.items() if (ROOT / f"notebooks/{name}.md").exists()}
-EXERCISES = {one.id: one for page in CHAPTERS.values() for one in page.exercises}
+CHAPTERS = {n: page for n, page in PAGES.items() if (ROOT / f"notebooks/{n}.md").exists()}
+# Labs have tests of their own.
+EXERCISES = {
+    one.id: one for page in PAGES.values() for one in page.exercises if page.name[:3] != "lab"
+}
 
 
 @pytest.fixture
@@ -27,7 +43,7 @@ def judged(exercise, answer):
     """The verdict on an answer, given as code, after right answers to all exercises before."""
     page, names = PAGES[exercise.page], {}
     before = [block for one in page.exercises[: exercise.number - 1] for block in one.solution]
-    given = [*page.lead, *before, *exercise.start, source.Block(answer, code=True)]
+    given = [*page.setup, *before, *exercise.start, source.Block(answer, code=True)]
     for block in given:
         if block.code:
             exec(block.text, names)
@@ -146,3 +162,134 @@ def test_an_exercise_without_its_parts_is_named(tmp_path):
     page.write_text("# P\n\nText.\n\n## Exercises\n\n### Half done\n\n**Predict** · easy · 5 min\n")
     with pytest.raises(InputError, match=r"^page.md, exercise 'Half done': it takes a line such"):
         source.read(page)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", PAGES)
+def test_both_notebooks_run_from_start_to_end_on_the_embedded_model(name, tmp_path):
+    """Untouched, every check fails and no cell does; solved, every check passes."""
+    page = PAGES[name]
+    for node, mark in ((notebook.student(page), "✗"), (notebook.teacher(page), "✓")):
+        seconds = take.run(node, tmp_path)
+        checks = [c for c in node.cells if c.metadata.course.role == "check"]
+        said = [cell.outputs[-1].data["text/plain"] for cell in checks]
+        print(f"{name} {mark} {seconds:.0f} s")
+        assert len(said) == len(page.exercises)
+        assert all(line.startswith(mark) for line in said), said
+
+
+def test_a_notebook_is_taken_into_the_current_folder_and_never_over_another(tmp_path):
+    def helpers(*words):
+        command = [sys.executable, "-m", "helpers", "course", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    assert "ladder" in helpers().stdout
+    assert helpers("ladder").returncode == 0
+    written = (tmp_path / "ladder.ipynb").read_text()
+    assert nbformat.reads(written, 4).cells == notebook.student(PAGES["ladder"]).cells
+    again, unknown = helpers("ladder"), helpers("lab99")
+    assert again.returncode == unknown.returncode == 2
+    assert again.stderr.startswith("error: ladder.ipynb is here already")
+    assert unknown.stderr.startswith("error: there is no exercise page 'lab99'")
+    assert again.stderr.count("\n") == unknown.stderr.count("\n") == 1
+    assert (tmp_path / "ladder.ipynb").read_text() == written
+
+
+def closure(wanted):
+    """The names of distributions that are installed with requirements, as far as they are here."""
+    found, left = set(), [Requirement(one) for one in wanted]
+    while left:
+        one = left.pop()
+        name = canonicalize_name(one.name)
+        if name in found or (one.marker and not one.marker.evaluate({"extra": ""})):
+            continue
+        try:
+            more = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        found.add(name)
+        left += [Requirement(each) for each in more]
+    return found
+
+
+HIDING = """
+import sys
+from importlib.machinery import PathFinder
+
+hidden, find = set(sys.argv.pop(1).split(",")), PathFinder.find_spec
+PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None: (
+        None if name.split(".")[0] in hidden else find(name, path, target)
+    )
+)
+import helpers
+from course import __main__, experiments, notebook, source, take
+from course.checks import pruning, scores, spaces, writing
+
+model = helpers.load(sys.argv[1])
+text = helpers.calibration(model, samples=1, length=32)
+with helpers.dropped(model, helpers.least_important(model, "mlp", 1, text)) as thin:
+    print(helpers.generate(thin, ["one two"], tokens=2, chat=False))
+with helpers.pruned(model, "wanda", 0.5, text=text):
+    print(helpers.compare(*(2 * [helpers.hidden_states(model, ["one two"])]), model).shape)
+for path in source.paths():
+    notebook.student(source.read(path))
+"""
+
+
+def test_the_lab_extra_is_enough_for_the_library_and_the_course(tmp_path, tiny_tokenizer):
+    """All that it would not install is hidden from the import system."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["lab"]
+    installed = closure(wanted) | {"when-pruning-works"}
+    homes = metadata.packages_distributions()
+    hidden = {
+        module
+        for module, names in homes.items()
+        if not installed & {canonicalize_name(name) for name in names}
+    }
+    assert {"mteb", "snakemake", "lm_eval", "datasets", "papermill", "plotly"} <= hidden
+    assert not {"torch", "transformers", "pandas", "nbformat"} & hidden
+    model = tiny_model("llama", num_hidden_layers=3, max_position_embeddings=512)
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer.save_pretrained(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", HIDING, ",".join(sorted(hidden)), str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_library_and_the_course_import_nothing_that_linux_alone_has():
+    only_there = {"fcntl", "resource", "pwd", "grp", "termios", "pty"}
+    for folder in ("helpers", "course"):
+        for path in (ROOT / "src" / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    names = [alias.name for alias in node.names]
+                    assert not only_there & {*names, getattr(node, "module", None)}, path
+
+
+def test_the_lesson_takes_ninety_minutes_without_a_gap():
+    text = (ROOT / "book" / "lesson.md").read_text()
+    rows = re.findall(r"^\| (\d):(\d\d) \| (\d+) \|", text, re.MULTILINE)
+    clock = 0
+    for hours, minutes, length in rows:
+        assert int(hours) * 60 + int(minutes) == clock
+        clock += int(length)
+    assert clock == 90
+
+
+def test_slides_need_no_host_and_each_has_what_the_speaker_says():
+    text = lesson.slides((ROOT / "book" / "lesson.md").read_text())
+    page = BeautifulSoup(text, "html.parser")
+    asked = [tag.get(key) for tag in page.find_all(True) for key in ("src", "href") if tag.get(key)]
+    assert not [each for each in asked if re.match(r"(https?:)?//", each)]
+    assert not re.search(r"@import|url\((?!#|\"?data:)", "".join(map(str, page.find_all("style"))))
+    shown = page.select(".slides > section")[1:]
+    assert len(shown) == text.count('<aside class="notes">') > 10
+    assert all(each.select_one("aside").get_text().strip() for each in shown)
+    assert not re.search(r"\{(dropdown|lesson-picture)\}", page.select_one(".slides").get_text())
+    assert len(page.select("svg")) == 3

@@ -46,7 +46,7 @@ def _cells(page: Page, solved: bool) -> Iterator[tuple[Block, str, str]]:
         "lead",
         "",
     )
-    for block in lead:
+    for block in (*lead, *page.setup):
         yield block, "lead", ""
     for one in page.exercises:
         yield Block(_task(one)), "task", one.id

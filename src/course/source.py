@@ -59,11 +59,13 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Page:
-    """A page with exercises: what its notebook begins with (``lead``), and the ``exercises``."""
+    """A page with exercises: what its notebook begins with (``lead``), what all ``exercises`` need
+    (``setup``), and these."""
 
     name: str
     title: str
     lead: tuple[Block, ...]
+    setup: tuple[Block, ...]
     exercises: tuple[Exercise, ...]
 
 
@@ -91,13 +93,13 @@ def read(path: Path) -> Page:
     if chapter:  # its text stands in the book; its exercises need the question alone
         question = re.search(r"^\*\*The question\.\*\*.*?(?=\n\n)", before, re.M | re.S)
         before = "\n\n".join(one[0] for one in (title, question) if one)
-    setup, *sections = re.split(r"^### ", asked, flags=re.M)
-    folds = [fold[3] for fold in FOLD.finditer(setup)]
+    needed, *sections = re.split(r"^### ", asked, flags=re.M)
+    setup = tuple(block for fold in FOLD.finditer(needed) for block in blocks(fold[3]))
     exercises = tuple(
         _exercise(path, number, section) for number, section in enumerate(sections, 1)
     )
-    lead = tuple(block for part in (before, *folds) for block in blocks(part))
-    return Page(path.stem, title[1] if title else path.stem, lead, exercises)
+    name = title[1] if title else path.stem
+    return Page(path.stem, name, blocks(before), setup, exercises)
 
 
 def _exercise(path: Path, number: int, section: str) -> Exercise:
