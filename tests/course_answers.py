@@ -13,7 +13,7 @@ WRONG = {
             "share that is lost",
         ),
     ],
-    "01-introduction-3": [("mlps = 1", "look for the first"), ("mlps = 4", "fewer will do")],
+    "01-introduction-3": [("mlps = 2", "look for the first"), ("mlps = 6", "fewer will do")],
     "pruning-by-hand-1": [
         ("changed = {'wanda'}", "magnitude: on a random matrix its mask changes"),
         ("changed = {'magnitude', 'wanda'}", "wanda: on a random matrix its mask does not"),
@@ -123,7 +123,7 @@ WRONG = {
     ],
     "06-representation-analysis-3": [
         ("delta = torch.zeros_like(z)\ndelta[0] = 20.0", "p hardly turns"),
-        ("delta = 4.0 * torch.linspace(-2, 2, 50)", "p hardly turns"),
+        ("delta = torch.zeros_like(z)\ndelta[1] = 1e9", "not ten times too small"),
     ],
     "07-multi-scale-effects-1": [
         ("prediction = {'forced': 'zero', 'free': 'zero'}", "first draw that differs"),

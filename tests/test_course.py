@@ -117,7 +117,7 @@ def test_exercises_never_run_with_their_chapter():
     for name in CHAPTERS:
         cells = jupytext.read(ROOT / "notebooks" / f"{name}.md").cells
         ran = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-        assert "course" not in ran
+        assert "course.checks" not in ran
 
 
 def test_tables_cover_each_experiment_of_the_exercises(no_model):

@@ -37,7 +37,9 @@ TEXTS = (
     "Two plus two is",
     "The sun rises in the",
 )
-QUESTIONS = 8  # of each family of probes
+# In these the dense model lies above its floor in both forms, so there is something to lose.
+FAMILIES = "capitals,kinds,languages,opposites,past_tense,plurals,reading"
+QUESTIONS = 8  # of each
 TOKENS = 32
 LIKELIEST = 200
 WINDOWS, WINDOW = 8, 256
@@ -135,7 +137,7 @@ def _calibration() -> Any:
 def forms(model: LoadedModel, pruned: str) -> pd.DataFrame:
     """Each probe asked as a choice and in writing: ``item``, ``family``, ``form`` (choice,
     generation), ``right`` (0 or 1), and ``chance``, what guessing scores."""
-    chosen = probes(each=QUESTIONS)
+    chosen = probes(FAMILIES, each=QUESTIONS)
     named = ("choice, prefix", "generation, prefix")
     with changed(model, pruned) as rest:
         rows = probe_rows(rest.decoder, model.tokenizer, chosen, True, forms=named)

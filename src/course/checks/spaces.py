@@ -206,7 +206,7 @@ def estimate_too_small(answer: Any) -> str:
     if estimate * 10 > truth:
         return (
             f"1 − cos is {truth:.2g} and the estimate {estimate:.2g}: not ten times too small. "
-            "Tokens without probability have no weight in the variance"
+            "It grows with the square of the change: how little is enough for another to win?"
         )
     return ""
 
