@@ -39,14 +39,9 @@ def _notebook(page: Page, solved: bool) -> Any:
 
 def _cells(page: Page, solved: bool) -> Iterator[tuple[Block, str, str]]:
     """Every cell: what it holds, its role, and the id of its exercise."""
-    begin, *lead = page.lead
     minutes = sum(one.minutes for one in page.exercises)
-    yield (
-        Block(f"{begin.text}\n\n*{len(page.exercises)} exercises, {minutes} minutes.* {HOW}"),
-        "lead",
-        "",
-    )
-    for block in (*lead, *page.setup):
+    how = Block(f"*Exercises: {len(page.exercises)}, {minutes} minutes.* {HOW}")
+    for block in (*page.lead, how, *page.setup):
         yield block, "lead", ""
     for one in page.exercises:
         yield Block(_task(one)), "task", one.id

@@ -165,9 +165,12 @@ DOCUMENT = Template("""<!doctype html>
 $base
 :root { --r-main-font: system-ui, "Segoe UI", Roboto, sans-serif; }
 body { background: #fff; color: #1b1b1b; }
-.reveal { font: 30px/1.45 var(--r-main-font); }
+.reveal { font: 32px/1.4 var(--r-main-font); }
 .reveal .slides { text-align: left; }
-.reveal h1, .reveal h2 { font-size: 1.7em; line-height: 1.15; margin: 0 0 .6em; color: #0b3d63; }
+.reveal h1 { font-size: 2.4em; padding-top: 4em; }
+.reveal h1, .reveal h2 { font-weight: 650; }
+.reveal h2 { font-size: 1.35em; line-height: 1.15; margin: 0 0 .6em; padding-bottom: .2em; border-bottom: 3px solid #d55e00; }
+.reveal h1, .reveal h2 { color: #0b3d63; }
 .reveal p, .reveal ul, .reveal ol, .reveal table { margin: 0 0 .7em; }
 .reveal ul, .reveal ol { padding-left: 1.2em; }
 .reveal li { margin-bottom: .35em; }
@@ -179,8 +182,8 @@ body { background: #fff; color: #1b1b1b; }
 .reveal th { font-weight: 650; }
 .reveal mark { background: #fbe3c0; color: inherit; }
 .reveal figure { margin: 0 auto; text-align: center; }
-.reveal figure svg { max-width: 100% !important; max-height: 430px; }
-.reveal figcaption { font-size: .5em; color: #666; }
+.reveal figure svg { max-width: 100% !important; max-height: 400px; width: 100%; }
+.reveal figcaption { font-size: .45em; color: #666; }
 .reveal aside.notes { display: none; }
 </style>
 </head>
