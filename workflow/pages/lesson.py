@@ -169,7 +169,8 @@ body { background: #fff; color: #1b1b1b; }
 .reveal .slides { text-align: left; }
 .reveal h1 { font-size: 2.4em; padding-top: 4em; }
 .reveal h1, .reveal h2 { font-weight: 650; }
-.reveal h2 { font-size: 1.35em; line-height: 1.15; margin: 0 0 .6em; padding-bottom: .2em; border-bottom: 3px solid #d55e00; }
+.reveal h2 { font-size: 1.35em; line-height: 1.15; margin: 0 0 .6em; padding-bottom: .2em; }
+.reveal h2 { border-bottom: 3px solid #d55e00; }
 .reveal h1, .reveal h2 { color: #0b3d63; }
 .reveal p, .reveal ul, .reveal ol, .reveal table { margin: 0 0 .7em; }
 .reveal ul, .reveal ol { padding-left: 1.2em; }
