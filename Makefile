@@ -21,8 +21,8 @@ WORKERS ?= auto
 # Two runs side by side with default threads are many times slower than with one each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help setup book plan status smoke export import forget-imports tables test test-slow \
-	test-slurm test-gpu test-browser bench course slides lint format lock \
+.PHONY: help setup book pdf plan status smoke export import forget-imports tables test test-slow \
+	test-slurm test-gpu test-browser test-colab bench course slides lint format lock \
 	clean distclean
 
 help: ## List the targets
@@ -36,6 +36,9 @@ setup: ## Make .venv from the lock, or bring it up to date
 book: setup ## Run the chapters and build the site in _build/html (PROFILE=default)
 	@$(VENV_PYTHON) workflow/build.py --profile "$(PROFILE)" --from "$(PWD)" \
 		--executor $(EXECUTOR) --gpus $(GPUS) -- $(SNAKEMAKE_ARGS)
+
+pdf: setup ## Print the built site as one PDF, in its folder (Chromium; PROFILE=default)
+	@cd "$(CURDIR)" && PYTHONPATH=src:workflow $(VENV_PYTHON) -m pages.pdf --profile "$(PROFILE)"
 
 plan: setup ## Say what each run will take, before anything runs (MACHINE=a100: elsewhere)
 	@PYTHONPATH=src $(VENV_PYTHON) -m runs plan $(PROFILE) $(if $(MACHINE),--machine $(MACHINE))
@@ -59,10 +62,10 @@ tables: setup ## Write all results as one data set, results/tables/*.parquet
 	@$(VENV_PYTHON) -m runs tables
 
 test: setup ## Run the tests, without the slow, GPU and browser ones
-	@$(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not slurm and not gpu and not browser" $(PYTEST_ARGS)
+	@$(ONE_THREAD) $(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not slurm and not gpu and not browser and not colab" $(PYTEST_ARGS)
 
 test-slow: setup ## Run the slow tests
-	@$(ONE_THREAD) $(PYTEST) -m "slow and not slurm and not gpu and not browser" $(PYTEST_ARGS)
+	@$(ONE_THREAD) $(PYTEST) -m "slow and not slurm and not gpu and not browser and not colab" $(PYTEST_ARGS)
 
 test-slurm: setup ## Run the smoke book on a Slurm that starts here (root, slurm-wlm, munge)
 	@$(ONE_THREAD) $(PYTEST) -m slurm tests/slurm $(PYTEST_ARGS)
@@ -72,6 +75,9 @@ test-gpu: setup ## Run the tests that need a GPU
 
 test-browser: setup ## Look at the built site in Chromium (build the book first)
 	@$(ONE_THREAD) $(PYTEST) -m browser tests/ $(PYTEST_ARGS)
+
+test-colab: setup ## Run a chapter as on Colab (Python 3.12; several GB; COLAB_PYTHON, COLAB_ENV)
+	@$(ONE_THREAD) $(PYTEST) -m colab tests/test_colab.py --timeout 3600 $(PYTEST_ARGS)
 
 course: setup ## Write the course's notebooks, students' and teachers', into build/course
 	@$(VENV_PYTHON) -m course $(PAGES)

@@ -1,8 +1,8 @@
-"""A chapter's notebook on Colab, from its first cell to its last, in an environment that has what Colab
-has and nothing else. It takes several GB, most of it torch, and `make test-colab` asks for it.
+"""A chapter's notebook on Colab, from its first cell to its last, in an environment that has what
+Colab has and nothing else. It takes several GB, most of it torch: `make test-colab` asks for it.
 
-COLAB_ENV is the folder of the environment (else build/colab-env), which is made once and then left as it
-is; COLAB_PYTHON the interpreter, of Colab's version.
+COLAB_ENV is the folder of the environment (else build/colab-env), which is made once and then left
+as it is; COLAB_PYTHON the interpreter, of Colab's version.
 """
 
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -28,9 +29,10 @@ pytestmark = pytest.mark.colab
 
 
 def has() -> dict[str, str]:
-    """Versions of what Colab has, by name as pip writes it."""
+    """Versions of what Colab has, by name."""
     lines = [line for line in RUNTIME.read_text().splitlines() if not line.startswith("#")]
-    return dict(line.split("==") for line in lines)
+    pairs = (line.split("==") for line in lines)
+    return {str(canonicalize_name(name)): version for name, version in pairs}
 
 
 def run(*command: object, **options: object) -> str:
@@ -76,11 +78,10 @@ def fresh(colab, tmp_path):
 
 
 def test_the_environment_is_colabs(fresh):
-    found = {one["name"].lower(): one["version"] for one in json.loads(
-        run(fresh, "-m", "pip", "list", "--format", "json")
-    )}
+    listed = json.loads(run(fresh, "-m", "pip", "list", "--format", "json"))
+    found = {canonicalize_name(one["name"]): one["version"] for one in listed}
     for name, version in has().items():
-        assert found[name.lower().replace("_", "-")].partition("+")[0] == version, name
+        assert found[name].partition("+")[0] == version, name
     assert "lm-eval" not in found
     assert "when-pruning-works" not in found
 
@@ -101,11 +102,12 @@ def test_a_chapter_runs_from_start_to_end(fresh, tmp_path):
         cwd=content,
         env=bare,
     )
-    cells = [one for one in nbformat.read(content / "done.ipynb", 4).cells if one.cell_type == "code"]
+    done = nbformat.read(content / "done.ipynb", as_version=4)
+    cells = [cell for cell in done.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    shown = [data for cell in cells for out in cell.outputs for data in out.get("data", {}).items()]
-    assert any(kind == "text/html" and "book-figure" in text for kind, text in shown)
-    assert any("The answer" in text for kind, text in shown if kind == "text/markdown")
+    shown = [output.get("data", {}) for cell in cells for output in cell.outputs]
+    assert any("book-figure" in data.get("text/html", "") for data in shown)
+    assert any("The answer" in data.get("text/markdown", "") for data in shown)
     measured = content / "when-pruning-works" / "results" / "measurements"
     manifests = [json.loads(one.read_text()) for one in measured.glob("*/*/manifest.json")]
     assert manifests

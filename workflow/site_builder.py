@@ -31,6 +31,7 @@ def sources(root: Path) -> list[str]:
     named = (
         "_config.yml",
         "_toc.yml",
+        "CITATION.cff",
         "workflow/site_builder.py",
         "src/reporting/overview.py",
         "src/reporting/verdicts.py",

@@ -1,8 +1,8 @@
 """The book elsewhere: where its repository is, and its notebooks as Colab and Binder open them.
 
 Neither reads MyST Markdown, so each chapter stands as ``.ipynb`` on a branch of the repository that
-is made anew at each deploy. Its first cell, which only this copy has, fetches the book at one commit
-and installs what is not there.
+is made anew at each deploy. Its first cell, which only this copy has, fetches the book at one
+commit and installs what is not there.
 
     PYTHONPATH=src:workflow .venv/bin/python -m pages.elsewhere FOLDER
 """
@@ -22,12 +22,16 @@ from helpers.errors import InputError
 from runs.profiles import NOTEBOOKS, ROOT
 
 BRANCH = "notebooks"
+GITHUB = "https://github.com/"
+COLAB, BINDER = "https://colab.research.google.com", "https://mybinder.org"
 BINDER_PYTHON = "python-3.11"
 # Elsewhere pip may take a build of torch with several GB of CUDA; Binder has no GPU.
 TORCH_FOR_CPU = "https://download.pytorch.org/whl/cpu"
 CHAPTER = re.compile(r"\]\(([\w-]+)\.md(#[\w-]*)?\)")
+FOLD = re.compile(r"^( *)```\{dropdown\} (.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+HTML_FOLD = r"<details><summary>\2</summary>\n\n\3\n\1</details>"
 CITED = re.compile(r"\{cite\}`([\w, -]+)`")
-FIRST_CELL = '''\
+FIRST_CELL = """\
 # Only the copies for Colab and Binder have this cell. It fetches the book and installs, at fixed
 # versions, what this machine lacks: once, about two minutes.
 import importlib.util
@@ -36,14 +40,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-if importlib.util.find_spec("chapters") is None:
+
+def fetch_the_book(repository, commit):
     project = Path("when-pruning-works").resolve()
     project.mkdir(exist_ok=True)
     git = ["git", "-C", project]
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     for step in (
         [*git, "init", "--quiet"],
-        [*git, "fetch", "--quiet", "--depth", "1", "{repository}", "{commit}"],
+        [*git, "fetch", "--quiet", "--depth", "1", repository, commit],
         [*git, "checkout", "--quiet", "--force", "FETCH_HEAD"],
         [*pip, "-r", project / "requirements" / "colab.txt"],
         [*pip, "--no-deps", "--require-hashes", "-r", project / "requirements" / "bundled.txt"],
@@ -54,7 +59,11 @@ if importlib.util.find_spec("chapters") is None:
             raise RuntimeError(done.stderr[-2000:])
     sys.path.insert(0, str(project / "src"))
     os.chdir(project)
-'''
+
+
+if importlib.util.find_spec("chapters") is None:
+    fetch_the_book("{repository}", "{commit}")
+"""
 
 
 def repository() -> str:
@@ -73,11 +82,8 @@ def with_buttons(config: dict[str, Any], address: str) -> dict[str, Any]:
     if not address:
         return config
     buttons: dict[str, Any] = {"thebe": False, "notebook_interface": "jupyterlab"}
-    if address.startswith("https://github.com/"):
-        buttons |= {
-            "binderhub_url": "https://mybinder.org",
-            "colab_url": "https://colab.research.google.com",
-        }
+    if address.startswith(GITHUB):
+        buttons |= {"binderhub_url": BINDER, "colab_url": COLAB}
     return {
         **config,
         "html": {**config["html"], "use_repository_button": True},
@@ -86,14 +92,26 @@ def with_buttons(config: dict[str, Any], address: str) -> dict[str, Any]:
     }
 
 
+def places(chapter: str, address: str) -> dict[str, str]:
+    """Where a chapter opens in the browser, by the place's name; nowhere if not from GitHub."""
+    if not address.startswith(GITHUB):
+        return {}
+    name, file = address.removeprefix(GITHUB), f"notebooks/{chapter}.ipynb"
+    return {
+        "Colab": f"{COLAB}/github/{name}/blob/{BRANCH}/{file}",
+        "Binder": f"{BINDER}/v2/gh/{name}/{BRANCH}?urlpath=lab/tree/{file}",
+    }
+
+
 def portable(source: Path, address: str, commit: str) -> Any:
     """A notebook (MyST Markdown) as one that runs where only its own file is. Links lead to the
-    other copies; citations, which only the site resolves, become their keys."""
+    other copies; folds are HTML, and citations, which only the site resolves, their keys."""
     node = jupytext.read(source)
     node.metadata.pop("jupytext", None)  # else Binder's editor would pair the copy with Markdown
     for cell in node.cells:
         if cell.cell_type == "markdown":
-            cell.source = CHAPTER.sub(r"](\1.ipynb\2)", CITED.sub(r"[\1]", cell.source))
+            text = FOLD.sub(rf"\1{HTML_FOLD}", CITED.sub(r"[\1]", cell.source))
+            cell.source = CHAPTER.sub(r"](\1.ipynb\2)", text)
     first = FIRST_CELL.format(repository=address, commit=commit)
     node.cells.insert(1, nbformat.v4.new_code_cell(first, id="elsewhere"))
     return node

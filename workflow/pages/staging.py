@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from pages import all_results, ledger_page, lesson, points, status
+from pages import all_results, citation, elsewhere, ledger_page, lesson, points, status
 from pages.contents import contents, without
 from pages.dictionary import data_dictionary
 from runs.profiles import ROOT, Run
@@ -30,7 +30,10 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
     absent = {name for name in contents(toc) if name.startswith("notebooks/")} - kept
     toc = without(toc, absent)
     source.mkdir(parents=True)
-    shutil.copy(ROOT / "_config.yml", source)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    address = elsewhere.repository()
+    told = yaml.safe_dump(elsewhere.with_buttons(config, address), sort_keys=False)
+    (source / "_config.yml").write_text(told, encoding="utf-8")
     (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     shutil.copytree(ROOT / "book", source / "book")
     for page in (source / "book").glob("*.md"):
@@ -45,10 +48,14 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
         "all-results": all_results.write(grid, static / "all-results"),
         "status": status.page(grid),
         "data-dictionary": data_dictionary(),
+        "cite-and-download": citation.page(grid, address),
     }
     for name, text in made.items():
         (source / "book" / f"{name}.md").write_text(text, encoding="utf-8")
     _stage_scripts(static)
+    (static / "notebooks").mkdir()
+    for run in (each for each in grid.profile.runs if each.first):
+        shutil.copy(run.notebook, static / "notebooks" / f"{run.chapter}.md")
     return [
         *contents(toc),
         *(f"notebooks/{run.name}" for run in grid.profile.runs if not run.first),
@@ -75,6 +82,7 @@ def staged(grid: points.Grid, run: Run) -> Any:
         node = points.failed_page(grid, run)
     if not run.first:
         node.metadata |= points.UNLISTED | {"point": points.in_words(grid, run)}
+    node.metadata["edition"] = citation.edition(grid)
     source = "_sources/notebooks/{}.ipynb".format
     for data in shown(node, _linker(grid, run)):
         if "text/html" in data:
