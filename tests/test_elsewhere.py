@@ -75,7 +75,6 @@ def test_the_branch_holds_every_chapter_and_what_binder_installs(tmp_path):
 def test_buttons_only_where_the_repository_is_known(monkeypatch):
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
-    monkeypatch.setattr(citation, "cited", dict)
     if "repository-code" not in (ROOT / "CITATION.cff").read_text():
         assert elsewhere.repository() == ""
     assert elsewhere.with_buttons(config, "") == config
@@ -83,11 +82,10 @@ def test_buttons_only_where_the_repository_is_known(monkeypatch):
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/when-pruning-works")
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
     assert elsewhere.repository() == ADDRESS
-    told = elsewhere.with_buttons(config, ADDRESS)
-    assert told["repository"] == {"url": ADDRESS, "branch": elsewhere.BRANCH}
-    assert not told["launch_buttons"]["thebe"]
-    elsewhere_than_github = elsewhere.with_buttons(config, "https://example.org/a/b")
-    assert "colab_url" not in elsewhere_than_github["launch_buttons"]
+    options = elsewhere.with_buttons(config, ADDRESS)["sphinx"]["config"]["html_theme_options"]
+    assert (options["repository_url"], options["repository_branch"]) == (ADDRESS, elsewhere.BRANCH)
+    assert "thebe" not in options["launch_buttons"]
+    assert elsewhere.with_buttons(config, "https://example.org/a/b") == config
     for place, link in elsewhere.places("ladder", ADDRESS).items():
         assert "somebody/when-pruning-works" in link, place
         assert link.endswith("notebooks/ladder.ipynb")
@@ -115,7 +113,8 @@ def test_the_paper_is_cited_alike_everywhere():
 
 def test_the_book_is_cited_with_its_version_and_results():
     grid = Grid(profiles.read("smoke"), ROOT / "no" / "such" / "results", {})
-    page = citation.page(grid, ADDRESS)
+    chapters = [run.chapter for run in grid.profile.runs]
+    page = citation.page(grid, chapters, ADDRESS)
     entry = re.search(r"```bibtex\n(@software.*?)\n```", page, re.DOTALL)
     assert entry
     fields = parse_string(entry[1], "bibtex").entries["whenpruningworks"].fields
@@ -123,7 +122,7 @@ def test_the_book_is_cited_with_its_version_and_results():
     assert fields["url"] == ADDRESS
     assert "profile smoke" in fields["note"]
     assert "colab" in page.lower()
-    assert "colab" not in citation.page(grid, "").lower()
-    for run in grid.profile.runs:
-        assert f"_sources/notebooks/{run.chapter}.ipynb" in page
-        assert f"_static/notebooks/{run.chapter}.md" in page
+    assert "colab" not in citation.page(grid, chapters, "").lower()
+    for chapter in chapters:
+        assert f"_sources/notebooks/{chapter}.ipynb" in page
+        assert f"_static/notebooks/{chapter}.md" in page

@@ -1,5 +1,6 @@
 """*Cite and download*: how to cite book and paper, from CITATION.cff, and all files of the book."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -7,7 +8,7 @@ import yaml
 
 from pages import elsewhere
 from pages.points import Grid, read_json
-from runs.profiles import ROOT
+from runs.profiles import NOTEBOOKS, ROOT
 
 PDF = "when-pruning-works.pdf"  # where `make pdf` writes it; the page then shows a link to it
 
@@ -50,13 +51,14 @@ def edition(grid: Grid) -> str:
     return f"profile {grid.profile.name}, runs until {until or 'none is done'}{code}"
 
 
-def page(grid: Grid, address: str) -> str:
-    """The page, in Markdown; ``address`` is the repository's, empty if nobody knows it."""
+def page(grid: Grid, chapters: Sequence[str], address: str) -> str:
+    """The page, in Markdown. ``chapters`` in the order of the contents; ``address`` is the
+    repository's, empty if nobody knows it."""
     book, made = cited(), edition(grid)
     year = max((word for word in made.split() if word[:2] == "20"), default="")[:4]
     paper = book["references"][0]
     own = bibtex(book, "whenpruningworks", year=year, note=made, url=address)
-    rows = "\n".join(_row(run.chapter, address) for run in grid.profile.runs if run.first)
+    rows = "\n".join(_row(chapter, address) for chapter in chapters)
     heads = ["chapter", "with its results", "source", *(("open",) if address else ())]
     return f"""# Cite and download
 
@@ -96,13 +98,17 @@ MyST Markdown without any results, which the workflow, papermill and jupytext ru
 
 
 def _row(chapter: str, address: str) -> str:
+    text = (NOTEBOOKS / f"{chapter}.md").read_text(encoding="utf-8")
+    title = next(line for line in text.splitlines() if line.startswith("# "))[2:]
     name = escape(chapter)
     files = (f"../_sources/notebooks/{name}.ipynb", f"../_static/notebooks/{name}.md")
     cells = [f'<a href="{file}" download>{file.rpartition(".")[2]}</a>' for file in files]
     if places := elsewhere.places(chapter, address):
         cells.append(", ".join(f'<a href="{link}">{place}</a>' for place, link in places.items()))
     row = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr><th scope="row"><a href="../notebooks/{name}.html">{name}</a></th>{row}</tr>'
+    return (
+        f'<tr><th scope="row"><a href="../notebooks/{name}.html">{escape(title)}</a></th>{row}</tr>'
+    )
 
 
 def _opened(address: str) -> str:

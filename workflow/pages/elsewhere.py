@@ -77,19 +77,24 @@ def repository() -> str:
 
 
 def with_buttons(config: dict[str, Any], address: str) -> dict[str, Any]:
-    """Jupyter Book's settings with buttons to the repository and, where it is on GitHub, to each
-    notebook on Colab and Binder; as they are if there is no ``address``."""
-    if not address:
+    """Jupyter Book's settings with buttons to the repository, and for each notebook to Colab and
+    Binder; as they are if ``address`` is not on GitHub, which all of them need.
+
+    They are the theme's own options: those that the settings name replace all that Jupyter Book
+    makes of its own keys."""
+    if not address.startswith(GITHUB):
         return config
-    buttons: dict[str, Any] = {"thebe": False, "notebook_interface": "jupyterlab"}
-    if address.startswith(GITHUB):
-        buttons |= {"binderhub_url": BINDER, "colab_url": COLAB}
-    return {
-        **config,
-        "html": {**config["html"], "use_repository_button": True},
-        "repository": {"url": address, "branch": BRANCH},
+    sphinx = config["sphinx"]["config"]
+    buttons = {"notebook_interface": "jupyterlab", "binderhub_url": BINDER, "colab_url": COLAB}
+    options = {
+        **sphinx["html_theme_options"],
+        "repository_url": address,
+        "repository_branch": BRANCH,
+        "use_repository_button": True,
         "launch_buttons": buttons,
     }
+    told = {**config["sphinx"], "config": {**sphinx, "html_theme_options": options}}
+    return {**config, "sphinx": told}
 
 
 def places(chapter: str, address: str) -> dict[str, str]:

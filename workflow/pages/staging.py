@@ -31,6 +31,7 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
     toc = without(toc, absent)
     source.mkdir(parents=True)
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    chapters = [Path(name).name for name in contents(toc) if name.startswith("notebooks/")]
     address = elsewhere.repository()
     told = yaml.safe_dump(elsewhere.with_buttons(config, address), sort_keys=False)
     (source / "_config.yml").write_text(told, encoding="utf-8")
@@ -48,7 +49,7 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
         "all-results": all_results.write(grid, static / "all-results"),
         "status": status.page(grid),
         "data-dictionary": data_dictionary(),
-        "cite-and-download": citation.page(grid, address),
+        "cite-and-download": citation.page(grid, chapters, address),
     }
     for name, text in made.items():
         (source / "book" / f"{name}.md").write_text(text, encoding="utf-8")
