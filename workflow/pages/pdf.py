@@ -41,6 +41,7 @@ ONLY_ON_SCREEN = (
     "script, noscript, button, .headerlink, .point-switcher, .figure-interactive, .figure-chooser, "
     ".panel-live, .figure-download, .all-results, .book-pdf"
 )
+LEFT_OUT = "left-out"
 STYLE = Path(__file__).with_name("pdf.css")
 REFERS = re.compile(r"url\(#([^)]+)\)")  # to an id, in a drawing
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -124,12 +125,12 @@ def _leave_out(fold: Tag) -> None:
     """A line instead of a fold that holds more texts or rows of the same, one for all in a row."""
     said = fold.summary.get_text(" ", strip=True) if fold.summary else "more"
     before = fold.find_previous_sibling()
-    if before and "left-out" in before.get("class", []):
+    if before and before.get("class") == LEFT_OUT:
         before.append(f" · {said}")
         fold.decompose()
     else:
         fold.clear()
-        fold.name, fold.attrs = "p", {"class": ["left-out"]}
+        fold.name, fold["class"] = "p", LEFT_OUT
         fold.append(f"On the site only: {said}")
 
 
