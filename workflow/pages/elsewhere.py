@@ -28,8 +28,8 @@ BINDER_PYTHON = "python-3.11"
 # Elsewhere pip may take a build of torch with several GB of CUDA; Binder has no GPU.
 TORCH_FOR_CPU = "https://download.pytorch.org/whl/cpu"
 CHAPTER = re.compile(r"\]\(([\w-]+)\.md(#[\w-]*)?\)")
-FOLD = re.compile(r"^( *)```\{dropdown\} (.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-HTML_FOLD = r"<details><summary>\2</summary>\n\n\3\n\1</details>"
+FOLD = re.compile(r"^( *)(`{3,})\{dropdown\} (.*?)\n(.*?)^\1\2$", re.MULTILINE | re.DOTALL)
+HTML_FOLD = r"\1<details><summary>\3</summary>\n\n\4\n\1</details>"
 CITED = re.compile(r"\{cite\}`([\w, -]+)`")
 FIRST_CELL = """\
 # Only the copies for Colab and Binder have this cell. It fetches the book and installs, at fixed
@@ -115,7 +115,7 @@ def portable(source: Path, address: str, commit: str) -> Any:
     node.metadata.pop("jupytext", None)  # else Binder's editor would pair the copy with Markdown
     for cell in node.cells:
         if cell.cell_type == "markdown":
-            text = FOLD.sub(rf"\1{HTML_FOLD}", CITED.sub(r"[\1]", cell.source))
+            text = FOLD.sub(HTML_FOLD, CITED.sub(r"[\1]", cell.source))
             cell.source = CHAPTER.sub(r"](\1.ipynb\2)", text)
     first = FIRST_CELL.format(repository=address, commit=commit)
     node.cells.insert(1, nbformat.v4.new_code_cell(first, id="elsewhere"))

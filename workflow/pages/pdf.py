@@ -15,7 +15,6 @@ import posixpath
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,6 +113,10 @@ def article(site: Path, page: Page, known: Mapping[str, Page]) -> Tag:
     for line in found.select(".figure-provenance"):
         summary = line.find("summary")
         line.string = summary.get_text() if summary else ""
+    for drawn in found.select(".figure-static svg[viewbox]"):
+        width, height = map(float, str(drawn["viewbox"]).split()[2:])
+        if height > 1.9 * width:  # many panels, one under the other: a sheet of their own
+            drawn["class"] = "tall"
     for fold in found.find_all("details"):
         fold["open"] = ""
     for node in found.find_all(True):
@@ -267,25 +270,33 @@ def name_bookmarks(writer: Any, html: str) -> None:
     walk(writer.root_object["/Outlines"]["/First"], 1)
 
 
+def named(pdf: bytes, html: str, about: Mapping[str, str]) -> bytes:
+    """The PDF of the document ``html`` with the texts of its headings as bookmarks, its title and
+    its authors."""
+    from pypdf import PdfWriter
+
+    writer, output = PdfWriter(clone_from=BytesIO(pdf)), BytesIO()
+    name_bookmarks(writer, html)
+    writer.add_metadata({"/Title": about["title"], "/Author": about["authors"]})
+    writer.write(output)
+    return output.getvalue()
+
+
 def make(site: Path, output: Path, about: Mapping[str, str], chromium: str) -> int:
     """Print the book of a built site into ``output``; the number of its sheets."""
     from playwright.sync_api import sync_playwright
-    from pypdf import PdfWriter
+    from pypdf import PdfReader
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
         first = printed(browser, site, document(site, about, {}))
         html = document(site, about, begins(first))
-        second = printed(browser, site, html)
+        finished = named(printed(browser, site, html), html, about)
         browser.close()
-    writer = PdfWriter(clone_from=BytesIO(second))
-    name_bookmarks(writer, html)
-    writer.add_metadata({"/Title": about["title"], "/Author": about["authors"]})
-    with tempfile.NamedTemporaryFile(dir=output.parent, delete=False) as file:
-        writer.write(file)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(output)
-    return len(writer.pages)
+    part = output.with_name(f".{output.name}")
+    part.write_bytes(finished)
+    part.replace(output)
+    return len(PdfReader(BytesIO(finished)).pages)
 
 
 def show_link(site: Path) -> None:
