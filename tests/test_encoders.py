@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn.functional import normalize
 from transformers import AutoModel, AutoModelForCausalLM, DistilBertConfig, DistilBertModel
 
-from chapters.inconsistent_effects.measure import calibration_windows, prune_encoder
 from helpers.errors import InputError
 from helpers.evaluation import encoder_parts
 from helpers.evaluation.encoders import encoder_facts, open_encoder, vectors
@@ -20,6 +19,7 @@ from helpers.models import embedded_encoder
 from helpers.models.load import fingerprint, load
 from helpers.pruning import Recipe, prune
 from measurements.pruned_model import remaining_parameters
+from measurements.retrieval_scores import calibration_windows, prune_encoder
 from runs.parameters import validate
 
 TEXTS = ["a long text, with some words in it", "b", "three more words", "the same", "z" * 50]

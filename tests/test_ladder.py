@@ -14,11 +14,11 @@ from hypothesis import strategies as some
 from transformers import AutoModelForCausalLM
 
 from chapters.ladder import story
-from chapters.ladder.measure import FORMS, Candidates, ladder, rungs, share_won, sizes
 from chapters.ladder.story import PLAIN, PREFIX, Ladders
 from helpers.errors import InputError
 from helpers.texts.probes import probes
 from measurements import asked_dense
+from measurements.ladder import FORMS, Candidates, ladder, rungs, share_won, sizes
 from reporting import figures
 from runs.parameters import validate
 

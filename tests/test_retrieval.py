@@ -16,13 +16,13 @@ from encoder_folders import save_encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chapters.inconsistent_effects.measure import retrieval_items, retrieval_scores
 from helpers.errors import InputError
 from helpers.evaluation import hub, search_sets
 from helpers.evaluation.encoders import TextEncoder
 from helpers.evaluation.retrieval import search
 from helpers.evaluation.search_sets import SearchSet, search_set
 from helpers.machine import installed_file
+from measurements.retrieval_scores import retrieval_items, retrieval_scores
 from runs import runner
 from runs.parameters import validate
 

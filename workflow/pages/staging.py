@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from pages import all_results, citation, elsewhere, ledger_page, lesson, points, status
+from pages import all_results, citation, elsewhere, ledger_page, lesson, points, start, status
 from pages.contents import contents, without
 from pages.dictionary import data_dictionary
 from runs.profiles import ROOT, Run
@@ -37,6 +37,8 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
     (source / "_config.yml").write_text(told, encoding="utf-8")
     (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     shutil.copytree(ROOT / "book", source / "book")
+    front = source / "book" / "index.md"
+    front.write_text(start.page(grid, front.read_text(encoding="utf-8")), encoding="utf-8")
     for page in (source / "book").glob("*.md"):
         text = lesson.with_pictures(page.read_text(encoding="utf-8"))
         page.write_text(_without_links(text, absent), encoding="utf-8")

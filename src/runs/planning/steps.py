@@ -208,6 +208,38 @@ def _ladder(run: RunParameters) -> Steps:
         yield from pruned("ladder", one)
 
 
+def _texts_of_three(run: RunParameters) -> Steps:
+    for one in settings(run, (4, 1)).values():
+        if one.dropped == run.dropped or one.target == "mlp":
+            yield from pruned("generation", one)
+
+
+def _effective_pruning(run: RunParameters) -> Steps:
+    asks = _with(run, dtype=run.score_dtype or run.dtype)
+    for one in (dense(asks), *named(asks, run.pruned).values()):
+        yield from pruned("ladder", one)
+        yield from pruned("probe_items", one)
+    yield from _texts_of_three(run)
+
+
+def _should_i_prune(run: RunParameters) -> Steps:
+    asks = _with(run, dtype=run.score_dtype or run.dtype)
+    for one in named(asks, run.pruned).values():
+        if one.quantizer:
+            one = _with(one, model=f"{run.model}{ROTATED}")
+        else:
+            yield from _task_scores(one)
+        yield from _probe_scores(one)
+        yield from pruned("running_cost", one)
+        for each in (dense(one), one):
+            yield from pruned("ladder", each)
+    search = _with(asks, model=run.encoder, revision="main")
+    for one in named(search, run.pruned_encoder).values():
+        yield from _retrieval_scores(one)
+    yield from _texts_of_three(run)
+    yield Step("probe_items", dense(asks))
+
+
 def _only(*names: str) -> Callable[[RunParameters], Steps]:
     return lambda run: (Step(name, run) for name in names)
 
@@ -220,6 +252,7 @@ CHAPTERS: dict[str, Callable[[RunParameters], Steps]] = {
     "05-hierarchical-effects": _only("layer_profile"),
     "06-representation-analysis": _representation,
     "07-multi-scale-effects": _multi_scale,
+    "08-effective-pruning": _effective_pruning,
     "a-perturbation": _only("example_state"),
     "b-kl-divergence": _only("example_state"),
     "c-angular-deviation": _only("example_state"),
@@ -236,6 +269,7 @@ CHAPTERS: dict[str, Callable[[RunParameters], Steps]] = {
     "probes": _probes,
     "propagation": _only("propagation"),
     "published-numbers": _only("example_state"),
+    "should-i-prune": _should_i_prune,
     "subspace": _subspaces,
     "use-it-on-your-model": _only("in_the_notebook"),  # not stored: taken anew in each run
     "validity": _validity,

@@ -394,6 +394,12 @@ def _readouts(done: Work, run: RunParameters) -> None:
         done.chains(1)
 
 
+def _running_cost(done: Work, run: RunParameters) -> None:
+    done.models = 2
+    for _ in range(2 * 7):  # both models, in as many turns and once more for memory
+        done.write(1, 128, 8)
+
+
 def _prompt_lengths(done: Work, run: RunParameters) -> None:
     done.models = 0  # the tokenizer is enough
     done.written = 100
@@ -446,7 +452,7 @@ PRUNED = frozenset(
         "rescue",
         "attention_paths",
     }
-    | {"decomposition", "subspaces", "ladder"}
+    | {"decomposition", "running_cost", "subspaces", "ladder"}
 )
 FORMULAS: dict[str, Callable[[Work, RunParameters], None]] = {
     "attention_paths": _attention_paths,
@@ -473,6 +479,7 @@ FORMULAS: dict[str, Callable[[Work, RunParameters], None]] = {
     "rescue": _rescue,
     "retrieval_items": _retrieval_items,
     "rotation_check": _rotation_check,
+    "running_cost": _running_cost,
     "subspaces": _subspaces,
     "task_items": _task_items,
     "temperatures": _temperatures,
