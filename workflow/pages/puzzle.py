@@ -128,7 +128,10 @@ def _table(name: str, texts: Texts, dense: pd.DataFrame, pruned: pd.DataFrame, p
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
     body = "\n".join(
         f'<tr><th scope="row"><strong>{task}</strong> {escape(question)}</th>'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "".join(
+            f'<td data-model="{escape(model)}">{cell}</td>'
+            for model, cell in zip(heads, cells, strict=True)
+        )
         + "</tr>"
         for (task, question), cells in rows.items()
     )
