@@ -58,36 +58,35 @@ def tiny_llama(seed: int) -> Any:
         return LlamaForCausalLM(LlamaConfig(**TINY)).eval().requires_grad_(False)
 
 
-def padded(texts: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Ids and mask (N, T) of texts, filled up on the left."""
-    most = max(map(len, texts))
-    ids = [[0] * (most - len(text)) + text for text in texts]
-    mask = [[0] * (most - len(text)) + [1] * len(text) for text in texts]
-    return torch.tensor(ids), torch.tensor(mask)
-
-
-def writes(network: Any, texts: list[list[int]], tokens: int, remember: bool = True) -> list[Any]:
-    """What a network writes after each text, and, where it is to ``remember`` what it has read, how
-    many tokens it then knows to have read."""
-    ids, mask = padded(texts)
-    how = {"attention_mask": mask, "use_cache": remember}
-    with torch.no_grad():
-        found = network.generate(
-            ids, max_new_tokens=tokens, do_sample=False, pad_token_id=0, **how
-        )
-        held = network(ids, **how).past_key_values if remember else None
-    return [found[:, ids.shape[1] :].tolist(), held.get_seq_length() if held else 0]
+@torch.inference_mode()
+def writes(
+    network: Any, texts: list[list[int]], tokens: int, remember: bool = True
+) -> list[list[Any]]:
+    """What a network writes after each text, the likeliest token each time, and how many tokens it
+    then knows to have read; it ``remember``s what it has read, or reads all anew for each token."""
+    found, known = [], []
+    for text in texts:
+        written: list[int] = []
+        given, memory = torch.tensor([text]), None
+        for _ in range(tokens):
+            said = network(given, past_key_values=memory, use_cache=remember)
+            memory = said.past_key_values if remember else None
+            written.append(int(said.logits[0, -1].argmax()))
+            given = torch.tensor([written[-1:] if remember else text + written])
+        found.append(written)
+        known.append(memory.get_seq_length() if memory else len(text) + tokens - 1)
+    return [found, known]
 
 
 def wanted_writing(seed: int, layers: list[int], texts: list[list[int]], tokens: int) -> list[Any]:
     """What :func:`writes` gives of :func:`tiny_llama` without the attention of ``layers``: its stock
-    modules with their output set to zero, the whole text read anew for each token."""
+    modules with their output set to zero, all read anew for each token."""
     network = tiny_llama(seed)
     for layer in layers:
         network.model.layers[layer].self_attn.register_forward_hook(
             lambda _module, _args, output: (torch.zeros_like(output[0]), *output[1:])
         )
-    return [writes(network, texts, tokens, remember=False)[0], padded(texts)[0].shape[1]]
+    return writes(network, texts, tokens, remember=False)
 
 
 def nats_of(student: str) -> float:

@@ -46,21 +46,18 @@ def one_pass(student: str, nats: float) -> str:
 def writes_as_it_reads(drop_attention: Callable[..., Any]) -> str:
     """A network without attentions writes the same step by step as when it reads all anew."""
     for layers, texts in CASES:
-        network = tiny_llama(1)
-        drop_attention(network, layers)
-        (found, read), (wanted, length) = (
-            writes(network, texts, TOKENS),
-            wanted_writing(1, layers, texts, TOKENS),
-        )
-        for row, (ours, theirs) in enumerate(zip(found, wanted, strict=True)):
-            step = next((n for n, pair in enumerate(zip(ours, theirs, strict=True)) if len({*pair}) > 1), -1)
-            if step >= 0:
+        network = drop_attention(tiny_llama(1), layers)
+        found, known = writes(network, texts, TOKENS)
+        wanted, read = wanted_writing(1, layers, texts, TOKENS)
+        for ours, theirs in zip(found, wanted, strict=True):
+            parted = [step for step in range(TOKENS) if ours[step] != theirs[step]]
+            if parted:
                 return (
-                    f"without the attention of layers {layers}, text {row + 1} of {len(texts)} goes "
-                    f"wrong at token {step + 1}: a network that reads all anew writes another"
+                    f"without the attention of layers {layers}, token {parted[0] + 1} is another than "
+                    "a network writes that reads all anew for each token"
                 )
-        if read != length:
-            return f"the text is right, but of {length} tokens {read} are remembered: is it as quick?"
+        if known != read:
+            return f"the text is right, but of {read} tokens {known} are remembered: is it as quick?"
     return ""
 
 
