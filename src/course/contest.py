@@ -33,7 +33,7 @@ from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel
 
 DROPPED = (16, 17)  # the two that turn the residual stream least
-BUDGET = 50_000
+BUDGET = 20_000
 TEAM = re.compile(r"[\w][\w .-]{0,39}")
 NUMBERS = (torch.float32, torch.float16, torch.bfloat16)
 LINEAR, NEURONS = ("down", "up"), ("gate_proj", "up_proj", "down_proj")

@@ -1,11 +1,12 @@
 """What the three labs ask for, worked out another way than a student does.
 
-Each lab has a bug of this field to mend. Checks in the notebook and the grading outside it judge by the
-functions of this module.
+Each lab has a bug of this field to mend. Checks in the notebook, and the grading outside it, judge
+by the functions of this module.
 """
 
 from collections.abc import Callable
-from os.path import commonprefix
+from functools import cache
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -79,7 +80,7 @@ def writes(
 
 
 def wanted_writing(seed: int, layers: list[int], texts: list[list[int]], tokens: int) -> list[Any]:
-    """What :func:`writes` gives of :func:`tiny_llama` without the attention of ``layers``: its stock
+    """What :func:`writes` gives of :func:`tiny_llama` without the attention of ``layers``: stock
     modules with their output set to zero, all read anew for each token."""
     network = tiny_llama(seed)
     for layer in layers:
@@ -91,8 +92,12 @@ def wanted_writing(seed: int, layers: list[int], texts: list[list[int]], tokens:
 
 def nats_of(student: str) -> float:
     """Mean cost of a token of the student's text without the attention of their layer."""
+    return _nats(mine(student, "layer", range(30)), mine(student, "text", TEXTS))
+
+
+@cache
+def _nats(layer: int, text: str) -> float:
     model = _model()
-    layer, text = mine(student, "layer", range(30)), mine(student, "text", TEXTS)
     ids = model.tokenizer(text, return_tensors="pt").input_ids
     with torch.no_grad(), api.dropped(model, [(layer, "attention")]) as rest:
         logs = rest.model(ids).logits[0, :-1].double().log_softmax(-1)
@@ -103,24 +108,29 @@ def nats_of(student: str) -> float:
 
 
 def wrong_mask(scores: Tensor, amount: float, keep: Tensor) -> str:
-    """What is wrong with the mask of what stays of ``scores`` (rows, columns), in one line; empty if
-    nothing is. Any choice among equals is right."""
+    """What is wrong with the mask of what stays of ``scores`` (rows, columns), in one line; empty
+    if nothing is. Any choice among equals is right."""
     if keep.shape != scores.shape or keep.dtype != torch.bool:
         return f"the mask is {keep.dtype} of {tuple(keep.shape)}: bool of {tuple(scores.shape)}"
     count, gone = int(amount * scores.shape[1]), ~keep
     for row, number in enumerate(gone.sum(1).tolist()):
         if number != count:
             return f"of {scores.shape[1]} weights of a row {number} go, and {count} were to go"
-        if 0 < number and scores[row][gone[row]].max() > scores[row][keep[row]].min():
+        if number > 0 and scores[row][gone[row]].max() > scores[row][keep[row]].min():
             return "a weight goes while one with a lower score stays"
     return ""
 
 
 def gone_of(student: str) -> float:
     """Share of the student's matrix in four bits at or under the threshold of 20% of each row."""
-    layers = _model().decoder.layers
-    weight = layers[mine(student, "layer", range(30))].mlp.down_proj.weight  # type: ignore[union-attr]
-    steps = (weight / weight.abs().amax(1, keepdim=True) * 7).round().abs()  # type: ignore
+    return _gone(mine(student, "layer", range(30)))
+
+
+@cache
+def _gone(layer: int) -> float:
+    mlp: Any = _model().decoder.layers[layer].mlp
+    weight = mlp.down_proj.weight
+    steps = (weight / weight.abs().amax(1, keepdim=True) * 7).round().abs()
     last = int(AMOUNT * steps.shape[1]) - 1
     return float((steps <= steps.sort(1).values[:, last : last + 1]).double().mean())
 
@@ -151,7 +161,8 @@ def asked_apart(read: dict[str, list[str]]) -> str:
     does."""
     if not read["choice"] or not read["writing"]:
         return "in one of the two forms the model reads nothing"
-    before = " ".join(commonprefix(read["choice"]).split())
+    alike = takewhile(lambda letters: len({*letters}) == 1, zip(*read["choice"], strict=False))
+    before = " ".join("".join(letters[0] for letters in alike).split())
     begun = " ".join(read["writing"][0].split())
     if before == begun:
         return ""
@@ -159,10 +170,15 @@ def asked_apart(read: dict[str, list[str]]) -> str:
 
 
 def gaps_of(student: str) -> tuple[float, float]:
-    """Choice less writing of the dense model on the student's questions, with the answer's beginning
-    in both forms, and with it in neither."""
+    """Choice less writing of the dense model on the student's questions, with the answer's
+    beginning in both forms, and with it in neither."""
+    return _gaps(mine(student, "family", FAMILIES))
+
+
+@cache
+def _gaps(family: str) -> tuple[float, float]:
     model, found = _model(), []
-    own = probes(mine(student, "family", FAMILIES), QUESTIONS)
+    own = probes(family, QUESTIONS)
     for end in ("prefix", "plain"):
         forms = [f"choice, {end}", f"generation, {end}"]
         rows = probe_rows(model.decoder, model.tokenizer, own, False, forms=forms)

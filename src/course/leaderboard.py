@@ -27,7 +27,7 @@ from helpers.texts.probes import probes
 EACH = 10  # probes of each family
 FORMS = ("generation, prefix", "choice, prefix")
 WINDOWS, WINDOW = 4, 256
-BASELINE_RANK = 21  # 2 × (2 × 576 × 21 + 576) numbers
+BASELINE_RANK = 8  # 2 × (2 × 576 × 8 + 576) numbers
 COLUMNS = ["place", "team", "file", "parameters", "generation", "choice", "nats", "refused"]
 
 
@@ -51,7 +51,6 @@ def leaderboard(
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InputError(f"{folder} holds no *.safetensors: what teams hand in is such a file")
-    scores = (model, families, each)
     entered: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
     for path in files:

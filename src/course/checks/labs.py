@@ -37,8 +37,8 @@ def one_pass(student: str, nats: float) -> str:
     if abs(nats - wanted) <= 0.005 * wanted:
         return ""
     return (
-        f"{nats:.4g} nats are not what your text costs: it is the mean over all tokens but the first, "
-        "of a network without the attention of your one layer"
+        f"{nats:.4g} nats are not what your text costs: it is the mean over all tokens but the "
+        "first, of a network without the attention of your one layer"
     )
 
 
@@ -53,11 +53,13 @@ def writes_as_it_reads(drop_attention: Callable[..., Any]) -> str:
             parted = [step for step in range(TOKENS) if ours[step] != theirs[step]]
             if parted:
                 return (
-                    f"without the attention of layers {layers}, token {parted[0] + 1} is another than "
-                    "a network writes that reads all anew for each token"
+                    f"without the attention of layers {layers}, token {parted[0] + 1} is another "
+                    "than a network writes that reads all anew for each token"
                 )
         if known != read:
-            return f"the text is right, but of {read} tokens {known} are remembered: is it as quick?"
+            return (
+                f"the text is right, but of {read} tokens {known} are remembered: is it as quick?"
+            )
     return ""
 
 
@@ -68,8 +70,8 @@ def share_gone(student: str, gone: float) -> str:
     if abs(gone - wanted) <= 0.002:
         return ""
     return (
-        f"{gone:.4g} is not the share that goes of your matrix: put it in four bits, take the mask of "
-        "its magnitudes, and count where it is False"
+        f"{gone:.4g} is not the share that goes of your matrix: put it in four bits, take the mask "
+        "of its magnitudes, and count where it is False"
     )
 
 
@@ -96,7 +98,9 @@ def asks_alike(right: Callable[..., Any], model: Any) -> str:
         if said := asked_apart(read):
             return said
         if not right(model, probe, "choice"):
-            return f"of {probe.question!r} the choice is wrong: the model does choose {probe.answer}"
+            return (
+                f"of {probe.question!r} the choice is wrong: the model does choose {probe.answer}"
+            )
     return ""
 
 
@@ -106,6 +110,6 @@ def dense_gap(student: str, gap: float) -> str:
     if min(abs(gap - wanted) for wanted in gaps_of(student)) <= 0.05:
         return ""
     return (
-        f"{gap:.4g} is not the gap of your questions: is it the model with nothing dropped, the mended "
-        "comparison, and the share of the choice less that of writing?"
+        f"{gap:.4g} is not the gap of your questions: is it the model with nothing dropped, the "
+        "mended comparison, and the share of the choice less that of writing?"
     )

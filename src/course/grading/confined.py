@@ -1,9 +1,9 @@
 """A student's notebook, run cell by cell in the sandbox, and what it then answers.
 
 Their code is trusted with nothing. It sees the interpreter, the installed packages, this library
-and the embedded model, which it may only read, and neither these tests nor anyone's files; it has no
-network, starts no process, and has limits of time and memory. What leaves the sandbox is JSON, a
-line each, which the student's code may have written as well as ours: it is data to be judged out
+and the embedded model, which it may only read, and neither these tests nor anyone's files; it has
+no network, starts no process, and has limits of time and memory. What leaves the sandbox is JSON, a
+line each, which the student's code may have written as well as ours: it is data, to be judged out
 here, on inputs that the student has not seen.
 """
 
@@ -19,7 +19,9 @@ import helpers
 from helpers.evaluation.sandbox import Limits, Sight, answers
 from helpers.machine import cache_folder
 
-LIMITS = Limits(seconds=480, patience=600, mebibytes=12288, file_mebibytes=64, files=256, threads=64)
+LIMITS = Limits(
+    seconds=480, patience=600, mebibytes=12288, file_mebibytes=64, files=256, threads=64
+)
 CELL_SECONDS = 120
 LONGEST_ERROR = 200  # characters
 
@@ -45,16 +47,16 @@ def run(
     limits: Limits = LIMITS,
 ) -> Answers:
     """Run the code ``cells`` of a notebook one after the other, each for at most ``cell_seconds``,
-    then ask: the numbers and texts that ``names`` stand for, and ``ask(student, question)`` for each
-    of the ``questions``, where ``ask`` is a function's source and ``student`` what the notebook
-    defined. A cell that fails does not keep the next from running.
+    then ask: the numbers and texts that ``names`` stand for, and ``ask(student, question)`` for
+    each of the ``questions``, where ``ask`` is a function's source and ``student`` what the
+    notebook defined. A cell that fails does not keep the next from running.
 
     Raises :class:`helpers.errors.InputError` if there is no sandbox; nothing is run then.
     """
     given = {"cells": cells, "names": names, "questions": questions, "ask": ask}
     given |= {"path": _path(), "seconds": cell_seconds}
-    program = f"from typing import Any\n{inspect.getsource(_inside)}\n_inside(say, {json.dumps(given)!r})\n"
-    return _read(answers(program, limits, _sight()))
+    begin = f"from typing import Any\n{inspect.getsource(_inside)}"
+    return _read(answers(f"{begin}\n_inside(say, {json.dumps(given)!r})\n", limits, _sight()))
 
 
 def _inside(say: int, told: str) -> None:

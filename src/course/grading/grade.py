@@ -1,18 +1,19 @@
 """From a folder of submissions to grades: each notebook is run, asked, and judged."""
 
-import ast
 import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from course.grading import confined, submissions
-from course.grading.labs import LABS, Lab
+from course.grading.labs import LABS, Lab, Number, Test
 from course.grading.submissions import Submission
 from helpers.errors import InputError, cause
+from helpers.evaluation import sandbox
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class Grade:
     marks: tuple[Mark, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
-    answers: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def points(self) -> float:
@@ -56,68 +56,84 @@ def graded(
 ) -> list[Grade]:
     """A grade for each submission in ``folder``, ``at_once`` notebooks at a time.
 
-    ``secret`` decides the hidden inputs; ``lab`` says which lab it is, where notebooks are not to be
-    believed. :class:`InputError` for a folder without submissions, an unknown lab, or no sandbox.
+    ``secret`` decides the hidden inputs; ``lab`` says which lab it is, where notebooks are not to
+    be believed. :class:`InputError` for a folder without notebooks, an unknown lab, or no sandbox.
     """
     if lab and lab not in LABS:
         raise InputError(f"unknown lab {lab!r}: there are {', '.join(LABS)}")
+    sandbox.require()
     handed_in = list(submissions.found(folder))
     if not handed_in:
         raise InputError(f"{folder} holds no notebook: hand in ID.ipynb")
-
-    def one(entry: tuple[str, Path]) -> Grade:
-        student, path = entry
-        try:
-            submission = submissions.read(student, path)
-            if lab or submission.page in LABS:
-                return _grade(submission, lab or submission.page, secret, cell_seconds)
-            refusal = f"the notebook is of no lab: give LAB={'|'.join(LABS)}"
-        except InputError as error:
-            if confined.missing():
-                raise
-            refusal = str(error)
-        return Grade(student, lab, _nothing(LABS[lab], "") if lab else (), (refusal,))
-
-    confined.require()
+    read = [_read(student, path, lab) for student, path in handed_in]
+    ready = [one for one in read if isinstance(one, Submission)]
     with ThreadPoolExecutor(at_once) as pool:
-        return _compared(list(pool.map(one, handed_in)))
+        ran = dict(zip(ready, pool.map(partial(_run, secret, cell_seconds), ready), strict=True))
+    return [_grade(one, *ran[one], ready) if isinstance(one, Submission) else one for one in read]
 
 
-def _grade(submission: Submission, lab: str, secret: str, cell_seconds: int) -> Grade:
-    begin, rules = time.monotonic(), LABS[lab]
+def _read(student: str, path: Path, lab: str) -> Submission | Grade:
+    """What is to be run, or the grade of what cannot be."""
+    try:
+        found = submissions.read(student, path)
+        if (lab or found.page) not in LABS:
+            raise InputError(f"the notebook is of no lab: say which, {', '.join(LABS)}")
+        return replace(found, page=lab or found.page)
+    except InputError as error:
+        return Grade(student, lab, _nothing(LABS[lab]) if lab else (), (str(error),))
+
+
+def _run(
+    secret: str, cell_seconds: int, submission: Submission
+) -> tuple[dict[str, Any], confined.Answers, float]:
+    """The hidden inputs, what came back, and the seconds it took."""
+    begin, lab = time.monotonic(), LABS[submission.page]
     questions = {
-        test.name: test.draw(Random(f"{secret}/{lab}/{test.name}/{submission.student}"))
-        for test in rules.tests
+        test.name: test.draw(Random(f"{secret}/{test.name}/{submission.student}"))
+        for test in lab.tests
     }
-    names = ["student", *(number.name for number in rules.numbers)]
-    code = list(submission.code)
-    answers = confined.run(code, names, questions, rules.ask, cell_seconds)
-    marks = [
-        _number(number, submission.student, answers.values.get(number.name))
-        for number in rules.numbers
-    ]
-    for test in rules.tests:
-        marks.append(_test(test, questions[test.name], answers))
-    notes = [*answers.errors]
-    if not answers.ended:
-        notes.append("it did not come to its end: stopped by a limit, or it ended itself")
+    names = ["student", *(number.name for number in lab.numbers)]
+    told = confined.run(list(submission.code), names, questions, lab.ask, cell_seconds)
+    return questions, told, time.monotonic() - begin
+
+
+def _grade(
+    submission: Submission,
+    questions: dict[str, Any],
+    told: confined.Answers,
+    seconds: float,
+    everybody: list[Submission],
+) -> Grade:
+    lab, student, notes = LABS[submission.page], submission.student, []
+    others = [one for one in everybody if one.student != student and one.page == submission.page]
+    says = told.values.get("student")
+    if isinstance(says, str) and says.strip().casefold() != student.casefold():
+        notes.append(f"the notebook says that it is of {says[:40]!r}")
+    if same := [one.student for one in others if one.answers == submission.answers != ()]:
+        notes.append(f"the same answers, letter by letter, as {', '.join(same)}")
+    marks = []
+    for number in lab.numbers:
+        value = told.values.get(number.name)
+        marks.append(_number(number, student, value))
+        theirs = [one.student for one in others if number.share(one.student, value) == 1]
+        if theirs and not marks[-1].points:
+            notes.append(f"{number.name} is right for {', '.join(theirs)}")
+    marks += [_test(test, questions[test.name], told) for test in lab.tests]
     version = platform.python_version()
     if said := submissions.python_note(submission.code, submission.python, version):
-        notes.insert(0, said)
-    says = answers.values.get("student")
-    if isinstance(says, str) and says.strip().casefold() != submission.student.casefold():
-        notes.insert(0, f"the notebook says that it is {says[:40]!r}'s")
-    seconds = time.monotonic() - begin
-    return Grade(submission.student, lab, tuple(marks), tuple(notes), seconds, submission.answers)
+        notes.append(said)
+    if not told.ended:
+        notes.append("it did not come to its end: a limit stopped it, or it ended itself")
+    return Grade(student, submission.page, tuple(marks), (*notes, *told.errors), seconds)
 
 
-def _number(number: Any, student: str, value: Any) -> Mark:
+def _number(number: Number, student: str, value: Any) -> Mark:
     share = number.share(student, value)
     why = "" if share == 1 else "near" if share else "not given" if value is None else "off"
     return Mark(number.name, share * number.points, number.points, why)
 
 
-def _test(test: Any, question: Any, answers: confined.Answers) -> Mark:
+def _test(test: Test, question: Any, answers: confined.Answers) -> Mark:
     if test.name not in answers.replies:
         return Mark(test.name, 0, test.points, answers.failed.get(test.name, "no answer"))
     try:
@@ -127,23 +143,5 @@ def _test(test: Any, question: Any, answers: confined.Answers) -> Mark:
     return Mark(test.name, 0 if why else test.points, test.points, why)
 
 
-def _nothing(lab: Lab, why: str) -> tuple[Mark, ...]:
-    items = [(one.name, one.points) for one in (*lab.numbers, *lab.tests)]
-    return tuple(Mark(name, 0, points, why) for name, points in items)
-
-
-def _compared(grades: list[Grade]) -> list[Grade]:
-    """With a note where numbers are those of another student's version, or answers of two students
-    are the same letter by letter."""
-    found = []
-    for grade in grades:
-        notes = list(grade.notes)
-        same = [
-            other.student
-            for other in grades
-            if grade.answers and other is not grade and other.answers == grade.answers
-        ]
-        if same:
-            notes.append(f"the same answers, letter by letter, as {', '.join(same)}")
-        found.append(replace(grade, notes=tuple(notes)))
-    return found
+def _nothing(lab: Lab) -> tuple[Mark, ...]:
+    return tuple(Mark(one.name, 0, one.points, "no answer") for one in (*lab.numbers, *lab.tests))
