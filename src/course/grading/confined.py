@@ -20,7 +20,7 @@ from helpers.evaluation.sandbox import Limits, Sight, answers
 from helpers.machine import cache_folder
 
 LIMITS = Limits(
-    seconds=480, patience=600, mebibytes=12288, file_mebibytes=64, files=256, threads=64
+    seconds=480, patience=600, mebibytes=6144, file_mebibytes=64, files=256, threads=64
 )
 CELL_SECONDS = 120
 LONGEST_ERROR = 200  # characters
