@@ -19,7 +19,10 @@ from runs.parameters import validate  # noqa: E402
 from runs.store import every_measurement  # noqa: E402
 from runs.wanted_tasks import each_task  # noqa: E402
 
-MADE = {f"book/{name}" for name in ("ledger", "all-results", "status", "data-dictionary")}
+MADE = {
+    f"book/{name}"
+    for name in ("09-conclusion", "ledger", "all-results", "status", "data-dictionary")
+}
 
 
 def test_contents_are_found_at_every_depth():

@@ -14,7 +14,18 @@ from typing import Any
 import nbformat
 import yaml
 
-from pages import all_results, citation, elsewhere, ledger_page, lesson, points, start, status
+from pages import (
+    all_results,
+    citation,
+    conclusion,
+    elsewhere,
+    ledger,
+    ledger_page,
+    lesson,
+    points,
+    start,
+    status,
+)
 from pages.contents import contents, without
 from pages.dictionary import data_dictionary
 from runs.profiles import ROOT, Run
@@ -50,6 +61,7 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
         "ledger": ledger_page.page(grid),
         "all-results": all_results.write(grid, static / "all-results"),
         "status": status.page(grid),
+        "09-conclusion": conclusion.page(ledger.collect(grid)),
         "data-dictionary": data_dictionary(),
         "cite-and-download": citation.page(grid, chapters, address),
     }

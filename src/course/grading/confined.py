@@ -19,9 +19,7 @@ import helpers
 from helpers.evaluation.sandbox import Limits, Sight, answers
 from helpers.machine import cache_folder
 
-LIMITS = Limits(
-    seconds=480, patience=600, mebibytes=6144, file_mebibytes=64, files=256, threads=64
-)
+LIMITS = Limits(seconds=480, patience=600, mebibytes=6144, file_mebibytes=64, files=256, threads=64)
 CELL_SECONDS = 120
 LONGEST_ERROR = 200  # characters
 

@@ -1,0 +1,62 @@
+"""The page on what held: claims stand where their verdicts put them, and move with a result."""
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from pages import conclusion  # noqa: E402
+from pages.ledger import Entry, Finding  # noqa: E402
+from reporting import verdicts  # noqa: E402
+from reporting.reported.claims import PaperClaim  # noqa: E402
+
+
+def entry(key, untested="", **conditions):
+    """A claim with one finding for each model, by the conditions that it met there."""
+    blank = {field.name: "" for field in fields(Finding)} | {"tests": key, "numbers": ()}
+    findings = tuple(
+        Finding(
+            **blank
+            | {"conditions": met, "verdict": verdicts.judge(met), "page": f"notebooks/{key}"}
+            | {"model": model, "size": f"{model} million"}
+        )
+        for model, met in conditions.items()
+    )
+    return Entry(PaperClaim(key, "1", f"Claim {key}.", "x", untested), findings)
+
+
+def under(page, heading):
+    """What stands under a heading of the page."""
+    return page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "group"),
+    [
+        ({"a": (True,), "b": (True, True)}, conclusion.HELD),
+        ({"a": (True,), "b": (None,)}, conclusion.HELD),
+        ({"a": (True,), "b": (False,)}, conclusion.MIXED),
+        ({"a": (True, False)}, conclusion.MIXED),
+        ({"a": (False,), "b": ()}, conclusion.FAILED),
+        ({"a": (None,), "b": ()}, conclusion.OPEN),
+        ({}, conclusion.UNASKED),
+    ],
+)
+def test_a_claim_stands_where_its_verdicts_put_it(conditions, group):
+    page = conclusion.page([entry("x", **conditions), entry("other", a=(True,), b=(True,))])
+    assert "Claim x." in under(page, group)
+    assert page.count("Claim x.") == 1
+
+
+def test_each_model_has_its_verdict_and_each_claim_its_chapter():
+    page = conclusion.page([entry("x", a=(True,), b=(False, None)), entry("y", untested="No way.")])
+    line = under(page, conclusion.MIXED)
+    assert "[Claim x.](../notebooks/x.ipynb)" in line
+    assert "a million: supported" in line
+    assert "b million: contradicted" in line
+    assert under(page, conclusion.UNASKED).strip().endswith("- Claim y. *No way.*")
+    assert "Of 2 claims: held **0**, held in some cases **1**, did not hold **0**" in page
