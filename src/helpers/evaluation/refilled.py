@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from helpers.evaluation.seats import Seats
 from helpers.models import Decoder
+from helpers.models.onednn import by_onednn
 
 ALIKE = 3  # tokens that stood together before: what followed them then is guessed to follow now
 GUESSES = (0, 1, 2, 4, 8, 16, 32)  # how many tokens are guessed at a time
@@ -128,13 +129,14 @@ class RefilledLM(HFLM):
         for number, one in enumerate(requests):
             groups.setdefault(repr(one.args[1]), []).append(number)
         found = [""] * len(requests)
-        with tqdm(
+        bar = tqdm(
             total=len(requests),
             desc="Writing answers",
             unit="answer",
             mininterval=2.0,
             disable=disable_tqdm,
-        ) as bar:
+        )
+        with bar, by_onednn(self.model):
             for numbers in groups.values():
                 contexts = [requests[number].args[0] for number in numbers]
                 how: dict[str, Any] = requests[numbers[0]].args[1]

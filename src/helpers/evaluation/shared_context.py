@@ -22,6 +22,7 @@ from helpers.evaluation.refilled import RefilledLM, can_share
 from helpers.evaluation.seats import entry, masks
 from helpers.evaluation.text_tree import Branching, Row, Text, Tokens, grown
 from helpers.models import Decoder, LoadedModel
+from helpers.models.onednn import by_onednn
 from helpers.texts.data import conversation, quoted, refuse_unknown_tokens
 
 ENOUGH = 512  # tokens with which a pass is as fast per token as with more …
@@ -130,7 +131,7 @@ class SharedContextLM(RefilledLM):
             mininterval=2.0,
             disable=disable_tqdm,
         )
-        with bar:
+        with bar, by_onednn(self.model):
             for branching in grown(texts):
                 trunk = _read_trunk(decoder, branching)
                 for rows in _passes(branching.rows, budget):
