@@ -265,6 +265,23 @@ def test_verdicts_carry_the_size_of_the_model(browser, address):
         assert "reported at 7B" in text
 
 
+def test_the_ledger_shows_one_verdict_by_keyboard_and_by_its_address(browser, address):
+    with Visit(browser, address, "book/ledger.html#verdict=untested") as visit:
+        page = visit.page
+        shown = page.locator(".ledger-table tbody:not([hidden])")
+        every = page.locator(".ledger-table tbody").count()
+        assert 0 < shown.count() < every
+        assert set(shown.evaluate_all("all => all.map(one => one.dataset.verdicts)")) == {
+            "untested"
+        }
+        page.locator("input[value=untested]").focus()
+        page.keyboard.press("ArrowRight")  # round to the first: all
+        assert (shown.count(), page.url.rpartition("#")[2]) == (every, "claims")
+    with Visit(browser, address, "book/ledger.html", java_script_enabled=False) as visit:
+        assert visit.page.locator(".ledger-table tbody:visible").count() == every
+        assert not visit.page.locator(".ledger-filter").is_visible()
+
+
 def test_texts_are_marked_where_they_part_and_open_by_keyboard(browser, address):
     with Visit(browser, address, "notebooks/04-inconsistent-effects.html") as visit:
         page = visit.page

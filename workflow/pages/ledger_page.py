@@ -66,7 +66,10 @@ def _counted(entries: Iterable[Entry], sizes: Mapping[str, str]) -> str:
     heads = "".join(f"<th scope='col'>{verdicts.badge(kind)}</th>" for kind in verdicts.MARKS)
     rows = "\n".join(
         f"<tr><th scope='row'>{escape(_named(model, sizes))}</th>"
-        + "".join(f"<td class='number'>{found[model][kind]}</td>" for kind in verdicts.MARKS)
+        + "".join(
+            f"<td class='number'><a href='#verdict={_slug(kind)}'>{found[model][kind]}</a></td>"
+            for kind in verdicts.MARKS
+        )
         + "</tr>"
         for model in found
     )
