@@ -1,5 +1,6 @@
 """Do embedding, logit and probability space move alike? What Section 5 needs of one model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reporting.claims import OURS, Claim, Printed
-from reporting.layers import KEYS, LABELS, by_prompt, inner_and_outer, layer_means
+from reporting.layers import KEYS, LABELS, by_prompt, layer_means
 from reporting.statistics import FEWEST, Estimate, resampled
 
 STABLE = 0.95  # a cosine that Section 5 would call high: most of its embedding curves lie above it
@@ -91,18 +92,18 @@ class Hierarchy:
         """:meth:`in_most` by the means alone, for curves that have no intervals."""
         return [getattr(self, name)(kind).value > self.layers / 2 for kind in LABELS]
 
-    @property
-    def stable(self) -> tuple[str, list[bool]]:
-        """For each kind of sublayer the median embedding cosine of the inner layers and the lowest
-        of the outer ones, in words; and whether the former is high and the latter is lower."""
-        inner, outer = inner_and_outer(self.means, "embedding")
-        middle = inner.groupby("sublayer")["mean"].median()
-        ends = outer.groupby("sublayer")["mean"].min()
-        told = (
-            f"{word} {middle[kind]:.3f} inner, {ends[kind]:.3f} outer"
-            for kind, word in LABELS.items()
-        )
-        return "; ".join(told), [STABLE <= middle[kind] > ends[kind] for kind in LABELS]
+    def ends(self) -> dict[str, dict[str, Estimate]]:
+        """For each kind of sublayer the median embedding cosine of the ``inner`` layers, the lower
+        one of the first and last, ``outer``, and by how much that is less, ``drop``."""
+        found = {}
+        for kind, label in LABELS.items():
+            cosines = self._of("embedding", kind)
+            nothing = np.full((len(cosines), 1), np.nan)
+            inner = np.median(cosines[:, 1:-1] if self.layers > 2 else nothing, axis=1)
+            outer = cosines[:, [0, -1]].min(axis=1)
+            numbers = {"inner": inner, "outer": outer, "drop": inner - outer}
+            found[label] = {name: Estimate.of(each, self.prompts) for name, each in numbers.items()}
+        return found
 
     @property
     def fluctuates(self) -> tuple[str, bool]:
@@ -141,26 +142,36 @@ def layer_table(found: dict[str, Hierarchy]) -> pd.DataFrame:
 def claims(as_is: Hierarchy, centred: Hierarchy, paper: Hierarchy | None = None) -> list[Claim]:
     """The claims of Section 5 for one lens; ``as_is`` uses logits as they are, ``centred`` logits
     with their mean subtracted. ``paper`` is what it drew through that lens."""
-    (told, stable), (lowest, far) = as_is.stable, as_is.fluctuates
-    drawn = {"stable": Printed(""), "below": Printed(""), "above": Printed("")}
+    ends, (lowest, far) = as_is.ends(), as_is.fluctuates
+    drawn = [Printed("")] * 3
     if paper:
-        fluctuating, apart = paper.fluctuates
-        drawn = {
-            "stable": Printed(*paper.stable),
-            "below": Printed(
+        printed, (fluctuating, apart) = paper.ends(), paper.fluctuates
+        met = [
+            met
+            for one in printed.values()
+            for met in (one["inner"].value > STABLE, one["drop"].value > 0)
+        ]
+        drawn = [
+            Printed(_told(printed), met),
+            Printed(
                 f"{paper.counts('below')}; lowest {fluctuating}",
                 [*paper.seen_in_most("below"), apart],
             ),
-            "above": Printed(paper.counts("above"), paper.seen_in_most("above")),
-        }
+            Printed(paper.counts("above"), paper.seen_in_most("above")),
+        ]
     return [
         Claim(
             "Embeddings stay similar, except at the first and last layers",
             "5-embedding-similar",
-            told,
-            f"median inner cosine at least {STABLE}; first or last layer lower",
-            stable if as_is.enough else [None],
-            drawn["stable"],
+            _told(ends),
+            f"median inner cosine above {STABLE}; first or last layer lower",
+            [
+                met
+                for one in ends.values()
+                for met in (one["inner"].within(STABLE), one["drop"].within(0))
+            ],
+            drawn[0],
+            {f"{label}, {place}": each[place] for label, each in ends.items() for place in each},
         ),
         Claim(
             "Probabilities fluctuate although embeddings are alike",
@@ -168,7 +179,8 @@ def claims(as_is: Hierarchy, centred: Hierarchy, paper: Hierarchy | None = None)
             f"{as_is.counts('below')}; lowest {lowest}",
             "mean below embedding in most layers; lowest value less than half of the embedding's",
             [*as_is.in_most("below"), far if as_is.enough else None],
-            drawn["below"],
+            drawn[1],
+            {label: as_is.below(kind) for kind, label in LABELS.items()},
         ),
         Claim(
             "Logits are even more similar than embeddings",
@@ -176,7 +188,8 @@ def claims(as_is: Hierarchy, centred: Hierarchy, paper: Hierarchy | None = None)
             as_is.counts("above"),
             "mean above embedding in most layers",
             as_is.in_most("above"),
-            drawn["above"],
+            drawn[2],
+            {label: as_is.above(kind) for kind, label in LABELS.items()},
         ),
         Claim(
             "… also without the offset that all logits share (ours)",
@@ -186,6 +199,13 @@ def claims(as_is: Hierarchy, centred: Hierarchy, paper: Hierarchy | None = None)
             centred.in_most("above"),
         ),
     ]
+
+
+def _told(ends: Mapping[str, Mapping[str, Estimate]]) -> str:
+    return "; ".join(
+        f"{label} {one['inner'].text('.3f')} inner, {one['outer'].text('.3f')} outer"
+        for label, one in ends.items()
+    )
 
 
 def agreement(by_category: pd.DataFrame, space: str) -> Estimate:

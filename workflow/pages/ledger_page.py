@@ -42,8 +42,6 @@ The page is made from the claims that the chapters make, each time that the book
 
 {_counted(entries, sizes)}
 
-{verdicts.legend()}
-
 ## Claims
 
 {_filter()}
@@ -61,21 +59,21 @@ Rows of the chapters that test no claim of the paper: controls, and what the pap
 
 
 def _counted(entries: Iterable[Entry], sizes: Mapping[str, str]) -> str:
-    """How many claims of the paper have which verdict, a row for each model."""
+    """What each verdict means, and how many claims of the paper have it on each model."""
     found = counts(entries)
-    heads = "".join(f"<th scope='col'>{verdicts.badge(kind)}</th>" for kind in verdicts.MARKS)
+    heads = "".join(f"<th scope='col'>{escape(_named(one, sizes))}</th>" for one in found)
     rows = "\n".join(
-        f"<tr><th scope='row'>{escape(_named(model, sizes))}</th>"
+        f"<tr><th scope='row'>{verdicts.badge(kind)}</th><td>{meaning}</td>"
         + "".join(
-            f"<td class='number'><a href='#verdict={_slug(kind)}'>{found[model][kind]}</a></td>"
-            for kind in verdicts.MARKS
+            f"<td class='number'><a href='#verdict={_slug(kind)}'>{each[kind]}</a></td>"
+            for each in found.values()
         )
         + "</tr>"
-        for model in found
+        for kind, meaning in verdicts.MEANINGS.items()
     )
     return (
         '<div class="book-table" tabindex="0"><table aria-label="Claims by verdict">\n'
-        f"<thead><tr><th scope='col'>claims by verdict</th>{heads}</tr></thead>\n"
+        f"<thead><tr><th scope='col'>verdict</th><th scope='col'>meaning</th>{heads}</tr></thead>\n"
         f"<tbody>\n{rows}\n</tbody></table></div>"
     )
 
