@@ -43,8 +43,8 @@ class Printed:
         form: str = ".2f",
     ) -> "Printed":
         """Numbers without interval, each of which should lie between ``low`` and ``high``."""
-        text = "; ".join(f"{value:{form}} ({name})" for name, value in found.items())
-        return cls(text.replace("-", "−"), [low < value < high for value in found.values()])
+        text = listed({name: Estimate(value) for name, value in found.items()}, form)
+        return cls(text if found else "", [low < value < high for value in found.values()])
 
     @property
     def verdict(self) -> str:
