@@ -208,3 +208,10 @@ def test_values_are_written_as_a_person_writes_them(grid, axis, value, words):
 )
 def test_models_are_written_so_that_they_can_be_told_apart(grid, among, words):
     assert [grid.written("model", each, among) for each in among] == words
+
+
+def test_a_profile_with_another_beside_it_has_a_grid(tmp_path):
+    """There the model is a place on an axis, and a value only where it is not the usual one."""
+    grid = points.Grid.of(profiles.read("default"), tmp_path)
+    one, other = grid.profile.of_chapter("ladder")
+    assert grid.axes(one) == {"model": [one.point["model"], other.point["model"]]}

@@ -202,7 +202,7 @@ def _sizes(profile: Profile, results: Path) -> dict[str, str]:
         if isinstance(model, dict) and "size" in model:
             known[str(one.manifest["constants"].get("model"))] = str(model["size"])
     called = {
-        str(run.values[axis]): run.point[axis]
+        str(run.values.get(axis, run.point[axis])): run.point[axis]
         for run in profile.runs
         for axis in MODELS
         if axis in run.point
