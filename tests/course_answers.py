@@ -73,6 +73,29 @@ WRONG = {
         ),
         ("def temperature_for(z, nats):\n    return 0.0", "a temperature is above 0"),
     ],
+    "04-inconsistent-effects-1": [
+        ("harmed = {'A', 'B', 'C', 'D'}", "no farther from guessing"),
+        ("harmed = {'D'}", "A: the dense score lies many errors above"),
+    ],
+    "04-inconsistent-effects-2": [
+        (
+            "def distinct(tokens, n):\n    grams = {tuple(tokens[i : i + n]) "
+            "for i in range(len(tokens) - n + 1)}\n    return len(grams) / len(tokens)",
+            "fewer n-grams than tokens",
+        ),
+        (
+            "def distinct(tokens, n):\n    return len(set(tokens)) / len(tokens)",
+            "those are single tokens",
+        ),
+    ],
+    "04-inconsistent-effects-3": [
+        (
+            "def of(pruned):\n    return distinct(experiment('written', pruned=pruned)['token']"
+            ".to_list(), 2)\nvariety = {one: of(one) for one in ('dense', 'Drop-2M', 'Drop-4M')}",
+            "all texts as one",
+        ),
+        ("variety = {'dense': 1.0, 'Drop-2M': 0.5, 'Drop-4M': 0.1}", "the mean is not"),
+    ],
     "05-hierarchical-effects-1": [
         (
             "prediction = {'embedding': 'same', 'logit': 'smaller', 'probability': 'smaller'}",
@@ -146,7 +169,7 @@ WRONG = {
     ],
     "demonstration-1": [
         ("found = ['capitals-01', 'capitals-01', 'capitals-01']", "three different"),
-        ("found = ['capitals-01', 'Paris', 'Rome']", ""),
+        ("found = ['capitals-01', 'Paris', 'Rome']", "capitals-01"),
     ],
     "ladder-1": [
         ("prediction = 'falls more steeply'", "reorder"),

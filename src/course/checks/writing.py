@@ -1,13 +1,14 @@
 """Checks of exercises on writing: where texts part, and how many rivals an answer has."""
 
-from collections.abc import Callable
-from math import isclose
+from collections.abc import Callable, Collection
+from math import exp, isclose
 from typing import Any
 
 import pandas as pd
 
 from course.experiments import experiment
 from course.verdict import check
+from helpers.evaluation import collapse
 from helpers.evaluation.paired import log_binomial
 
 TEXTS = ((1, 2, 3, 4), (1, 2, 3, 4)), ((1, 2, 3, 4), (1, 2, 5, 4)), ((1, 2, 3), (1, 2, 3, 4))
@@ -25,8 +26,6 @@ def common(one: Any, other: Any) -> int:
 
 def best_of(rank: int, vocabulary: int, candidates: int) -> float:
     """The chance that none of the ``rank`` − 1 better tokens is among the rivals drawn."""
-    from math import exp
-
     rivals, drawn, better = vocabulary - 1, candidates - 1, rank - 1
     if drawn > rivals - better:
         return 0.0
@@ -160,4 +159,57 @@ def chosen_not_written(answer: list[str]) -> str:
             if found[pruned].loc[item, form] != right:
                 said = "right" if not right else "wrong"
                 return f"{item}: the {pruned} model is {said} in the form {form!r}"
+    return ""
+
+
+@check
+def above_floor(answer: Collection[str]) -> str:
+    """Tasks whose dense score leaves something to lose."""
+    if "B" in answer or "C" in answer:
+        task = "B" if "B" in answer else "C"
+        return f"{task}: the dense score is no farther from guessing than its error is wide"
+    if missing := {"A", "D"} - set(answer):
+        task = sorted(missing)[0]
+        return (
+            f"{task}: the dense score lies many errors above guessing, and the pruned one below it"
+        )
+    unknown = set(answer) - {"A", "D"}
+    return f"{', '.join(sorted(unknown))}: not one of the four" if unknown else ""
+
+
+@check
+def distinct(answer: Callable[[list[int], int], float]) -> str:
+    """The share of n-grams of a text that are different ones."""
+    for tokens in ([1, 2, 1, 1, 2, 2, 1], [3, 3, 3, 3], [1, 2, 3, 4, 5, 1]):
+        for n in (1, 2, 3):
+            said, right = float(answer(list(tokens), n)), collapse.distinct(tokens, n)
+            case = f"tokens {tokens}, n = {n}"
+            if isclose(said, right, abs_tol=1e-6):
+                continue
+            if isclose(said, right * (len(tokens) - n + 1) / len(tokens), abs_tol=1e-6):
+                return f"{case}: there are fewer n-grams than tokens: divide by their number"
+            if isclose(said, collapse.distinct(tokens, 1), abs_tol=1e-6):
+                return f"{case}: those are single tokens; an n-gram is n of them in a row"
+            return f"{case}: it gives {said:.3f}, and {right:.3f} of them are different ones"
+    return ""
+
+
+@check
+def variety(answer: dict[str, float]) -> str:
+    """The mean distinct-2 of six texts, dense and pruned."""
+    for pruned in ("dense", "Drop-2M", "Drop-4M"):
+        texts = experiment("written", pruned=pruned).groupby("text")["token"].apply(list)
+        shares = [collapse.distinct(text, 2) for text in texts]
+        whole = collapse.distinct([token for text in texts for token in text], 2)
+        if pruned not in answer:
+            return f"there is no number for {pruned} yet"
+        said, right = float(answer[pruned]), sum(shares) / len(shares)
+        if isclose(said, right, abs_tol=2e-3):
+            continue
+        if isclose(said, whole, abs_tol=2e-3):
+            return f"{pruned}: that is of all texts as one; take each alone, and then the mean"
+        return (
+            f"{pruned}: the six texts have {min(shares):.2f} to {max(shares):.2f}, and the mean "
+            f"is not {said:.2f}: n is 2"
+        )
     return ""
