@@ -169,7 +169,7 @@ WRONG = {
     ],
     "demonstration-1": [
         ("found = ['capitals-01', 'capitals-01', 'capitals-01']", "three different"),
-        ("found = ['capitals-01', 'Paris', 'Rome']", "capitals-01"),
+        ("found = ['capitals-01', 'Paris', 'Rome']", "is no question"),
     ],
     "ladder-1": [
         ("prediction = 'falls more steeply'", "reorder"),

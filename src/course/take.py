@@ -8,7 +8,7 @@ from typing import Any
 from course import notebook, source
 from helpers.errors import InputError
 
-CELL_SECONDS = 300  # a cell is to take two minutes at most; a busy machine gets more
+CELL_SECONDS = 900  # a cell is to take two minutes at most; a machine that is busy gets more
 
 
 def listed() -> Iterator[str]:
