@@ -33,7 +33,7 @@ from helpers.models.architecture import Decoder
 from helpers.models.load import LoadedModel
 
 DROPPED = (16, 17)  # the two that turn the residual stream least
-BUDGET = 20_000
+BUDGET = 50_000
 TEAM = re.compile(r"[\w][\w .-]{0,39}")
 NUMBERS = (torch.float32, torch.float16, torch.bfloat16)
 LINEAR, NEURONS = ("down", "up"), ("gate_proj", "up_proj", "down_proj")
@@ -83,7 +83,9 @@ def save(path: Path | str, team: str, tensors: Mapping[str, Tensor]) -> None:
 def read(path: Path, model: LoadedModel) -> Corrections:
     """What a file holds, checked against the rules and ``model``; :class:`InputError` with the
     first thing that is not right."""
-    if path.is_symlink() or path.stat().st_size > 4 * BUDGET + HEADER:
+    if path.is_symlink() or not path.is_file():
+        raise InputError("it is no file")
+    if path.stat().st_size > 4 * BUDGET + HEADER:
         raise InputError(f"the file is larger than {BUDGET} numbers take")
     try:
         with safe_open(path, "pt") as file:

@@ -1,14 +1,17 @@
 """``python -m course.leaderboard FOLDER``: the contest's table, from what teams handed in.
 
 Each ``*.safetensors`` of the folder is scored on the book's probes, asked in the chat template with
-the answer's beginning given, as a choice and in writing; beside it stands what a token of held-out
-text costs (nats), which shows a team that fitted the probes alone. The dense model and the pruned
-one as it is are rows too. Written are leaderboard.csv and leaderboard.md in the folder.
+the answer's beginning given. What counts is the share of the capitals that are right in writing.
+Beside it stand other kinds of probes in writing, all of them as a choice, and what a token of
+held-out text costs (nats): they show a team that fitted the capitals alone. The dense model and the
+pruned one as it is are rows too. Written are leaderboard.csv and leaderboard.md in the folder.
 """
 
 import argparse
 import math
+import re
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +27,32 @@ from helpers.models.load import LoadedModel
 from helpers.texts.calibration import calibration_text, held_out_text, perplexity
 from helpers.texts.probes import probes
 
-EACH = 10  # probes of each family
+CAPITALS, EACH = 40, 6  # probes of capitals, and of each other family
 FORMS = ("generation, prefix", "choice, prefix")
 WINDOWS, WINDOW = 4, 256
-BASELINE_RANK = 8  # 2 × (2 × 576 × 8 + 576) numbers
-COLUMNS = ["place", "team", "file", "parameters", "generation", "choice", "nats", "refused"]
+BASELINE_RANK = 21  # 2 × (2 × 576 × 21 + 576) numbers
+COLUMNS = ["place", "team", "file", "parameters", "capitals", "others", "choice", "nats", "refused"]
 
 
-def scored(model: LoadedModel, decoder: Decoder, families: str, each: int) -> dict[str, float]:
-    """Shares of the probes that are right in writing and as a choice, and nats a token."""
-    rows = probe_rows(decoder, model.tokenizer, probes(families, each), True, forms=FORMS)
-    means = rows.groupby("form")["value"].mean()
+def scored(model: LoadedModel, decoder: Decoder, capitals: int, each: int) -> dict[str, float]:
+    """Shares that are right in writing, of ``capitals`` and of ``each`` other family, and as a
+    choice; and nats a token."""
+    others = [one for one in probes(each=each) if one.family != "capitals"]
+    chosen = [*probes("capitals", capitals), *others]
+    rows = probe_rows(decoder, model.tokenizer, chosen, True, forms=FORMS)
+    written = rows[rows["form"] == FORMS[0]]
+    of_capitals = written["family"] == "capitals"
     ids = held_out_text(model.tokenizer, samples=WINDOWS, length=WINDOW)
     return {
-        "generation": float(means[FORMS[0]]),
-        "choice": float(means[FORMS[1]]),
+        "capitals": float(written[of_capitals]["value"].mean()),
+        "others": float(written[~of_capitals]["value"].mean()),
+        "choice": float(rows[rows["form"] == FORMS[1]]["value"].mean()),
         "nats": math.log(perplexity(decoder, ids)),
     }
 
 
 def leaderboard(
-    model: LoadedModel, folder: Path, families: str = "all", each: int = EACH
+    model: LoadedModel, folder: Path, capitals: int = CAPITALS, each: int = EACH
 ) -> pd.DataFrame:
     """One row for each file, best in writing first, then the two that all are measured against,
     then what was refused and why. :class:`InputError` for a folder that holds no file."""
@@ -54,7 +62,7 @@ def leaderboard(
     entered: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
     for path in files:
-        row: dict[str, Any] = {"file": path.name}
+        row: dict[str, Any] = {"file": re.sub(r"[^\w.-]", "_", path.name)}
         try:
             given = contest.read(path, model)
         except InputError as error:
@@ -62,13 +70,13 @@ def leaderboard(
             continue
         with contest.restored(model, given) as decoder:
             row |= {"team": given.team, "parameters": given.parameters}
-            entered.append(row | scored(model, decoder, families, each))
-    entered.sort(key=lambda row: (-row["generation"], row["nats"], row["file"]))
+            entered.append(row | scored(model, decoder, capitals, each))
+    entered.sort(key=lambda row: (-row["capitals"], row["nats"], row["file"]))
     for place, row in enumerate(entered, 1):
         row["place"] = place
-    against = [{"team": "dense model"} | scored(model, model.decoder, families, each)]
+    against = [{"team": "dense model"} | scored(model, model.decoder, capitals, each)]
     with contest.restored(model) as decoder:
-        against.append({"team": "nothing restored"} | scored(model, decoder, families, each))
+        against.append({"team": "nothing restored"} | scored(model, decoder, capitals, each))
     table = pd.DataFrame([*entered, *against, *refused], columns=COLUMNS)
     return table.astype({"place": "Int64", "parameters": "Int64"})
 
@@ -80,7 +88,7 @@ def page(table: pd.DataFrame, about: str) -> str:
     lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
     for row in shown.itertuples(index=False):
         cells = (f"{each:.3f}" if isinstance(each, float) else str(each) for each in row)
-        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        lines.append(f"| {' | '.join(escape(cell) for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -89,8 +97,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m course.leaderboard", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the files are that teams handed in")
     parser.add_argument("--baseline", action="store_true", help="first write the baseline there")
-    parser.add_argument("--families", default="all", help="of probes, such as capitals,plurals")
-    parser.add_argument("--each", type=int, default=EACH, help="probes of each family")
     given = parser.parse_args(arguments)
     try:
         model = api.load(EMBEDDED, device="cpu")
@@ -99,12 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
             found = contest.linear_baseline(model, ids, BASELINE_RANK)
             given.folder.mkdir(parents=True, exist_ok=True)
             contest.save(given.folder / "baseline.safetensors", "linear baseline", found)
-        table = leaderboard(model, given.folder, given.families, given.each)
+        table = leaderboard(model, given.folder)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    chosen = f"{given.families} ({given.each} each)"
-    about = f"{model.name} ({model.size}) without MLP {contest.DROPPED}; probes: {chosen}."
+    about = f"{model.name} ({model.size}) without MLP {contest.DROPPED}, scored on the probes."
     table.to_csv(given.folder / "leaderboard.csv", index=False)
     text = page(table, about)
     (given.folder / "leaderboard.md").write_text(text, encoding="utf-8")
