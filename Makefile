@@ -22,7 +22,7 @@ WORKERS ?= auto
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: help setup book pdf plan status smoke export import forget-imports tables test test-slow \
-	test-slurm test-gpu test-browser test-colab bench course slides lint format lock \
+	test-slurm test-gpu test-browser test-colab bench course grade slides lint format lock \
 	clean distclean
 
 help: ## List the targets
@@ -81,6 +81,9 @@ test-colab: setup ## Run a chapter as on Colab (Python 3.12; several GB; COLAB_P
 
 course: setup ## Write the course's notebooks, students' and teachers', into build/course
 	@$(VENV_PYTHON) -m course $(PAGES)
+
+grade: setup ## Grade the notebooks in SUBMISSIONS=folder (LAB=lab1: all are of that lab)
+	@$(VENV_PYTHON) -m course.grading "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB))
 
 slides: setup ## Write the lesson's slides, build/slides/lesson.html
 	@$(VENV_PYTHON) workflow/slides.py

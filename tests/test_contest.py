@@ -165,9 +165,9 @@ def test_table_of_files_on_the_embedded_model(tmp_path):
     assert table["parameters"][0] <= contest.BUDGET
     assert table["nats"][1] < table["nats"][0] < table["nats"][2]
     assert pd.isna(table["place"][3])
-    page = leaderboard.page(table, "About.")
-    assert "| _two_.safetensors |" in page
-    assert page.count("\n| ") == 5
+    shown = leaderboard.markdown(table)
+    assert "| _two_.safetensors |" in shown
+    assert shown.count("\n| ") == 4
 
 
 def test_a_folder_without_files_is_refused(tmp_path, capsys):

@@ -81,11 +81,11 @@ def leaderboard(
     return table.astype({"place": "Int64", "parameters": "Int64"})
 
 
-def page(table: pd.DataFrame, about: str) -> str:
-    """The table in Markdown."""
+def markdown(table: pd.DataFrame) -> str:
+    """The table in Markdown, without columns that hold nothing."""
     shown = table.astype(object).where(table.notna(), "")
-    lines = ["# Leaderboard", "", about, ""]
-    lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    shown = shown.loc[:, (shown != "").any()]
+    lines = [f"| {' | '.join(shown)} |", "|" + "---|" * len(shown.columns)]
     for row in shown.itertuples(index=False):
         cells = (f"{each:.3f}" if isinstance(each, float) else str(each) for each in row)
         lines.append(f"| {' | '.join(escape(cell) for cell in cells)} |")
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     about = f"{model.name} ({model.size}) without MLP {contest.DROPPED}, scored on the probes."
     table.to_csv(given.folder / "leaderboard.csv", index=False)
-    text = page(table, about)
+    text = f"# Leaderboard\n\n{about}\n\n{markdown(table)}"
     (given.folder / "leaderboard.md").write_text(text, encoding="utf-8")
     print(text)
     return 0

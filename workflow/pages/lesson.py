@@ -11,6 +11,7 @@ from string import Template
 
 import pandas as pd
 
+from course import leaderboard
 from course.checks.scores import kept
 from course.checks.writing import accuracy
 from course.experiments import DROPPED, TEXTS, stored
@@ -110,7 +111,18 @@ def texts() -> str:
     return f'<table class="lesson-texts">{head}{"".join(body)}</table>\n'
 
 
-PICTURES = {"forms": forms, "ladder": ladder, "spaces": spaces, "texts": texts}
+def contest() -> str:
+    """The contest's table where nobody but the baseline has handed in."""
+    return leaderboard.markdown(stored("contest"))
+
+
+PICTURES = {
+    "forms": forms,
+    "ladder": ladder,
+    "spaces": spaces,
+    "texts": texts,
+    "contest": contest,
+}
 
 
 def _words(rows: pd.DataFrame, text: int) -> list[str]:
