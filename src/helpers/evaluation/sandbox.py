@@ -120,8 +120,8 @@ def passes(program: str) -> bool:
 
 def answers(program: str, limits: Limits, sight: Sight) -> bytes:
     """What a Python program, confined as in :func:`passes`, writes to the file descriptor ``say``,
-    which is a name of its own, until it ends or ``limits`` end it. It is the program's word: nothing
-    in it may be believed that is not checked here.
+    which is a name of its own, until it ends or ``limits`` end it. It is the program's word:
+    nothing in it may be believed that is not checked here.
 
     Raises :class:`InputError` if there is no sandbox; nothing is run then.
     """
