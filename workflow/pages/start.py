@@ -29,7 +29,8 @@ TEXTS, LADDER, DECIDE = "04-inconsistent-effects", "ladder", "should-i-prune"
 UNDERSTAND = ("01-introduction", "03-background", "probes", "ladder", "07-multi-scale-effects")
 WORDS_A_MINUTE = 200
 FINDINGS = {  # places of the page, and the claims of the paper that they speak of
-    "searching": ("4-retrieval-competitive", "abstract-choosing-keeps"),
+    "searching": ("4-retrieval-competitive",),
+    "choosing": ("abstract-choosing-keeps",),
     "writing": ("abstract-form-decides",),
     "spaces": ("5-probability-fluctuates",),
 }
@@ -51,7 +52,14 @@ def page(grid: Grid, words: str) -> str:
     }
     for place, keys in FINDINGS.items():
         places[place] = verdicts_of(one for one in every if one.tests in keys)
+    for place in ("puzzle", "figure"):
+        places[place] = raw(places[place])
     return PLACE.sub(lambda found: places[found[1]], words)
+
+
+def raw(html: str) -> str:
+    """HTML that Markdown leaves alone; nothing of nothing."""
+    return f"```{{raw}} html\n{html}\n```" if html else ""
 
 
 def _done(grid: Grid, chapter: str) -> list[Run]:
@@ -97,8 +105,8 @@ def counts(entries: Iterable[ledger.Entry]) -> str:
 
 
 def verdicts_of(found: Iterable[ledger.Finding]) -> str:
-    """The verdict on each model over all conditions of what was ``found`` there, with what was
-    measured, as HTML; a word where nothing was."""
+    """The verdict on each model over all conditions of what was ``found`` there, with what the
+    first of them measured, as HTML; a word where nothing was."""
     by_model: dict[str, list[ledger.Finding]] = {}
     for one in found:
         by_model.setdefault(one.model, []).append(one)
@@ -106,8 +114,7 @@ def verdicts_of(found: Iterable[ledger.Finding]) -> str:
     for rows in by_model.values():
         verdict = verdicts.judge(met for one in rows for met in one.conditions)
         badge = verdicts.badge(verdict, f"{verdict} at {rows[0].size}")
-        shown = "; ".join(dict.fromkeys(one.measured for one in rows[:2]))
-        link = f'<a href="../{rows[0].page}.html">{escape(shown)}</a>'
+        link = f'<a href="../{rows[0].page}.html">{escape(rows[0].measured)}</a>'
         lines.append(f'<span class="start-verdict">{badge} {link}</span>')
     return " ".join(lines) or '<span class="start-verdict">not measured in this profile</span>'
 
