@@ -167,6 +167,54 @@ WRONG = {
         ("shared = {'Drop-1M': 32, 'Drop-2M': 32, 'Drop-4A': 32}", "Drop-1M"),
         ("shared = {}", "there is no number for Drop-1M"),
     ],
+    "b-kl-divergence-1": [
+        ("power = 3", "the third cumulant of a symmetric change"),
+        ("power = 2", "by far more or less"),
+    ],
+    "b-kl-divergence-2": [
+        (
+            "def kl(z, delta, temperature):\n    log_p = torch.log_softmax(z / temperature, -1)\n"
+            "    log_q = torch.log_softmax((z + delta) / temperature, -1)\n"
+            "    return float((log_q.exp() * (log_q - log_p)).sum())",
+            "that is KL(q‖p)",
+        ),
+        (
+            "def kl(z, delta, temperature):\n    p = torch.exp(z / temperature)\n"
+            "    q = torch.exp((z + delta) / temperature)\n    p, q = p / p.sum(), q / q.sum()\n"
+            "    return float((p * (p / q).log()).sum())",
+            "exp overflows",
+        ),
+    ],
+    "b-kl-divergence-3": [
+        ("size = 0.01", "look for the first s"),
+        ("size = 10.0", "look for the first s"),
+    ],
+    "c-angular-deviation-1": [
+        ("large = {'Theorem 1', 'Theorem 2', 'p'}", "Theorem 2: with ten likely tokens"),
+        ("large = set()", "Theorem 1: with ten likely tokens"),
+    ],
+    "c-angular-deviation-2": [
+        ("def r(z, temperature):\n    return torch.softmax(z / temperature, -1) ** 2", "sums to"),
+        (
+            "def r(z, temperature):\n    return torch.softmax(z / (2 * temperature), -1)",
+            "squaring sharpens",
+        ),
+    ],
+    "c-angular-deviation-3": [
+        (
+            "def angle(z, delta, temperature):\n    w = r(z, temperature)\n"
+            "    variance = (w * (delta - (w * delta).sum()) ** 2).sum()\n"
+            "    return float(variance / (2 * temperature**2))",
+            "Theorem 2's estimate",
+        ),
+        (
+            "def angle(z, delta, temperature):\n"
+            "    p = torch.softmax(z / temperature, -1).float()\n"
+            "    q = torch.softmax((z + delta) / temperature, -1).float()\n"
+            "    return float(1 - torch.cosine_similarity(p, q, dim=0))",
+            "digits cancel",
+        ),
+    ],
     "demonstration-1": [
         ("found = ['capitals-01', 'capitals-01', 'capitals-01']", "three different"),
         ("found = ['capitals-01', 'Paris', 'Rome']", "is no question"),

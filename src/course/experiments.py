@@ -26,7 +26,6 @@ from helpers.models.known import EMBEDDED
 from helpers.models.load import LoadedModel
 from helpers.pruning.drop import Place
 from helpers.pruning.selection import DropTarget
-from helpers.texts.calibration import held_out_text, perplexity
 from helpers.texts.probes import Probe, probes
 
 TEXTS = (
@@ -44,6 +43,7 @@ TOKENS = 32
 LIKELIEST = 200
 WINDOWS, WINDOW = 8, 256
 DIGITS = 6
+AMOUNTS = tuple(tenths / 10 for tenths in range(1, 10))
 DROPPED = ("Drop-1M", "Drop-2M", "Drop-3M", "Drop-4M", "Drop-2A", "Drop-4A", "Drop-8A")
 TARGETS: dict[str, DropTarget] = {"A": "attention", "M": "mlp", "B": "block"}
 
@@ -213,14 +213,29 @@ def _first(model: LoadedModel, probe: Probe) -> Any:
     return asked(model.tokenizer, probe.question, probe.prefix, answers, True)
 
 
-def held_out(model: LoadedModel, method: str, amount: float) -> pd.DataFrame:
-    """Perplexity of held-out text with an ``amount`` of weights pruned by a ``method``; at amount
-    0 that of the dense model. One row, ``perplexity``."""
-    ids = held_out_text(model.tokenizer, samples=4, length=WINDOW)
-    context = api.pruned(model, method, amount, text=_calibration()) if amount else nullcontext()
-    with context:
-        value = perplexity(model.decoder, ids)
-    return pd.DataFrame({"perplexity": [value]})
+def one_matrix(model: LoadedModel, method: str) -> pd.DataFrame:
+    """What pruning one matrix, the down-projection of the middle layer's MLP, does to its output:
+    ``amount`` of weights that go and ``error``, the distance of the output from the dense one over
+    its length, on calibration text."""
+    layer = model.decoder.layers[len(model.decoder.layers) // 2].mlp.down_proj
+    seen: list[torch.Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(0, 1)))
+    try:
+        model.model(_calibration().ids[:2])
+    finally:
+        hook.remove()
+    inputs, weight = seen[0].double(), layer.weight.double()
+    dense = inputs @ weight.T
+    scores = weight.abs() if method == "magnitude" else weight.abs() * inputs.norm(dim=0)
+    group = scores.reshape(1, -1) if method == "magnitude" else scores  # what competes
+    order = group.argsort(dim=-1, stable=True)
+    rows = []
+    for amount in AMOUNTS:
+        gone = order[:, : int(amount * order.shape[1])]
+        kept = torch.ones_like(group).scatter(-1, gone, 0.0).reshape(weight.shape)
+        error = (inputs @ (weight * kept).T - dense).norm() / dense.norm()
+        rows.append({"amount": amount, "error": float(error)})
+    return pd.DataFrame(rows)
 
 
 EXPERIMENTS = {
@@ -232,10 +247,7 @@ EXPERIMENTS = {
     "without_one": Experiment(without_one, {"sublayer": ("attention", "mlp")}),
     "written": Experiment(written, {"pruned": ("dense", *DROPPED)}),
     "ladder": Experiment(ladder, {"pruned": ("dense", *DROPPED)}),
-    "held_out": Experiment(
-        held_out,
-        {"method": ("magnitude", "wanda"), "amount": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)},
-    ),
+    "one_matrix": Experiment(one_matrix, {"method": ("magnitude", "wanda")}),
 }
 
 

@@ -1,13 +1,14 @@
 """Checks of exercises on masks: which weights go."""
 
 from collections.abc import Callable, Collection
-from math import isclose
 
 import torch
 from torch import Tensor
 
 from course.experiments import experiment
 from course.verdict import check
+
+FIFTH = 0.2
 
 
 def _weight(seed: int, rows: int = 6, inputs: int = 16) -> tuple[Tensor, Tensor]:
@@ -92,21 +93,16 @@ def who_sees_scaling(answer: Collection[str]) -> str:
 
 @check
 def highest_amount(answer: dict[str, float]) -> str:
-    """By method, the highest amount in steps of a tenth with perplexity below twice the dense."""
+    """By method, the highest amount at which one matrix's output moves by less than a fifth."""
     for method in ("magnitude", "wanda"):
         if method not in answer:
             return f"there is no amount for {method} yet"
-        found = {
-            tenths / 10: float(experiment("held_out", method=method, amount=tenths / 10).iloc[0, 0])
-            for tenths in range(7)
-        }
-        right = max(amount for amount, value in found.items() if value < 2 * found[0.0])
-        said = float(answer[method])
-        if isclose(said, right, abs_tol=1e-6):
-            continue
-        near = min(found, key=lambda amount: abs(amount - said))
-        return (
-            f"{method}: at {near:.0%} perplexity is {found[near]:.1f}, and dense {found[0.0]:.1f}: "
-            "look for the highest amount that stays below twice the dense one"
-        )
+        errors = experiment("one_matrix", method=method).set_index("amount")["error"]
+        right = max(amount for amount, error in errors.items() if error < FIFTH)
+        near = min(errors.index, key=lambda amount: abs(amount - float(answer[method])))
+        if near != right:
+            return (
+                f"{method}: with {near:.0%} of the weights gone the output moves by "
+                f"{errors[near]:.0%}: look for the highest amount that stays below a fifth"
+            )
     return ""

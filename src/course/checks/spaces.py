@@ -21,12 +21,14 @@ def entropy(z: Tensor, temperature: float = 1.0) -> float:
     return float(-(log_p.exp() * log_p).sum())
 
 
-def _logits(seed: int, count: int = 50, spread: float = 3.0) -> Tensor:
+def logits(seed: int, count: int = 50, spread: float = 3.0) -> Tensor:
+    """Random logits (count,) float64 with this standard deviation."""
     return spread * torch.randn(count, generator=torch.Generator().manual_seed(seed)).double()
 
 
-def _near(said: float, right: float, share: float = 1e-3) -> bool:
-    return abs(said - right) <= share * abs(right) + 1e-9
+def near(said: float, right: float, share: float = 1e-3) -> bool:
+    """Whether a number is right to this share of itself."""
+    return abs(said - right) <= share * abs(right) + 1e-15
 
 
 @check
@@ -48,7 +50,7 @@ def reads_temperature(answer: Collection[str]) -> str:
 def softmax(answer: Callable[[Tensor, float], Tensor]) -> str:
     """p = softmax(z / T) of logits (V,), also of large ones."""
     for shift, temperature in ((0.0, 1.0), (0.0, 4.0), (1000.0, 1.0), (-1000.0, 0.5)):
-        z = _logits(1) + shift
+        z = logits(1) + shift
         said = torch.as_tensor(answer(z.clone(), temperature)).double()
         case = f"for logits about {shift:g} and T = {temperature:g}"
         if not said.isfinite().all():
@@ -69,8 +71,8 @@ def temperature_for(answer: Callable[[Tensor, float], float]) -> str:
         experiment("next_token", text="The capital of France is")["logit"].to_numpy(copy=True)
     )
     for z, nats in (
-        (_logits(2), 1.0),
-        (_logits(3), 3.0),
+        (logits(2), 1.0),
+        (logits(3), 3.0),
         (real.double(), 2.0),
         (real.double(), 4.0),
     ):
@@ -114,10 +116,10 @@ def angular(answer: Callable[[Tensor, Tensor], float]) -> str:
         a, b = state.double(), other.double()
         right = float((a / a.norm() - b / b.norm()).square().sum() / 2)
         said = float(answer(state.clone(), other.clone()))
-        if _near(said, right):
+        if near(said, right):
             continue
         cosine = 1 - right
-        if _near(said, cosine):
+        if near(said, cosine):
             return "that is the cosine: the deviation of equal vectors is 0, not 1"
         if size < 1:
             return (
@@ -155,7 +157,7 @@ OFFSET = {"cosine of z": True, "variance under p": False, "p": False, "KL": Fals
 @check
 def raised_by_seven(answer: Collection[str]) -> str:
     """What a change by 7 of every logit moves."""
-    z = _logits(5)
+    z = logits(5)
     delta = torch.full_like(z, 7.0)
     truth = {
         "cosine of z": 1 - float(torch.cosine_similarity(z, z + delta, dim=0)),
@@ -174,19 +176,19 @@ def raised_by_seven(answer: Collection[str]) -> str:
 def kl_estimate(answer: Callable[[Tensor, Tensor, float], float]) -> str:
     """Theorem 3: Var_p(Δz) / (2 T²), of logits and their change (V,)."""
     for seed, temperature in ((6, 1.0), (7, 2.0), (8, 0.5)):
-        z, delta = _logits(seed), 0.3 * _logits(seed + 10)
+        z, delta = logits(seed), 0.3 * logits(seed + 10)
         variance = float(theory.variance(theory.log_p(z, temperature), delta))
         right = variance / (2 * temperature**2)
         said = float(answer(z.clone(), delta.clone(), temperature))
-        if _near(said, right):
+        if near(said, right):
             continue
         for plain in (delta.var(correction=0), delta.var()):
-            if _near(said, float(plain) / (2 * temperature**2)):
+            if near(said, float(plain) / (2 * temperature**2)):
                 return "every token counts the same there: weigh each with its probability"
         unheated = float(theory.variance(theory.log_p(z), delta)) / (2 * temperature**2)
-        if _near(said, unheated):
+        if near(said, unheated):
             return f"p is taken at T = 1 there, though T = {temperature:g}"
-        if any(_near(said, variance / part) for part in (2, 2 * temperature, temperature**2)):
+        if any(near(said, variance / part) for part in (2, 2 * temperature, temperature**2)):
             return f"the variance is right; at T = {temperature:g} it is to be divided by 2 T²"
         return f"T = {temperature:g}: it gives {said:.4g}, Theorem 3 says {right:.4g}"
     return ""
@@ -213,6 +215,6 @@ def estimate_too_small(answer: Any) -> str:
 
 def confident() -> Tensor:
     """Logits (50,) float64 whose first token has nearly all probability."""
-    z = _logits(9, spread=1.0)
+    z = logits(9, spread=1.0)
     z[0] = z.max() + 12
     return z
