@@ -123,6 +123,7 @@ def claims(found: Tracked) -> list[Claim]:
                     f"{_values(ranks)} {at}",
                     f"rank correlation above {RANKED}",
                     conditions(ranks, RANKED),
+                    numbers={f"T = {heat:g}": one.rank for heat, one in every.items()},
                 ),
                 Claim(
                     f"{name} is close at every temperature, {lens} lens",
@@ -130,6 +131,7 @@ def claims(found: Tracked) -> list[Claim]:
                     f"{_values(ratios)} {at}",
                     f"also median estimate / truth {CLOSE[0]}–{CLOSE[1]}",
                     [one.close for one in every.values()],
+                    numbers={f"T = {heat:g}": one.ratio for heat, one in every.items()},
                 ),
             ]
     return rows

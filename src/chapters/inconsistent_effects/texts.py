@@ -190,6 +190,7 @@ def claims(found: Mapping[str, Mapping[str, Estimate]], paper: Mapping[str, Show
                 f"in loops {loops}; nats {nats}",
                 CRITERIA[shown.kind],
                 [met],
+                numbers={"in loops": found[name]["loops"], "nats": nats},
             )
         )
     return rows

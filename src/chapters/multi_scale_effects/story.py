@@ -237,10 +237,10 @@ def claims(found: Mapping[str, Written]) -> list[Claim]:
     rows = []
     for words, key, criterion, ask, low, form in asked:
         each = {name: ask(one) for name, one in found.items()}
-        last = listed({name: numbers[-1] for name, numbers in each.items()}, form)
+        last = {name: numbers[-1] for name, numbers in each.items()}
         met = conditions((one for numbers in each.values() for one in numbers), low)
         printed = Printed.of(printed_rises()) if key == "7.1-first-step" else Printed("")
-        rows.append(Claim(words, key, last, criterion, met, printed))
+        rows.append(Claim(words, key, listed(last, form), criterion, met, printed, last))
     return [*rows, _whole(found)]
 
 

@@ -119,6 +119,7 @@ def claims(shrunk: Contrasts, found: Tracked) -> list[Claim]:
             "; ".join(f"{LABELS[kind]} {one}" for kind, one in shrunk[lens, centred].items()),
             "smaller after the head in more than half of the layers of each kind",
             [one.in_most for one in shrunk[lens, centred].values()],
+            numbers={LABELS[kind]: one.below for kind, one in shrunk[lens, centred].items()},
         )
         for text, centred in attenuation.items()
         for lens in LENSES
