@@ -150,6 +150,8 @@ def ladder_figure(grid: Grid) -> str:
     for run in _done(grid, LADDER):
         taken = [one for one in _asked_by(grid, run) if one.manifest["measurement"] == "ladder"]
         named = {setting_name(setting_of(one)): one for one in taken}
+        if not named:
+            continue
         order = sorted(named, key=lambda name: name != "Dense")
         tables = {name: named[name].table("ladder") for name in order}
         rungs = Ladders.of(tables, run.parameters.seed).above_floor()

@@ -20,6 +20,7 @@ RETRIEVES, FEW, MANY, WRITES = (
     "chooses among many answers",
     "writes",
 )
+PARTS = {"attention": "attention sublayers", "mlp": "MLPs", "block": "blocks"}
 KINDS = {RETRIEVES: "retrieval", FEW: "multiple_choice", WRITES: "generation"}
 MANY_RANDOM = 1024  # candidates, or the most that the ladder has short of all tokens
 PREFIX = "generation, prefix"
@@ -137,14 +138,17 @@ def printed(use: str) -> str:
     before less than :data:`scores.KEPT` is left; a dash where it measured nothing of the kind."""
     if use not in KINDS:
         return "–"
-    means = reported.averages().query("kind == @KINDS[@use]").set_index("setting")["printed"]
-    names = reported.SETTINGS
-    text = f"{means[names['full']]:.1f} → " + ", ".join(
-        f"{means[names[each]]:.1f} ({names[each]})" for each in ("drop_8a", "drop_8m")
-    )
+    full, *pruned = averages(use).items()
+    text = f"{full[1]:.1f} → " + ", ".join(f"{score:.1f} ({name})" for name, score in pruned)
     found = far(KINDS[use])
-    drops = ", ".join(f"{count} {target}" for target, count in found.items())
-    return f"{text}; kept up to {drops}" if found else text
+    drops = ", ".join(f"{words} {found[target]}" for target, words in PARTS.items() if found)
+    return f"{text}; at least {scores.KEPT:.0%} left up to: {drops}" if found else text
+
+
+def averages(use: str) -> dict[str, float]:
+    """The average score of each model that the paper's Table 1 prints for a use, in its order."""
+    rows = reported.averages().query("kind == @KINDS[@use]")
+    return dict(zip(rows["setting"], rows["printed"], strict=True))
 
 
 def far(kind: str) -> dict[str, int]:
@@ -186,7 +190,7 @@ class Cost:
         cells = {
             "model": "Dense" if dense else self.name,
             "what is done": "nothing" if dense else self.kind,
-            "parameters that are not 0": f"{left / 1e6:.0f}M",
+            "parameters left": f"{left / 1e6:.0f}M",
             "weights": f"{weights / MEGABYTE:.0f} MB ({weights / whole:.0%})",
             "cache, a token": f"{self.bytes('cache', dense) / 1e3:.1f} kB",
             "working memory": f"{self.bytes('peak', dense) / MEGABYTE:.0f} MB",

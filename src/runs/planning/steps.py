@@ -225,12 +225,12 @@ def _effective_pruning(run: RunParameters) -> Steps:
 def _should_i_prune(run: RunParameters) -> Steps:
     asks = _with(run, dtype=run.score_dtype or run.dtype)
     for one in named(asks, run.pruned).values():
+        yield from pruned("running_cost", one)
         if one.quantizer:
             one = _with(one, model=f"{run.model}{ROTATED}")
         else:
             yield from _task_scores(one)
         yield from _probe_scores(one)
-        yield from pruned("running_cost", one)
         for each in (dense(one), one):
             yield from pruned("ladder", each)
     search = _with(asks, model=run.encoder, revision="main")
