@@ -21,7 +21,7 @@ WORKERS ?= auto
 # Two runs side by side with default threads are many times slower than with one each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help setup book pdf plan status smoke export import forget-imports tables test test-slow \
+.PHONY: help setup book pdf picture plan status smoke export import forget-imports tables test test-slow \
 	test-slurm test-gpu test-browser test-colab bench course grade slides lint format lock \
 	clean distclean
 
@@ -39,6 +39,9 @@ book: setup ## Run the chapters and build the site in _build/html (PROFILE=defau
 
 pdf: setup ## Print the built site as one PDF, in its folder (Chromium; PROFILE=default)
 	@cd "$(CURDIR)" && PYTHONPATH=src:workflow $(VENV_PYTHON) -m pages.pdf --profile "$(PROFILE)"
+
+picture: ## Draw the README's picture anew
+	@PYTHONPATH=src:workflow $(VENV_PYTHON) -m pages.picture
 
 plan: setup ## Say what each run will take, before anything runs (MACHINE=a100: elsewhere)
 	@PYTHONPATH=src $(VENV_PYTHON) -m runs plan $(PROFILE) $(if $(MACHINE),--machine $(MACHINE))

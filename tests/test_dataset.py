@@ -97,7 +97,7 @@ def examples():
     sys.path.insert(0, str(ROOT / "workflow"))
     from pages.dictionary import data_dictionary
 
-    for text in ((ROOT / "README.md").read_text(), data_dictionary()):
+    for text in ((ROOT / "book" / "run-it.md").read_text(), data_dictionary()):
         (block,) = [
             each
             for each in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -107,7 +107,7 @@ def examples():
 
 
 def test_a_line_of_pandas_and_a_line_of_duckdb_say_the_same(book, monkeypatch):
-    """The lines that the README and the data dictionary show."""
+    """The lines that the pages on runs and the data dictionary show."""
     monkeypatch.chdir(book)
     for lines in examples():
         one, two = (eval(line, {"pd": pd, "duckdb": duckdb}) for line in lines)

@@ -145,8 +145,8 @@ def promised(text):
     return {*options, *(FIELDS & set(re.findall(r"`(?:-p )?([a-z_]+)\b[^`\n]*`", text)))}
 
 
-def test_every_parameter_that_the_readme_names_exists():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_parameter_that_the_page_on_runs_names_exists():
+    text = (ROOT / "book" / "run-it.md").read_text(encoding="utf-8")
     names = promised(text)
     assert {"pooling", "instruction", "document_prefix", "task_chat_template"} <= names
     known = {name for notebook in NOTEBOOKS for name in declared(notebook)}

@@ -278,7 +278,16 @@ def jupyter(command, _project):
     assert f"python -m helpers course {name}" in COMMANDS
 
 
-CHECKED = {"jupyter": jupyter, "make": make, "python": python, "apt-get": apt_get}
+def activate(command, project):
+    """The environment's programs are then the first on the path."""
+    found = bash(f"{command} && command -v papermill", project).stdout
+    assert Path(found.strip()).parents[1].samefile(sys.prefix)
+
+
+CHECKED = {
+    **{"jupyter": jupyter, "make": make, "python": python, "apt-get": apt_get},
+    "source": activate,
+}
 
 
 @pytest.mark.parametrize("command", marked(OTHERS))

@@ -279,9 +279,9 @@ def test_every_chapter_can_stand_alone_in_a_profile(tmp_path, chapter):
     assert (run.name, run.first, run.parameters.profile) == (chapter, True, "mine")
 
 
-def test_the_profile_in_the_readme_is_one(tmp_path):
-    readme = (profiles.ROOT / "README.md").read_text(encoding="utf-8")
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+def test_the_profile_that_is_shown_is_one(tmp_path):
+    page = (profiles.ROOT / "book" / "run-it.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "my-model").mkdir()
     grid = _read(tmp_path, text)
     assert [

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import site_builder  # noqa: E402
 
-from pages import contents, dictionary, points, staging  # noqa: E402
+from pages import contents, dictionary, picture, points, staging  # noqa: E402
 from runs import profiles  # noqa: E402
 from runs.parameters import validate  # noqa: E402
 from runs.store import every_measurement  # noqa: E402
@@ -120,6 +120,12 @@ def test_data_dictionary_explains_every_column():
         for column in columns:
             assert f"| `{column.name}` |" in section
             assert column.meaning in section
+
+
+def test_the_picture_of_the_readme_is_what_the_results_give():
+    """`make picture` would change nothing."""
+    assert picture.PICTURE.read_text(encoding="utf-8") == picture.picture()
+    assert str(picture.PICTURE.relative_to(ROOT)) in (ROOT / "README.md").read_text()
 
 
 def test_readme_is_no_source_of_the_site():
