@@ -25,6 +25,7 @@ from pages import (
     points,
     start,
     status,
+    words,
 )
 from pages.contents import contents, without
 from pages.dictionary import data_dictionary
@@ -99,7 +100,8 @@ def staged(grid: points.Grid, run: Run) -> Any:
         node.metadata |= points.UNLISTED | {"point": points.in_words(grid, run)}
     node.metadata["edition"] = citation.edition(grid)
     source = "_sources/notebooks/{}.ipynb".format
-    for data in shown(node, _linker(grid, run)):
+    link, explain = _linker(grid, run), words.explaining()
+    for data in shown(node, lambda text: explain(link(text))):
         if "text/html" in data:
             data["text/html"] = data["text/html"].replace(source(run.chapter), source(run.name))
     return node
@@ -115,10 +117,10 @@ def shown(node: Any, linked: Callable[[str], str]) -> list[Any]:
             continue
         cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
         cell["outputs"] = [each for each in cell.outputs if each.get("name") != "stderr"]
-        every += [output["data"] for output in cell.outputs if "data" in output]
-    for data in every:
-        if "text/markdown" in data:
-            data["text/markdown"] = linked(data["text/markdown"])
+        for data in (output["data"] for output in cell.outputs if "data" in output):
+            if "text/markdown" in data:
+                data["text/markdown"] = linked(data["text/markdown"])
+            every.append(data)
     return every
 
 
