@@ -4,13 +4,22 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import drop, evaluation, generation, layer_profile, pruning, workflow, writing
+from benchmarks import (
+    drop,
+    evaluation,
+    generation,
+    layer_profile,
+    pruning,
+    solvers,
+    workflow,
+    writing,
+)
 from benchmarks.harness import Result
 from helpers import machine
 from runs.files import write_whole
 from runs.store import all_cores
 
-SUITES = (layer_profile, generation, drop, pruning, evaluation, workflow, writing)
+SUITES = (layer_profile, generation, drop, pruning, solvers, evaluation, workflow, writing)
 OUTPUT = Path("build") / "bench.json"
 
 

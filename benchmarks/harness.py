@@ -67,8 +67,9 @@ def compare(
     *,
     repeats: int = 3,
     baseline_share: float = 1.0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Result:
-    """Medians over ``repeats`` rounds, each of which runs every way once.
+    """Medians over ``repeats`` rounds, each of which runs every way once, by ``clock``.
 
     ``baseline_share`` is the part of the work that the baseline did, for baselines too slow to
     run whole; its time is divided by it.
@@ -81,9 +82,9 @@ def compare(
             if way is not None:
                 give_memory_back()
                 with PeakMemory() as peak:
-                    begin = time.perf_counter()
+                    begin = clock()
                     way()
-                    seconds[key].append(time.perf_counter() - begin)
+                    seconds[key].append(clock() - begin)
                 peaks[key] = max(peaks.get(key, 0.0), peak.bytes / 2**20)
     middle = {key: statistics.median(values) for key, values in seconds.items()}
     slow = middle["baseline"] / baseline_share if baseline else None

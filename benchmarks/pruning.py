@@ -15,7 +15,7 @@ from helpers.pruning import LinearWeight, Recipe, prunable, prune
 from helpers.pruning.importance import importance
 from helpers.pruning.masks import unstructured
 from helpers.pruning.methods import wanda
-from helpers.pruning.sparsegpt import inverse_factor, sparsegpt
+from helpers.pruning.sparsegpt import hessian_factor, sparsegpt
 from helpers.texts.calibration import Calibration, calibration_text
 
 SAMPLES, LENGTH = 32, 512
@@ -126,7 +126,7 @@ def plain_wanda(linear: LinearWeight, squares: Tensor) -> Tensor:
 
 def plain_sparsegpt(linear: LinearWeight, product: Tensor) -> Tensor:
     """SparseGPT's update from the collected Hessian, by the same solver as ours."""
-    return sparsegpt(linear.matrix, inverse_factor(product), 0.5)[0].to(linear.matrix.dtype)
+    return sparsegpt(linear.matrix, hessian_factor(product), 0.5)[0].to(linear.matrix.dtype)
 
 
 def first_inputs(decoder: Decoder, ids: Tensor) -> tuple[list[Tensor], dict[str, Any]]:

@@ -10,7 +10,7 @@ from helpers.pruning import Recipe, prunable, pruned
 from helpers.pruning.calibrate import walk
 from helpers.pruning.masks import unstructured
 from helpers.pruning.methods import magnitude, wanda
-from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
+from helpers.pruning.sparsegpt import hessian_factor, layer_error, sparsegpt
 from helpers.pruning.statistics import Hessian
 from helpers.texts.calibration import Calibration, calibration_text, held_out_text, perplexity
 
@@ -40,7 +40,7 @@ def test_layer_errors_are_in_the_published_order(loaded):
             weight, hessian = linear.matrix, statistics[linear.name].total
             norms = hessian.diagonal().sqrt()
             new = {
-                "sparsegpt": sparsegpt(weight, inverse_factor(hessian), 0.5)[0],
+                "sparsegpt": sparsegpt(weight, hessian_factor(hessian), 0.5)[0],
                 "wanda": weight * unstructured(wanda(weight, norms), 0.5, "row"),
                 "magnitude": weight * unstructured(magnitude(weight), 0.5, "layer"),
             }

@@ -20,7 +20,7 @@ from helpers.models import Decoder
 from helpers.pruning import Calibration, Recipe, Report, prunable, prune, pruned
 from helpers.pruning.calibrate import walk
 from helpers.pruning.methods import METHODS, Evidence, Method
-from helpers.pruning.sparsegpt import inverse_factor, layer_error, sparsegpt
+from helpers.pruning.sparsegpt import hessian_factor, layer_error, sparsegpt
 from helpers.pruning.statistics import SquaredNorms
 
 torch.set_num_threads(1)
@@ -283,7 +283,7 @@ def test_sparsegpt_in_blocks_equals_column_by_column(block, amount):
     x, weight = rng.standard_normal((60, 24)), rng.standard_normal((7, 24))
     x[:, 5] = 0  # a dead input
     hessian = x.T @ x
-    factor = inverse_factor(torch.from_numpy(hessian), DAMPING)
+    factor = hessian_factor(torch.from_numpy(hessian), DAMPING)
     new, keep = sparsegpt(torch.from_numpy(weight), factor, **amount, block=block)
     pattern = amount.get("pattern", "")
     expected, mask = naive_sparsegpt(weight, hessian, amount.get("ratio", 0), pattern, block)
@@ -295,7 +295,7 @@ def test_sparsegpt_in_blocks_equals_column_by_column(block, amount):
 def test_sparsegpt_does_not_depend_on_the_hessians_factor():
     torch.manual_seed(0)
     x, weight = torch.randn(60, 16).double(), torch.randn(5, 16)
-    one, two = (sparsegpt(weight, inverse_factor(c * x.T @ x), 0.5) for c in (1, 2))
+    one, two = (sparsegpt(weight, hessian_factor(c * x.T @ x), 0.5) for c in (1, 2))
     assert torch.equal(one[1], two[1])
     torch.testing.assert_close(one[0], two[0])
 
@@ -304,7 +304,7 @@ def test_layer_error_equals_its_definition_and_sparsegpt_lowers_it():
     torch.manual_seed(0)
     x = torch.randn(80, 32).double() @ torch.randn(32, 32).double()
     weight, hessian = torch.randn(10, 32).double(), x.T @ x
-    new, keep = sparsegpt(weight, inverse_factor(hessian), 0.5)
+    new, keep = sparsegpt(weight, hessian_factor(hessian), 0.5)
     error = torch.linalg.matrix_norm(weight @ x.T - new @ x.T)
     torch.testing.assert_close(layer_error(weight, new, hessian), error)
     assert error < layer_error(weight, weight.masked_fill(~keep, 0), hessian)
@@ -313,7 +313,7 @@ def test_layer_error_equals_its_definition_and_sparsegpt_lowers_it():
 def test_hessian_that_is_not_positive_definite_names_the_damping():
     x = torch.ones(1, 4).double()
     with pytest.raises(InputError, match=r"layer 3's q_proj.*damping=0.0: raise damping") as caught:
-        inverse_factor(x.T @ x - torch.eye(4), 0.0, "layer 3's q_proj")
+        hessian_factor(x.T @ x - torch.eye(4), 0.0, "layer 3's q_proj")
     assert "\n" not in str(caught.value)
 
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from helpers.errors import InputError
 from helpers.models.architecture import Decoder
 from helpers.models.load import load
-from helpers.pruning.sparsegpt import inverse_factor, layer_error
+from helpers.pruning.sparsegpt import hessian_factor, layer_error
 from helpers.pruning.weights import prunable
 from helpers.quantization import BITS, QUANTIZERS, Levels, Quantization, quantize, quantized
 from helpers.quantization.awq import awq
@@ -104,7 +104,7 @@ def _naive_gptq(weight, hessian, bits, group, damping=0.01):
 @pytest.mark.parametrize("block", [8, 128])
 def test_gptq_equals_the_algorithm_without_blocks(bits, group, block):
     weight, hessian = _layer(1)
-    found = gptq(weight, inverse_factor(hessian), Levels(bits, group), block=block)
+    found = gptq(weight, hessian_factor(hessian), Levels(bits, group), block=block)
     assert torch.allclose(found, _naive_gptq(weight, hessian, bits, group), rtol=1e-8, atol=1e-9)
 
 
@@ -114,7 +114,7 @@ def test_whoever_looks_at_the_inputs_does_better_than_rounding(bits, seed):
     weight, hessian = _layer(seed)
     levels = Levels(bits, 16)
     plain = layer_error(weight, round_to_nearest(weight, levels), hessian)
-    assert layer_error(weight, gptq(weight, inverse_factor(hessian), levels), hessian) < plain
+    assert layer_error(weight, gptq(weight, hessian_factor(hessian), levels), hessian) < plain
     assert layer_error(weight, awq(weight, hessian, levels), hessian) < plain
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from chapters.pruning_by_hand.matrices import Matrix
 from helpers.pruning import METHODS, Recipe
 from helpers.pruning.methods import Evidence
-from helpers.pruning.sparsegpt import InverseFactor, inverse_factor, layer_error
+from helpers.pruning.sparsegpt import HessianFactor, hessian_factor, layer_error
 from reporting.claims import OURS, Claim
 from runs.store import Measurement
 
@@ -49,9 +49,9 @@ class Corner:
         norms = self.product.diagonal().sqrt()
         return norms / norms.mean()
 
-    def factor(self, damping: float, where: str) -> InverseFactor:
+    def factor(self, damping: float, where: str) -> HessianFactor:
         """What SparseGPT walks along."""
-        return inverse_factor(self.product, damping, where)
+        return hessian_factor(self.product, damping, where)
 
     def error(self, after: Matrix) -> float:
         """‖WX − ŴX‖ / ‖WX‖ of the corner alone."""

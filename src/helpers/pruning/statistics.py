@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from helpers.pruning.sparsegpt import InverseFactor, inverse_factor
+from helpers.pruning.sparsegpt import HessianFactor, hessian_factor
 
 HESSIAN_BLOCK = 512
 
@@ -57,7 +57,7 @@ class Hessian:
 
     def __init__(self, columns: int, device: torch.device) -> None:
         self._upper = torch.zeros(columns, columns, dtype=widest(device), device=device)
-        self._factor: tuple[float, InverseFactor] | None = None
+        self._factor: tuple[float, HessianFactor] | None = None
 
     def add(self, inputs: Tensor) -> None:
         """Add XXᵀ of ``inputs`` (…, columns), only on and above the diagonal blocks: it is
@@ -77,10 +77,10 @@ class Hessian:
         """‖X_j‖₂ (columns,), so that it serves every method."""
         return self._upper.diagonal().sqrt()
 
-    def factor(self, damping: float, where: str) -> InverseFactor:
-        """:func:`inverse_factor` of the sum, made once for all weights that share the input."""
+    def factor(self, damping: float, where: str) -> HessianFactor:
+        """:func:`hessian_factor` of the sum, made once for all weights that share the input."""
         if self._factor is None or self._factor[0] != damping:
-            self._factor = damping, inverse_factor(self.total, damping, where)
+            self._factor = damping, hessian_factor(self._upper, damping, where)
         return self._factor[1]
 
     @property

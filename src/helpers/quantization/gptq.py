@@ -5,13 +5,13 @@ Frantar et al., arXiv 2210.17323, Algorithm 1; the same walk along the same fact
 
 from torch import Tensor
 
-from helpers.pruning.sparsegpt import BLOCK, InverseFactor, visit_inputs
+from helpers.pruning.sparsegpt import BLOCK, HessianFactor, visit_inputs
 from helpers.quantization.grid import Levels, Scales
 
 
 def gptq(
     weight: Tensor,
-    factor: InverseFactor,
+    factor: HessianFactor,
     levels: Levels,
     where: str = "this weight",
     keep_zeros: bool = False,
