@@ -46,7 +46,7 @@ WRONG = {
         ),
     ],
     "pruning-by-hand-4": [
-        ("highest = {'magnitude': 0.5, 'wanda': 0.5}", "magnitude: at 50% perplexity is"),
+        ("highest = {'magnitude': 0.5, 'wanda': 0.5}", "magnitude: with 50% of the weights gone"),
         ("highest = {'magnitude': 0.1, 'wanda': 0.1}", "highest amount that stays below"),
     ],
     "03-background-1": [
