@@ -16,7 +16,7 @@ from runs import profiles  # noqa: E402
 from runs.store import Measurement  # noqa: E402
 
 QUESTIONS = ("capitals-01", "capitals-02", "capitals-03")
-MODEL = {"name": "Tiny <1>", "size": "1M", "vocabulary_size": 9}
+MODEL = {"name": "Tiny <1>", "size": "1M", "layers": 30}
 
 
 def measured(folder, name, parameters, table, rows):
@@ -75,8 +75,8 @@ def test_the_puzzle_shows_the_model_that_loses_most_by_writing(taken):
     rows = [[cell.get_text() for cell in row.select("td")] for row in page.select("tbody tr")]
     assert rows[0] == ["c<capitals-03> ✓", "c<capitals-03> ✓"]
     assert rows[1] == ["g<capitals-03> ✓", "g<capitals-03> ✗"]
-    assert rows[2] == ["alliswell", "so<b>it"]
-    assert "2 MLPs left out" in page.select_one(".start-note").get_text()
+    assert rows[2] == ["alliswell", "so<b>it …"]
+    assert "2 of 30 MLPs left out" in page.select_one(".start-note").get_text()
     assert page.select_one("a")["href"] == "../notebooks/x.html"
 
 
@@ -113,6 +113,8 @@ def finding(verdict_of, model="m", size="1M"):
         run="r",
         table="t",
         page="notebooks/probes",
+        title="t",
+        place=0,
     )
 
 

@@ -4,9 +4,10 @@ A table of real answers and texts, the dense model's beside a pruned one's.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -17,20 +18,20 @@ from runs.settings import DENSE, named, setting_name
 from runs.store import Measurement
 
 CHOSEN, WRITTEN = "choice, prefix", "generation, prefix"
+ENDED = re.compile(r"(<\|[^|]*\|>|</s>)\s*$")
 LONGEST = 200  # letters of a text that are shown
 PARTS = {"attention": "attention sublayers", "mlp": "MLPs", "block": "blocks"}
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What follows a ``prompt``: written by the ``dense`` model and by a ``pruned`` one, with the
-    ``name`` and the ``size`` of the model."""
+    """What follows a ``prompt``: written by the ``dense`` model and by a ``pruned`` one, and
+    facts of the ``model``."""
 
     prompt: str
     dense: str
     pruned: str
-    name: str
-    size: str
+    model: Mapping[str, Any]
 
 
 def puzzle(taken: Iterable[Measurement], page: str) -> str:
@@ -66,9 +67,7 @@ def _texts(taken: Iterable[Measurement]) -> dict[str, Texts]:
             written = part.groupby("writer")["text"].agg("".join)
             if {"dense", "pruned"} <= set(written.index):
                 both = written["dense"], written["pruned"]
-                found[_called(*setting)] = Texts(
-                    prompts[prompt], *both, model["name"], model["size"]
-                )
+                found[_called(*setting)] = Texts(prompts[prompt], *both, model)
     return found
 
 
@@ -122,7 +121,7 @@ def _table(name: str, texts: Texts, dense: pd.DataFrame, pruned: pd.DataFrame, p
     rows = {
         ("choose", f"{asked.question} {options}"): _both(dense, pruned, CHOSEN, asked),
         ("write it", f"{asked.prefix} …"): _both(dense, pruned, WRITTEN, asked),
-        ("write on", texts.prompt): [short(texts.dense), short(texts.pruned)],
+        ("write on", texts.prompt): [_written(texts.dense), _written(texts.pruned)],
     }
     heads = ("dense", f"pruned: {name}")
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
@@ -138,8 +137,8 @@ def _table(name: str, texts: Texts, dense: pd.DataFrame, pruned: pd.DataFrame, p
     return (
         '<div class="book-table start-puzzle" tabindex="0"><table>\n'
         f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
-        f'<p class="start-note">{escape(_in_words(name))} <em>Dense</em> is the whole model, '
-        f"{escape(texts.name)}, {escape(texts.size)} parameters. "
+        f'<p class="start-note">{escape(_in_words(name, texts.model))} <em>Dense</em> is the '
+        f"whole model, {escape(texts.model['name'])}, {escape(texts.model['size'])} parameters. "
         f'<a href="../{page}.html">All texts and scores</a></p>'
     )
 
@@ -160,9 +159,14 @@ def short(text: str) -> str:
     return escape(cut) or "(nothing)"
 
 
-def _in_words(name: str) -> str:
-    """``Drop-4M: 4 MLPs left out.``"""
+def _written(text: str) -> str:
+    """A text with dots where it goes on: where no mark of an end stands."""
+    return short(text) + ("" if ENDED.search(text) else " …")
+
+
+def _in_words(name: str, model: Mapping[str, Any]) -> str:
+    """``Drop-4M: 4 of 30 MLPs left out.``"""
     one = named(validate({}), name)[name]
     if one.method == "drop":
-        return f"{name}: {one.dropped} {PARTS[one.target]} left out."
+        return f"{name}: {one.dropped} of {model['layers']} {PARTS[one.target]} left out."
     return f"{name}: {one.whole_amount:.0%} of the weights set to zero."
