@@ -67,7 +67,8 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
         "cite-and-download": citation.page(grid, chapters, address),
     }
     for name, text in made.items():
-        (source / "book" / f"{name}.md").write_text(text, encoding="utf-8")
+        told = _without_links(text, absent)
+        (source / "book" / f"{name}.md").write_text(told, encoding="utf-8")
     _stage_scripts(static)
     (static / "notebooks").mkdir()
     for run in (each for each in grid.profile.runs if each.first):
