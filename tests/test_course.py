@@ -235,6 +235,10 @@ with helpers.pruned(model, "wanda", 0.5, text=text):
     print(helpers.compare(*(2 * [helpers.hidden_states(model, ["one two"])]), model).shape)
 for path in source.paths():
     notebook.student(source.read(path))
+try:
+    helpers.score(model, "boolq", items=1)
+except helpers.InputError as error:
+    print(error)
 """
 
 
@@ -260,6 +264,7 @@ def test_the_lab_extra_is_enough_for_the_library_and_the_course(tmp_path, tiny_t
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1].startswith("scores need what the extra 'lab' leaves out (")
 
 
 def test_the_library_and_the_course_import_nothing_that_linux_alone_has():

@@ -21,7 +21,7 @@ from torch import Tensor
 from helpers.capture import Pair
 from helpers.capture.resume import states_between
 from helpers.decoding import Sampler, end_tokens, likeliest, refuse_too_long, write
-from helpers.errors import InputError
+from helpers.errors import InputError, refused
 from helpers.models.load import LoadedModel
 from helpers.pruning import apply, checkpoint, selection
 from helpers.pruning import drop as sublayers_of
@@ -270,10 +270,11 @@ def score(
     as humaneval, which run programs that the model writes, in a sandbox; without it they are
     refused. ``chat`` asks in the tokenizer's chat template, as lm-eval's ``apply_chat_template``.
     """
-    from helpers.evaluation.harness import answer
-    from helpers.evaluation.paired import standard_error
-    from helpers.evaluation.shared_context import language_model
-    from helpers.evaluation.tasks import TASKS, refuse_programs
+    with refused("scores need what the extra 'lab' leaves out", 'pip install ".[book]"'):
+        from helpers.evaluation.harness import answer
+        from helpers.evaluation.paired import standard_error
+        from helpers.evaluation.shared_context import language_model
+        from helpers.evaluation.tasks import TASKS, refuse_programs
 
     _refuse_below(0, items=items, shots=shots, max_answer_tokens=max_answer_tokens)
     _refuse_below(1, batch_size=batch_size)
