@@ -172,7 +172,8 @@ def restored(model: LoadedModel, given: Corrections | None = None) -> Iterator[D
         yield Decoder.of(model.model)
     finally:
         for linear, weight, bias in reversed(changed):
-            linear.weight.data, linear.bias = weight, bias
+            linear.weight.data = weight
+            linear.register_parameter("bias", bias)
         for layer, mlp in stock.items():
             model.decoder.layers[layer].mlp = mlp
 

@@ -51,7 +51,7 @@ def run(
 
     Raises :class:`helpers.errors.InputError` if there is no sandbox; nothing is run then.
     """
-    given = {"cells": cells, "names": names, "questions": questions, "ask": ask}
+    given: dict[str, Any] = {"cells": cells, "names": names, "questions": questions, "ask": ask}
     given |= {"path": _path(), "seconds": cell_seconds}
     begin = f"from typing import Any\n{inspect.getsource(_inside)}"
     return _read(answers(f"{begin}\n_inside(say, {json.dumps(given)!r})\n", limits, _sight()))
@@ -95,7 +95,7 @@ def _inside(say: int, told: str) -> None:
         exec(compile("\n".join(lines), f"cell {number}", "exec"), student)
 
     def tell(name: str) -> None:
-        value = student.get(name)
+        value: Any = student.get(name)
         value = value.item() if hasattr(value, "item") else value
         if type(value) in (int, float, str):
             reply(name=name, value=value)

@@ -144,4 +144,5 @@ def _test(test: Test, question: Any, answers: confined.Answers) -> Mark:
 
 
 def _nothing(lab: Lab) -> tuple[Mark, ...]:
-    return tuple(Mark(one.name, 0, one.points, "no answer") for one in (*lab.numbers, *lab.tests))
+    items: list[Number | Test] = [*lab.numbers, *lab.tests]
+    return tuple(Mark(one.name, 0, one.points, "no answer") for one in items)
