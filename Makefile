@@ -86,6 +86,7 @@ course: setup ## Write the course's notebooks, students' and teachers', into bui
 	@$(VENV_PYTHON) -m course $(PAGES)
 
 grade: setup ## Grade the notebooks in SUBMISSIONS=folder (LAB=lab1: all are of that lab)
+	@test -d "$(SUBMISSIONS)" || { echo "say which folder: make grade SUBMISSIONS=folder" >&2; exit 2; }
 	@$(VENV_PYTHON) -m course.grading "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB))
 
 slides: setup ## Write the lesson's slides, build/slides/lesson.html
