@@ -52,6 +52,12 @@ def test_missing_and_empty_pages_fail(tmp_path):
     contents.check_pages(tmp_path, ["a"])
 
 
+def test_pages_of_prose_lead_to_executed_chapters():
+    text = "[a](../notebooks/ladder.md#why) [b](../notebooks/gone.md) [c](plan.md)"
+    linked = staging._without_links(text, {"notebooks/gone"})
+    assert linked == "[a](../notebooks/ladder.ipynb#why) b [c](plan.md)"
+
+
 def test_site_is_replaced_whole(tmp_path):
     old, new = tmp_path / "html", tmp_path / "new"
     for folder, text in ((old, "old"), (new, "new")):

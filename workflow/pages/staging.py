@@ -139,8 +139,9 @@ def _linker(grid: points.Grid, run: Run) -> Callable[[str], str]:
 
 
 def _without_links(page: str, absent: Collection[str]) -> str:
-    """A page of prose without links to documents that are absent; their cards and texts stay."""
+    """A page of prose without links to documents that are absent; their cards and texts stay.
+    Links to chapters lead to their executed copies."""
     for name in absent:
         page = re.sub(rf"^:link: \.\./{name}\n:link-type: doc\n", "", page, flags=re.MULTILINE)
         page = re.sub(rf"\[([^\]\[]*)\]\(\.\./{name}\.\w+(#[\w-]*)?\)", r"\1", page)
-    return page
+    return re.sub(r"\]\(\.\./notebooks/([\w-]+)\.md", r"](../notebooks/\1.ipynb", page)
