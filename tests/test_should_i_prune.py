@@ -203,7 +203,7 @@ def test_the_code_of_the_page_runs(tiny_folder, capsys):
 
 
 def test_spread_is_median_least_and_greatest():
-    assert story.spread(pd.Series([3.0, 1.0, 2.0]), ".1f") == "2.0 (1.0 to 3.0)"
+    assert story.spread(pd.Series([3.0, 1.0, 2.0]), ".1f") == "2.0 (1.0–3.0)"
     assert np.isclose(
         story.quality(
             pd.DataFrame(

@@ -114,15 +114,22 @@ def verdicts_of(found: Iterable[ledger.Finding]) -> str:
     for rows in by_model.values():
         verdict = verdicts.judge(met for one in rows for met in one.conditions)
         badge = verdicts.badge(verdict, f"{verdict} at {rows[0].size}")
-        link = f'<a href="../{rows[0].page}.html">{escape(rows[0].measured)}</a>'
+        link = f'<a href="../{rows[0].page}.html">{escape(_first(rows[0].measured))}</a>'
         lines.append(f'<span class="start-verdict">{badge} {link}</span>')
     return " ".join(lines) or '<span class="start-verdict">not measured in this profile</span>'
+
+
+def _first(measured: str) -> str:
+    """The first two of the numbers that a row lists, and dots for others."""
+    listed = measured.split("; ")
+    return "; ".join(listed[:2]) + (" …" if len(listed) > 2 else "")
 
 
 def answer(grid: Grid, run: Run) -> str:
     """What a chapter answers in its first cell that says something, in Markdown."""
     node = nbformat.read(grid.folder / f"{run.name}.ipynb", as_version=4)
-    return next((text for text in _said(node) if text.startswith("**The answer")), "")
+    said = next((text for text in _said(node) if text.startswith("**The answer")), "")
+    return said.replace("**The answer", "**Should I prune? The answer", 1)
 
 
 def _said(node: Any) -> list[str]:

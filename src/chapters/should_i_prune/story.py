@@ -189,7 +189,6 @@ class Cost:
         weights, whole = (self.bytes("weights", each) for each in (dense, True))
         cells = {
             "model": "Dense" if dense else self.name,
-            "what is done": "nothing" if dense else self.kind,
             "parameters left": f"{left / 1e6:.0f}M",
             "weights": f"{weights / MEGABYTE:.0f} MB ({weights / whole:.0%})",
             "cache, a token": f"{self.bytes('cache', dense) / 1e3:.1f} kB",
@@ -208,9 +207,9 @@ def costs(found: Iterable[Cost]) -> pd.DataFrame:
 
 
 def spread(values: pd.Series, form: str) -> str:
-    """``1.21 (1.15 to 1.30)``: the median with the least and the greatest."""
+    """``1.21 (1.15–1.30)``: the median with the least and the greatest."""
     low, middle, high = values.min(), values.median(), values.max()
-    return f"{middle:{form}} ({low:{form}} to {high:{form}})"
+    return f"{middle:{form}} ({low:{form}}–{high:{form}})"
 
 
 def quality(items: pd.DataFrame, families: Iterable[str], seed: int) -> dict[str, Estimate]:
