@@ -60,7 +60,7 @@ def running_cost(parameters: RunParameters) -> Measured:
     both = (one.loaded, one.dense)
     generator = torch.Generator().manual_seed(parameters.seed)
     known = one.dense.decoder.embedded_tokens
-    ids = torch.randint(known, (1, READ), generator=generator).to(one.dense.model.device)
+    ids = torch.randint(known, (1, READ), generator=generator).to(one.dense.decoder.device)
     timed = [[_timed(each, ids) for each in both] for _ in range(1 + ROUNDS)]
     rows = [
         {

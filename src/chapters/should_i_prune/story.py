@@ -292,7 +292,7 @@ def cloud(choices: Iterable[Choice]) -> pd.DataFrame:
 def signs(found: Mapping[str, pd.DataFrame], limit: int) -> pd.DataFrame:
     """What gives a broken model away in what it writes: one row for each model, the dense one
     first, from tables ``tokens`` of texts of at most ``limit`` tokens."""
-    rows = {}
+    rows: dict[str, pd.DataFrame] = {}
     for name, tokens in found.items():
         for writer, part in collapse.measures(tokens, limit).groupby("writer", observed=True):
             if writer == "pruned" or not rows:

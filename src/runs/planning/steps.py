@@ -237,7 +237,12 @@ def _should_i_prune(run: RunParameters) -> Steps:
     for one in named(search, run.pruned_encoder).values():
         yield from _retrieval_scores(one)
     yield from _texts_of_three(run)
-    yield Step("probe_items", dense(asks))
+    small = RunParameters().model
+    for name in dict.fromkeys((run.model, small)):
+        one = dense(asks) if name == run.model else _with(dense(asks), model=name, revision="main")
+        yield Step("probe_items", one)
+        if name != run.model:
+            yield Step("running_cost", one)
 
 
 def _only(*names: str) -> Callable[[RunParameters], Steps]:
