@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "when-it-fails.md"
 GAP = "…"
-EXPLAINED = re.findall(r"^(.+)\n: ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+EXPLAINED = re.findall(r"^`+(.+?)`+\n: ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def said() -> list[str]:

@@ -81,7 +81,10 @@ def _counts(kept: Mapping[str, list[Entry]], sizes: Mapping[str, str]) -> str:
 
 
 def _group(name: str, of: list[Entry], sizes: Mapping[str, str]) -> str:
-    return "\n".join([f"## {name}\n\n{MEANINGS[name]}\n", *(_line(one, sizes) for one in of)])
+    claims = "\n".join(_line(one, sizes) for one in of)
+    if name == UNASKED:
+        claims = f":::{{dropdown}} {len(of)} claims\n{claims}\n:::"
+    return f"## {name}\n\n{MEANINGS[name]}\n\n{claims}"
 
 
 def _line(one: Entry, sizes: Mapping[str, str]) -> str:
