@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import course
-import helpers
-from helpers.evaluation.sandbox import Limits, Sight, answers
+from helpers.evaluation import sandbox
+from helpers.evaluation.sandbox import Limits, Sight
 from helpers.machine import cache_folder
 
 LIMITS = Limits(seconds=480, patience=600, mebibytes=6144, file_mebibytes=64, files=256, threads=64)
 CELL_SECONDS = 120
+OWN = (Path(sandbox.__file__).parents[1], Path(__file__).parents[1])  # helpers and course
 LONGEST_ERROR = 200  # characters
 
 
@@ -54,7 +54,8 @@ def run(
     given: dict[str, Any] = {"cells": cells, "names": names, "questions": questions, "ask": ask}
     given |= {"path": _path(), "seconds": cell_seconds}
     begin = f"from typing import Any\n{inspect.getsource(_inside)}"
-    return _read(answers(f"{begin}\n_inside(say, {json.dumps(given)!r})\n", limits, _sight()))
+    program = f"{begin}\n_inside(say, {json.dumps(given)!r})\n"
+    return _read(sandbox.answers(program, limits, _sight()))
 
 
 def _inside(say: int, told: str) -> None:
@@ -148,8 +149,7 @@ def _short(error: Any) -> str:
 
 def _path() -> list[str]:
     """Where packages are found in the sandbox: installed ones, and this library's own."""
-    own = {str(Path(one.__file__ or "").parents[1]) for one in (helpers, course)}
-    return [*sorted(own), *_installed()]
+    return [*(str(folder.parent) for folder in OWN), *_installed()]
 
 
 def _installed() -> list[str]:
@@ -158,7 +158,6 @@ def _installed() -> list[str]:
 
 def _sight() -> Sight:
     """What a notebook may read, and where libraries that wish to write may: a folder in memory."""
-    folders = [Path(one.__file__ or "").parent for one in (helpers, course)]
     models = cache_folder() / "models"
     environment = {
         "HOME": "/tmp",
@@ -172,5 +171,5 @@ def _sight() -> Sight:
         "MKL_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    read = (*folders, *map(Path, _installed()), models)
+    read = (*OWN, *map(Path, _installed()), models)
     return Sight(read, (Path(__file__).parent,), tuple(environment.items()))

@@ -119,7 +119,7 @@ def _judge_masks(given: Any, reply: Any) -> str:
 
 def _ask_forms(student: dict[str, Any], given: Any) -> Any:
     from course.labs import read_by
-    from helpers import load
+    from helpers.models.load import load
     from helpers.texts.probes import Probe
 
     model = load("smollm2-135m", device="cpu")
