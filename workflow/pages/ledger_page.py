@@ -63,7 +63,7 @@ def _counted(entries: Iterable[Entry], sizes: Mapping[str, str]) -> str:
     found = counts(entries)
     heads = "".join(f"<th scope='col'>{escape(_named(one, sizes))}</th>" for one in found)
     rows = "\n".join(
-        f"<tr><th scope='row'>{verdicts.badge(kind)}</th><td>{meaning}</td>"
+        f"<tr><th scope='row'>{verdicts.badge(kind)}<small>{meaning}</small></th>"
         + "".join(
             f"<td class='number'><a href='#verdict={_slug(kind)}'>{each[kind]}</a></td>"
             for each in found.values()
@@ -72,8 +72,9 @@ def _counted(entries: Iterable[Entry], sizes: Mapping[str, str]) -> str:
         for kind, meaning in verdicts.MEANINGS.items()
     )
     return (
-        '<div class="book-table" tabindex="0"><table aria-label="Claims by verdict">\n'
-        f"<thead><tr><th scope='col'>verdict</th><th scope='col'>meaning</th>{heads}</tr></thead>\n"
+        '<div class="book-table" tabindex="0">'
+        '<table class="ledger-counts" aria-label="Claims by verdict">\n'
+        f"<thead><tr><th scope='col'>verdict</th>{heads}</tr></thead>\n"
         f"<tbody>\n{rows}\n</tbody></table></div>"
     )
 
