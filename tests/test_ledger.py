@@ -34,7 +34,6 @@ UNTESTED = {
     "5-angle-fits-tasks": "criterion",
     "6.2-divergence-explains": "a cause",
     "7.1-within-few": "at which step",
-    "8-one-step": "number of steps",
     "8-fine-tuning": "without training",
     "A-small-shift": "assume",
     "B-closed-form": "identity",
