@@ -159,19 +159,20 @@ def _thinned(removed: Measurement, half: Measurement, lens: str, seed: int) -> l
     whole = cosines(removed, lens)
     whole = whole[whole["step"] <= thin["step"].max()]
     one, other = (Hierarchy.of(rows, seed).samples for rows in (thin, whole))
-    alike = {
-        space: Estimate.of(
-            statistics.rank_correlation(
-                *(each.xs(space, axis=1, level="space").to_numpy() for each in (one, other))
-            ),
-            thin["prompt"].nunique(),
+
+    def orders(space: str) -> np.ndarray:
+        a, b = (each.xs(space, axis=1, level="space").to_numpy() for each in (one, other))
+        return statistics.rank_correlation(a, b)
+
+    prompts = thin["prompt"].nunique()
+    alike = {space: Estimate.of(orders(space), prompts) for _, space in COSINES}
+    turned, thinned = (
+        rows[rows["sublayer"].eq("mlp") & rows["space"].eq("embedding")].assign(
+            value=lambda kept: 1 - kept["value"]
         )
-        for _, space in COSINES
-    }
-    mlp = [
-        rows[rows["sublayer"].eq("mlp") & rows["space"].eq("embedding")] for rows in (whole, thin)
-    ]
-    closer = contrast(*(rows.assign(value=1 - rows["value"]) for rows in mlp), seed)
+        for rows in (whole, thin)
+    )
+    closer = contrast(turned, thinned, seed)
     return [
         Claim.of(
             f"Layers rank alike, thinned by half or removed (Figure 13), {lens} lens",
