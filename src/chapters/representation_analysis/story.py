@@ -9,6 +9,7 @@ from reporting.layers import LABELS, Contrast, contrast
 from runs.store import Measurement
 
 LENSES = ("raw", "normed")
+PANEL = {"model": "smollm2-135m", "revision": "main", "prompts": "Math2"}  # whose state it shows
 THEOREMS = {
     "Theorem 1 (embedding)": ("angular", "embedding"),
     "Theorem 1 (logit)": ("angular", "logit"),

@@ -148,7 +148,8 @@ def _validity(run: RunParameters) -> Steps:
 
 def _representation(run: RunParameters) -> Steps:
     yield Step("layer_profile", run)
-    yield Step("example_state", _with(run, prompts="Math2"))
+    embedded = {"model": "smollm2-135m", "revision": "main"}  # whichever the chapter is about
+    yield Step("example_state", _with(run, prompts="Math2", **embedded))
 
 
 def _multi_scale(run: RunParameters) -> Steps:
