@@ -234,9 +234,11 @@ def test_chapters_that_share_states_wait_for_each_other(identities):
     after = ast.literal_eval(re.search(r"^AFTER = (\{.*?^\})", text, re.S | re.M)[1])
     owner, apart = {}, set()
     for run in profiles.read("default").runs:
-        before, name = set(), run.chapter
-        while name := after.get(name):
-            before.add(name)
+        before, left = set(), [run.chapter]
+        while left:
+            earlier = after.get(left.pop(), [])
+            before.update(earlier)
+            left += earlier
         for step in steps.steps(run.chapter, run.parameters):
             if step.name not in ("masks", "ranking"):
                 first = owner.setdefault(identities.key(step), run.chapter)
