@@ -318,7 +318,9 @@ SNIPPETS = {
 ALONE = [
     name
     for name, (page, text) in SNIPPETS.items()
-    if page.parent.name != "notebooks" and "results/tables" not in text  # see test_dataset
+    if page.parent.name != "notebooks"
+    and page.name != "contest.md"  # its blocks follow each other
+    and "results/tables" not in text  # see test_dataset
 ]
 
 IN_CHAPTERS = sorted(name for name in SNIPPETS if SNIPPETS[name][0].parent.name == "notebooks")
@@ -328,6 +330,15 @@ IN_CHAPTERS = sorted(name for name in SNIPPETS if SNIPPETS[name][0].parent.name 
 def test_python_runs_as_shown(name, project):
     (project / "snippet.py").write_text(tiny(SNIPPETS[name][1]))
     assert bash("python snippet.py", project).stdout.strip()
+
+
+@pytest.mark.slow
+def test_python_of_the_contest_runs_block_after_block(project):
+    blocks = [text for page, text in SNIPPETS.values() if page.name == "contest.md"]
+    assert len(blocks) > 1
+    (project / "snippet.py").write_text("\n".join(blocks))
+    bash("python snippet.py", project)
+    assert (project / "ours.safetensors").is_file()
 
 
 @pytest.mark.slow

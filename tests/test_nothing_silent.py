@@ -143,6 +143,31 @@ PLACES = {  # (file, function, what is done there): what becomes of what would b
         "notebook under results"
     ),
     ("benchmarks/harness.py", "give_memory_back", "suppress"): "a system without that call",
+    ("src/chapters/should_i_prune/measure.py", "_process_growth", "suppress"): (
+        "gives free memory back where the C library can; elsewhere the peak is taken as it is"
+    ),
+    ("src/course/grading/grade.py", "_test", "except Exception"): (
+        "an answer of another form: no points, and the student's page says why"
+    ),
+    ("src/course/grading/confined.py", "_inside.attempt", "except Exception"): (
+        "an error of the student's that cannot be put into words: its kind is told"
+    ),
+    ("src/course/verdict.py", "check.judged", "except Exception"): (
+        "the student's own code fails: the verdict says how, in a line"
+    ),
+    ("src/helpers/evaluation/sandbox.py", "_said", "DEVNULL"): (
+        "what untrusted code says besides its answer is nobody's to read"
+    ),
+    ("src/helpers/evaluation/sandbox.py", "_said", "suppress"): (
+        "time is up: what was said until then is the answer"
+    ),
+    ("src/course/grading/confined.py", "_inside.attempt", "except BaseException"): (
+        "whatever ends the student's code is told to the grader, which gives no points for it"
+    ),
+    ("src/course/take.py", "run", "stderr"): "progress bars say nothing once a notebook has run",
+    ("workflow/pages/elsewhere.py", "main", "capture_output=True"): (
+        "asks git for the commit; without one the notebooks are not written"
+    ),
 }
 
 

@@ -311,7 +311,7 @@ def book(tmp_path, monkeypatch):
     """A book of one chapter that takes long, in a folder with blanks in its name."""
     root = tmp_path / "my book – ü"
     shutil.copytree(ROOT / "workflow", root / "workflow")
-    for name in ("src", "book", "requirements", "_config.yml", "_toc.yml"):
+    for name in ("src", "book", "requirements", "_config.yml", "_toc.yml", "CITATION.cff"):
         (root / name).symlink_to(ROOT / name)
     (root / ".venv").symlink_to(sys.prefix)
     (root / "workflow" / "profiles" / "short.yaml").write_text("chapters: {own: }\n")

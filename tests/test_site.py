@@ -168,10 +168,12 @@ def test_chapters_that_share_measurements_ask_for_the_same(profile, chapters):
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.md")))
 def test_no_number_of_a_result_is_typed_into_a_chapter(notebook):
-    """Prose outside code, up to the exercises, has no decimal numbers but those of sections."""
+    """Prose outside code, up to the exercises, has no decimal numbers but those of sections and
+    of versions."""
     text = notebook.read_text().split("---\n", 2)[2]
     prose = re.sub(r"^```\{code-cell\}.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    claims = re.sub(r"Section \d\.\d\b", "", prose.partition("## Exercises")[0])
+    numbered = r"\b(Section |PyTorch |compute capability |v)\d+(\.\d+)+\b"
+    claims = re.sub(numbered, "", prose.partition("## Exercises")[0])
     assert not re.findall(r"\d+\.\d+", claims)
 
 

@@ -81,7 +81,7 @@ def test_whole_chapters_from_imported_results(away, tmp_path, monkeypatch, capsy
             shown(results / "two" / f"{name}.ipynb") for results in (away / "theirs", here)
         )
         assert ours == theirs
-        assert len(ours) >= 10
+        assert len(ours) >= 9
         assert IMPORTED.search("".join(whole)), name
         assert "<dt>imported</dt><dd>version " in "".join(whole)
     assert not (here / "measurements").exists()

@@ -217,7 +217,8 @@ def one_matrix(model: LoadedModel, method: str) -> pd.DataFrame:
     """What pruning one matrix, the down-projection of the middle layer's MLP, does to its output:
     ``amount`` of weights that go and ``error``, the distance of the output from the dense one over
     its length, on calibration text."""
-    layer = model.decoder.layers[len(model.decoder.layers) // 2].mlp.down_proj
+    mlp: Any = model.decoder.layers[len(model.decoder.layers) // 2].mlp
+    layer = mlp.down_proj
     seen: list[torch.Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(0, 1)))
     try:

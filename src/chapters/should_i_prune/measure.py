@@ -43,7 +43,7 @@ MEMORY = (
         "by how much memory grew at most while a text was read and written on",
         ("weights", "cache", "peak"),
     ),
-    Column("bytes", pa.int64(), "that the model takes"),
+    Column("own_bytes", pa.int64(), "that the model takes"),
     Column("dense_bytes", pa.int64(), "that the dense model takes"),
 )
 
@@ -79,7 +79,8 @@ def running_cost(parameters: RunParameters) -> Measured:
         "peak": [_growth(each, ids) for each in both],
     }
     memory = [
-        {"part": part, "bytes": own, "dense_bytes": dense} for part, (own, dense) in held.items()
+        {"part": part, "own_bytes": own, "dense_bytes": dense}
+        for part, (own, dense) in held.items()
     ]
     facts = {
         "model": model_facts(one.dense),

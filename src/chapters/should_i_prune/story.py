@@ -171,7 +171,7 @@ class Cost:
     def bytes(self, part: str, dense: bool = False) -> int:
         """Bytes of ``weights``, of the ``cache`` a token, or the ``peak`` beyond the weights."""
         rows = self.measured.table("memory", part=part)
-        return int(rows["dense_bytes" if dense else "bytes"].iloc[0])
+        return int(rows["dense_bytes" if dense else "own_bytes"].iloc[0])
 
     def rates(self, phase: str, dense: bool = False) -> pd.Series:
         """Tokens a second of each turn."""
