@@ -60,3 +60,16 @@ def test_each_model_has_its_verdict_and_each_claim_its_chapter():
     assert "b million: contradicted" in line
     assert "- Claim y. *No way.*\n" in under(page, conclusion.UNASKED)
     assert "Of 2 claims: held **0**, held in some cases **1**, did not hold **0**" in page
+
+
+def test_what_changes_from_one_model_to_the_next_is_told():
+    differs, alike = entry("x", a=(True,), b=(False,)), entry("y", a=(True,), b=(True, True))
+    page = conclusion.page(
+        [differs, alike, entry("z", a=(None,), b=(True,)), entry("w", a=(True,))]
+    )
+    told = page.partition("**From a million to b million.** ")[2].partition("\n\n")[0]
+    assert told == (
+        "Claims tested at both: 3; decided at both: 2; with verdicts of one kind: 1. Those that "
+        "differ: Claim x (a million supported, b million contradicted)."
+    )
+    assert "**From" not in conclusion.page([entry("w", a=(True,))])

@@ -1,6 +1,7 @@
 """*What held, and what did not?*: the paper's claims by what became of them, from the ledger."""
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from pages.ledger import Entry, models
 from reporting import verdicts
@@ -12,6 +13,7 @@ HELD, MIXED, FAILED, OPEN, UNASKED = GROUPS = (
     "Open",
     "Not asked",
 )
+UNDECIDED = {verdicts.TOO_FEW, verdicts.TOO_WEAK}
 MEANINGS = {
     HELD: "Supported on every model on which anything could be decided.",
     MIXED: "Supported in some conditions or on some models, not in all.",
@@ -31,7 +33,7 @@ claim.
 
 {counts}
 
-A verdict belongs to the model that it was measured on. The numbers behind it, with their
+{changes}A verdict belongs to the model that it was measured on. The numbers behind it, with their
 intervals, are in the chapter that the claim links to; all of them, with what would overturn each
 claim, in [the ledger](ledger.md).
 
@@ -58,7 +60,8 @@ def page(entries: Iterable[Entry]) -> str:
     for one in found:
         kept[group(one.verdict(model) for model in sizes)].append(one)
     groups = [_group(name, of, sizes) for name, of in kept.items() if of]
-    return FRAME.format(counts=_counts(kept, sizes), groups="\n\n".join(groups))
+    changes = "".join(_change(found, sizes, *pair) for pair in pairwise(sizes))
+    return FRAME.format(counts=_counts(kept, sizes), changes=changes, groups="\n\n".join(groups))
 
 
 def group(said: Iterable[str]) -> str:
@@ -66,7 +69,7 @@ def group(said: Iterable[str]) -> str:
     kinds = {verdicts.kind(one) for one in said if one}
     if not kinds:
         return UNASKED
-    decided = kinds - {verdicts.TOO_FEW, verdicts.TOO_WEAK}
+    decided = kinds - UNDECIDED
     if not decided:
         return OPEN
     if decided == {verdicts.SUPPORTED}:
@@ -78,6 +81,23 @@ def _counts(kept: Mapping[str, list[Entry]], sizes: Mapping[str, str]) -> str:
     told = ", ".join(f"{name.lower()} **{len(of)}**" for name, of in kept.items())
     where = ", ".join(f"{model} ({size})" for model, size in sizes.items()) or "no model yet"
     return f"Of {sum(map(len, kept.values()))} claims: {told}. Measured on: {where}."
+
+
+def _change(entries: list[Entry], sizes: Mapping[str, str], one: str, other: str) -> str:
+    """A paragraph on what becomes of the verdicts from one model to the next."""
+    said = {each.claim.claim: (each.verdict(one), each.verdict(other)) for each in entries}
+    kinds = {claim: tuple(map(verdicts.kind, pair)) for claim, pair in said.items() if all(pair)}
+    both = {claim: pair for claim, pair in kinds.items() if not UNDECIDED & set(pair)}
+    apart = [
+        f"{claim.rstrip('.')} ({sizes[one]} {said[claim][0]}, {sizes[other]} {said[claim][1]})"
+        for claim, (here, there) in both.items()
+        if here != there
+    ]
+    return (
+        f"**From {sizes[one]} to {sizes[other]}.** Claims tested at both: {len(kinds)}; decided at "
+        f"both: {len(both)}; with verdicts of one kind: {len(both) - len(apart)}. Those that "
+        f"differ: {'; '.join(apart) or 'none'}.\n\n"
+    )
 
 
 def _group(name: str, of: list[Entry], sizes: Mapping[str, str]) -> str:
