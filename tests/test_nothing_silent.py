@@ -128,9 +128,6 @@ PLACES = {  # (file, function, what is done there): what becomes of what would b
     ("src/helpers/evaluation/sandbox.py", "require", "capture_output=True"): (
         "why the sandbox does not start, told in the error"
     ),
-    ("src/helpers/evaluation/sandbox.py", "passes", "DEVNULL"): (
-        "what a program writes that a model wrote: it passes its tests or does not"
-    ),
     ("workflow/build.py", "main", "suppress"): "a terminal that is closed",
     ("workflow/setup.py", "can_run_pip", "capture_output=True"): ANSWERED,
     ("workflow/setup.py", "explain", "errors=replace"): "letters of a log that is shown",

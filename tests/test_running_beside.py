@@ -15,7 +15,7 @@ import nbformat
 import psutil
 import pytest
 
-from runs import stopping
+from runs import imported, stopping
 from runs.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -317,6 +317,7 @@ def book(tmp_path, monkeypatch):
     (root / "workflow" / "profiles" / "short.yaml").write_text("chapters: {own: }\n")
     monkeypatch.setenv("PYTHONPATH", str(root / "src"))
     monkeypatch.delenv("WHEN_PRUNING_WORKS_RESULTS")
+    monkeypatch.setenv(imported.SWITCH, "no")
     return root
 
 
