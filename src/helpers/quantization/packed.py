@@ -53,10 +53,13 @@ def packed_linear(linear: LinearWeight, kind: str) -> nn.Module:
 
 
 def packed_bytes(module: Any) -> int:
-    """Bytes of the packed weight and its scales."""
+    """Bytes of the packed weight and its scales, which int8 moves at its first pass."""
     weight = module.weight
     state = getattr(weight, "quant_state", None)
-    scales = state.absmax if state is not None else weight.SCB
+    if state is not None:
+        scales = state.absmax
+    else:
+        scales = module.state.SCB if weight.SCB is None else weight.SCB
     return int(weight.numel() * weight.element_size() + scales.numel() * scales.element_size())
 
 
