@@ -93,8 +93,11 @@ def test_a_key_that_the_paper_has_not_is_refused_with_what_is_near():
 def test_a_word_outside_the_vocabulary_is_no_verdict():
     with pytest.raises(ValueError, match="'partly' is no verdict: use one of supported"):
         verdicts.kind("partly")
-    assert verdicts.said("◐ in some (1 of 2)") == verdicts.said("in some (1 of 2)") != ""
-    assert verdicts.said("not supported") == verdicts.said("? maybe") == ""
+    one = verdicts.said("◐ in some (1 of 2)")
+    assert one == verdicts.said("in some (1 of 2)") == ("in some (1 of 2)", "")
+    assert verdicts.said("◐ in some (1 of 2): 0.9 (A)") == ("in some (1 of 2)", ": 0.9 (A)")
+    assert verdicts.said("not supported") == verdicts.said("? maybe") == ("", "")
+    assert verdicts.said("supported by none") == ("", "")
 
 
 def table(value, model="smollm2-135m", **more):
@@ -213,4 +216,6 @@ def test_a_claims_table_has_its_legend_and_its_verdicts_in_colour():
     page = BeautifulSoup(table(0.98)["text/html"], "html.parser")
     (legend,) = page.select(".verdict-legend")
     assert all(f"{sign} {word}" in legend.get_text() for word, sign in verdicts.MARKS.items())
-    assert [one.get_text() for one in page.select("td .verdict-supported")] == ["✓ supported"]
+    ours, paper = page.select("td .verdict-supported")
+    assert ours.get_text() == paper.get_text() == "✓ supported"
+    assert paper.parent.get_text() == "✓ supported: 0.97 (7B)"

@@ -1,5 +1,6 @@
 """Does it hold? One vocabulary of verdicts, with one sign and one colour each, and one rule."""
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -45,10 +46,12 @@ def marked(verdict: str) -> str:
     return f"{MARKS[kind(verdict)]} {verdict}"
 
 
-def said(text: str) -> str:
-    """The verdict that ``text`` is, with or without its sign before it; empty if it is none."""
-    word = text[2:] if text[:2] in {f"{sign} " for sign in MARKS.values()} else text
-    return word if word.partition(" (")[0] in MARKS else ""
+def said(text: str) -> tuple[str, str]:
+    """The verdict that ``text`` is or begins with, before a colon, with or without its sign; and
+    the rest. Both empty if it is none."""
+    signs, kinds = "".join(MARKS.values()), "|".join(MARKS)
+    found = re.fullmatch(rf"(?:[{signs}] )?((?:{kinds})(?: \(\d+ of \d+\))?)(: .*)?", text, re.S)
+    return (found[1], found[2] or "") if found else ("", "")
 
 
 def badge(verdict: str, shown: str = "") -> str:

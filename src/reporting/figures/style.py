@@ -139,17 +139,18 @@ def quantity_style(space: str, quantity: str) -> Style:
     return Style(base.colour, marker, dash, thin=True, stroke=1.5, size=size)
 
 
-def ramp(space: str, count: int) -> list[Style]:
-    """`count` styles within one space, from neutral grey to the space's own hue.
+def ramp(space: str, count: int, others: int | None = None) -> list[Style]:
+    """`count` styles within one space, from neutral grey to the space's own hue; beside the lines
+    of other spaces, so many of which have their styles already, from halfway on.
 
     The last one is the hue itself. Dashes differ too, so that the lines can be told apart
     without colour. Up to as many lines as there are dashes have no markers, which would hide
     them.
     """
     grey, hue = np.array(_channels(NEUTRAL)), np.array(_channels(style_of(space).colour))
-    shares = [1.0] if count == 1 else np.linspace(0, 1, count)
+    shares = [1.0] if count == 1 else np.linspace(0 if others is None else 0.5, 1, count)
     colours = [np.round(grey + (hue - grey) * share).astype(int) for share in shares]
-    looks = cycle(product(_RAMP_MARKERS, _RAMP_DASHES))
+    looks = islice(cycle(product(_RAMP_MARKERS, _RAMP_DASHES)), others or 0, None)
     return [
         Style("#" + "".join(f"{part:02X}" for part in colour), *look)
         for colour, look in zip(colours, looks, strict=False)
@@ -192,13 +193,15 @@ def series_styles(data: pd.DataFrame, cloud: bool = False) -> dict[tuple[str, st
     has no marker gets one.
     """
     styles: dict[tuple[str, str, str], Style] = {}
+    together = data.groupby("panel", observed=True)["space"].nunique().max() > 1
     for (space, quantity), rows in data.groupby(["space", "quantity"], sort=False):
         names = list(dict.fromkeys(rows["series"]))
         base = quantity_style(space, quantity)
         looks = [base] * len(names)
         if rows.groupby("panel", observed=True)["series"].nunique().max() > 1:
             stroke = 0.0 if quantity == "measured" else base.width
-            looks = [replace(look, stroke=stroke) for look in ramp(space, len(names))]
+            others = len(styles) if together else None
+            looks = [replace(look, stroke=stroke) for look in ramp(space, len(names), others)]
             if space in TASKS:
                 looks = task_styles(space, len(names))
         if cloud:

@@ -115,8 +115,9 @@ def _cell(name: str, value: Any, form: str | None) -> str:
         return "–"
     if name == "space" and value in SPACES:
         return badge(value)
-    if isinstance(value, str) and (verdict := verdicts.said(value)):
-        return verdicts.badge(verdict)
+    if isinstance(value, str):
+        verdict, rest = verdicts.said(value)
+        return verdicts.badge(verdict) + escape(rest) if verdict else escape(value)
     if form:
         return escape(format(value, form))
     return escape(f"{value:.3g}" if isinstance(value, float) else str(value))
