@@ -84,19 +84,24 @@ def _counts(kept: Mapping[str, list[Entry]], sizes: Mapping[str, str]) -> str:
 
 
 def _change(entries: list[Entry], sizes: Mapping[str, str], one: str, other: str) -> str:
-    """A paragraph on what becomes of the verdicts from one model to the next."""
-    said = {each.claim.claim: (each.verdict(one), each.verdict(other)) for each in entries}
-    kinds = {claim: tuple(map(verdicts.kind, pair)) for claim, pair in said.items() if all(pair)}
-    both = {claim: pair for claim, pair in kinds.items() if not UNDECIDED & set(pair)}
+    """What becomes of the verdicts from one model to the next: counts, and the claims that differ
+    in a fold."""
+    both = [each for each in entries if each.verdict(one) and each.verdict(other)]
+    kinds = [{verdicts.kind(each.verdict(model)) for model in (one, other)} for each in both]
+    decided = [found for found in kinds if not UNDECIDED & found]
     apart = [
-        f"{claim.rstrip('.')} ({sizes[one]} {said[claim][0]}, {sizes[other]} {said[claim][1]})"
-        for claim, (here, there) in both.items()
-        if here != there
+        each
+        for each, found in zip(both, kinds, strict=True)
+        if len(found) > 1 and not UNDECIDED & found
     ]
-    return (
-        f"**From {sizes[one]} to {sizes[other]}.** Claims tested at both: {len(kinds)}; decided at "
-        f"both: {len(both)}; with verdicts of one kind: {len(both) - len(apart)}. Those that "
-        f"differ: {'; '.join(apart) or 'none'}.\n\n"
+    told = (
+        f"**From {sizes[one]} to {sizes[other]}.** Claims tested at both: {len(both)}; decided at "
+        f"both: {len(decided)}; with verdicts of one kind: {len(decided) - len(apart)}.\n\n"
+    )
+    pair = {one: sizes[one], other: sizes[other]}
+    lines = "\n".join(_line(each, pair) for each in apart)
+    return told + (
+        f":::{{dropdown}} The {len(apart)} that differ\n{lines}\n:::\n\n" if apart else ""
     )
 
 
