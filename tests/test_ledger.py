@@ -143,7 +143,7 @@ def test_a_changed_result_changes_the_verdict_at_the_next_build(grid):
     first, second = SIZES
 
     def verdict(model):
-        page = BeautifulSoup(ledger_page.page(built), "html.parser")
+        page = BeautifulSoup(ledger_page.page(ledger.findings(built)), "html.parser")
         cells = page.find(id=f"claim-{KEY}").tr.find_all("td")
         place = list(SIZES).index(model)
         assert cells[place]["data-model"] == f"{SIZES[model]} ({model})"
@@ -161,11 +161,11 @@ def test_all_rows_that_test_a_claim_are_judged_together(grid):
     bundle, other = table(0.98), table(0.5)
     bundle[MIME]["claims"] += other[MIME]["claims"]
     write(built.profile.runs[0], bundle)
-    entry = next(one for one in ledger.collect(built) if one.claim.key == KEY)
+    entry = next(one for one in ledger.collect(ledger.findings(built)) if one.claim.key == KEY)
     assert [one.verdict for one in entry.at("smollm2-135m")] == ["supported", "contradicted"]
     assert entry.verdict("smollm2-135m") == "in some (1 of 2)"
     assert entry.verdict("no such model") == ""
-    assert ledger.counts(ledger.collect(built)) == {
+    assert ledger.counts(ledger.collect(ledger.findings(built))) == {
         "smollm2-135m": {"in some": 1},
         "org/other": {"supported": 1},
     }
@@ -183,18 +183,18 @@ def test_what_may_not_stand_in_the_ledger_stops_the_build(grid, change, said):
     built, write = grid
     write(built.profile.runs[0], table(0.98, **change))
     with pytest.raises(SiteError, match=f"05-hierarchical-effects: 'Embeddings.*{said}"):
-        ledger_page.page(built)
+        ledger_page.page(ledger.findings(built))
 
 
 def test_a_number_without_its_run_stops_the_build(grid):
     built, write = grid
     write(built.profile.runs[0], table(0.98), listed="another")
     with pytest.raises(SiteError, match="names run run-smo, which its page did not ask for"):
-        ledger.collect(built)
+        ledger.collect(ledger.findings(built))
 
 
 def test_the_page_shows_number_run_page_and_what_would_overturn(grid):
-    page = BeautifulSoup(ledger_page.page(grid[0]), "html.parser")
+    page = BeautifulSoup(ledger_page.page(ledger.findings(grid[0])), "html.parser")
     claim = page.find(id=f"claim-{KEY}")
     assert paper_claims()[KEY].overturned_by in claim.tr.get_text()
     (test,) = claim.find_all("tr")[1:]

@@ -146,7 +146,7 @@ def test_a_profile_without_results_leaves_no_place_open(tmp_path):
     path.write_text("chapters:\n  05-hierarchical-effects:\n  ladder:\n")
     grid = Grid.of(profiles.read(str(path)), tmp_path / "results")
     words = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
-    page = start.page(grid, words)
+    page = start.page(grid, words, ledger.findings(grid))
     assert "{{" not in page
     assert page.count("not measured in this profile") == len(start.FINDINGS) + 1
     assert start.PLACE.findall(words)

@@ -70,11 +70,9 @@ class Entry:
         return verdicts.judge(met for one in found for met in one.conditions) if found else ""
 
 
-def collect(grid: Grid) -> list[Entry]:
-    """Every claim of the paper, from the abstract to Appendix I, with all that tests it in the
-    runs of the profile. Raises :class:`SiteError` for a verdict without a number, a number without
-    a run, a claim that the paper does not make, and one untested that the book should test."""
-    rows = findings(grid)
+def collect(rows: Iterable[Finding]) -> list[Entry]:
+    """Every claim of the paper, from the abstract to Appendix I, with all that tests it."""
+    rows = list(rows)
     return [
         Entry(claim, tuple(one for one in rows if one.tests == key))
         for key, claim in paper_claims().items()
@@ -83,7 +81,8 @@ def collect(grid: Grid) -> list[Entry]:
 
 def findings(grid: Grid) -> list[Finding]:
     """Every row of every claims table of the profile's runs, those that test no claim of the paper
-    (``tests == OURS``) too."""
+    (``tests == OURS``) too. Raises :class:`SiteError` for a verdict without a number, a number
+    without a run, and a claim that the paper does not make."""
     return [one for run in grid.profile.runs if grid.done(run) for one in _of(grid, run)]
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from pages.ledger import Entry, Finding, collect, counts, findings, models
-from pages.points import Grid
+from pages.ledger import Entry, Finding, collect, counts, models
 from reporting import verdicts
 from reporting.claims import OURS
 
 UNTESTED = "untested"  # as the filter knows it, beside the kinds of verdict
 RULES = """## How a verdict is made
 
-A criterion is fixed before the measurement and is the same for every model. Each number that it
+A criterion is the same for every model. Most were fixed before the measurement; a few were set
+after a first look at the embedded model or at the paper's drawing: how alike two profiles over
+layers must rank, which steps of Figure 9 are early, how the law of flips is judged. Each number that it
 asks for is a condition: met if the whole 95% interval lies where the criterion wants it, not met if
 all of it lies outside, and undecided otherwise, also where there are too few prompts for an
 interval. A row over several models or prunings has a condition for each number that it lists; of
@@ -28,10 +29,10 @@ The build stops at a verdict without a number, at a number without the run that 
 a verdict that the conditions do not give."""
 
 
-def page(grid: Grid) -> str:
-    """The page *Claim ledger*, in Markdown. Raises :class:`SiteError` as :func:`collect` does."""
-    entries = collect(grid)
-    ours = [one for one in findings(grid) if one.tests == OURS]
+def page(found: list[Finding]) -> str:
+    """The page *Claim ledger*, in Markdown, of what the runs of a profile found."""
+    entries = collect(found)
+    ours = [one for one in found if one.tests == OURS]
     sizes = models(entries) | {one.model: one.size for one in ours}
     tested = sum(bool(one.findings) for one in entries)
     return f"""# Claim ledger

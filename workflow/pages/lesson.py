@@ -113,7 +113,7 @@ def texts() -> str:
 
 def contest() -> str:
     """The contest's table where nobody but the baseline has handed in."""
-    return leaderboard.markdown(stored("contest"))
+    return leaderboard.markdown(stored("contest").drop(columns="file"))
 
 
 PICTURES = {

@@ -49,8 +49,10 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
     (source / "_config.yml").write_text(told, encoding="utf-8")
     (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     shutil.copytree(ROOT / "book", source / "book")
+    found = ledger.findings(grid)
     front = source / "book" / "index.md"
-    front.write_text(start.page(grid, front.read_text(encoding="utf-8")), encoding="utf-8")
+    words = front.read_text(encoding="utf-8")
+    front.write_text(start.page(grid, words, found), encoding="utf-8")
     for page in (source / "book").glob("*.md"):
         text = lesson.with_pictures(page.read_text(encoding="utf-8"))
         page.write_text(_without_links(text, absent), encoding="utf-8")
@@ -59,10 +61,10 @@ def stage(source: Path, grid: points.Grid) -> list[str]:
         nbformat.write(staged(grid, run), source / "notebooks" / f"{run.name}.ipynb")
     static = source / "book" / "_static"
     made = {
-        "ledger": ledger_page.page(grid),
+        "ledger": ledger_page.page(found),
         "all-results": all_results.write(grid, static / "all-results"),
         "status": status.page(grid),
-        "09-conclusion": conclusion.page(ledger.collect(grid)),
+        "09-conclusion": conclusion.page(ledger.collect(found)),
         "data-dictionary": data_dictionary(),
         "cite-and-download": citation.page(grid, chapters, address),
     }

@@ -36,22 +36,20 @@ FINDINGS = {  # places of the page, and the claims of the paper that they speak 
 }
 
 
-def page(grid: Grid, words: str) -> str:
-    """The page, in Markdown: ``words`` with their places filled."""
-    entries = ledger.collect(grid)
-    every = ledger.findings(grid)
+def page(grid: Grid, words: str, found: list[ledger.Finding]) -> str:
+    """The page, in Markdown: ``words`` with their places filled, by what runs ``found`` too."""
     places = {
         "puzzle": next(filter(None, (_puzzle(grid, run) for run in _done(grid, TEXTS))), ""),
         "figure": ladder_figure(grid),
         "sizes": prose.join_words(sizes(grid)) or "no model yet",
-        "counts": counts(entries),
-        "rivals": verdicts_of(one for one in every if _page_of(grid, one) == LADDER),
+        "counts": counts(ledger.collect(found)),
+        "rivals": verdicts_of(one for one in found if _page_of(grid, one) == LADDER),
         "decide": next((answer(grid, run) for run in _done(grid, DECIDE)), ""),
         "understand_minutes": f"{minutes(grid, UNDERSTAND)}",
         "decide_minutes": f"{minutes(grid, (DECIDE,))}",
     }
     for place, keys in FINDINGS.items():
-        places[place] = verdicts_of(one for one in every if one.tests in keys)
+        places[place] = verdicts_of(one for one in found if one.tests in keys)
     for place in ("puzzle", "figure"):
         places[place] = raw(places[place])
     return PLACE.sub(lambda found: places[found[1]], words)

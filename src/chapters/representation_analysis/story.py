@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from helpers.models.known import EMBEDDED
 from reporting import reported
 from reporting.claims import OURS, Claim, Printed, listed
 from reporting.estimates import CLOSE, CRITERION, RANKED, Tracking, side_by_side, theorem, tracking
@@ -9,7 +10,7 @@ from reporting.layers import LABELS, Contrast, contrast
 from runs.store import Measurement
 
 LENSES = ("raw", "normed")
-PANEL = {"model": "smollm2-135m", "revision": "main", "prompts": "Math2"}  # whose state it shows
+PANEL = {"model": EMBEDDED, "revision": "main", "prompts": "Math2"}  # whose state it shows
 THEOREMS = {
     "Theorem 1 (embedding)": ("angular", "embedding"),
     "Theorem 1 (logit)": ("angular", "logit"),

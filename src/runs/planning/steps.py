@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 from helpers.evaluation import search_sets
+from helpers.models.known import EMBEDDED
 from helpers.pruning.methods import METHODS
 from runs.parameters import RunParameters
 from runs.planning.sizes import size_of
@@ -148,8 +149,8 @@ def _validity(run: RunParameters) -> Steps:
 
 def _representation(run: RunParameters) -> Steps:
     yield Step("layer_profile", run)
-    embedded = {"model": "smollm2-135m", "revision": "main"}  # whichever the chapter is about
-    yield Step("example_state", _with(run, prompts="Math2", **embedded))
+    panel = _with(run, model=EMBEDDED, revision="main", prompts="Math2")
+    yield Step("example_state", panel)
 
 
 def _multi_scale(run: RunParameters) -> Steps:
@@ -238,8 +239,7 @@ def _should_i_prune(run: RunParameters) -> Steps:
     for one in named(search, run.pruned_encoder).values():
         yield from _retrieval_scores(one)
     yield from _texts_of_three(run)
-    small = RunParameters().model
-    for name in dict.fromkeys((run.model, small)):
+    for name in dict.fromkeys((run.model, EMBEDDED)):
         one = dense(asks) if name == run.model else _with(dense(asks), model=name, revision="main")
         yield Step("probe_items", one)
         if name != run.model:
