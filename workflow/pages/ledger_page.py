@@ -12,10 +12,10 @@ RULES = """## How a verdict is made
 
 A criterion is the same for every model. Most were fixed before the measurement; a few were set
 after a first look at the embedded model or at the paper's drawing: how alike two profiles over
-layers must rank, which steps of Figure 9 are early, how the law of flips is judged. Each number that it
-asks for is a condition: met if the whole 95% interval lies where the criterion wants it, not met if
-all of it lies outside, and undecided otherwise, also where there are too few prompts for an
-interval. A row over several models or prunings has a condition for each number that it lists; of
+layers must rank, which steps of Figure 9 are early, how the law of flips is judged. Each number
+that it asks for is a condition: met if the whole 95% interval lies where the criterion wants it,
+not met if all of it lies outside, and undecided otherwise, also where there are too few prompts for
+an interval. A row over several models or prunings has a condition for each number that it lists; of
 what is at its floor there is none, since nothing can be lost there. The row is *supported* if all
 conditions are met, *in some* if some are (with how many), *contradicted* if none is and one is not,
 and has *too few data* if no interval decides. A row without any condition says *model too weak*.

@@ -153,12 +153,17 @@ def _representation(run: RunParameters) -> Steps:
     yield Step("example_state", panel)
 
 
-def _multi_scale(run: RunParameters) -> Steps:
-    models = [
+def _writing(run: RunParameters) -> list[RunParameters]:
+    """The pruned models whose texts Section 7 compares with the dense one's."""
+    return [
         one
         for one in settings(run, (4, 1)).values()
         if one.method != "drop" or one.target == "mlp" or one.dropped == run.dropped
     ]
+
+
+def _multi_scale(run: RunParameters) -> Steps:
+    models = _writing(run)
     for one in models:
         yield from pruned("generation", one)
     yield Step("other_words", run)
@@ -210,18 +215,13 @@ def _ladder(run: RunParameters) -> Steps:
         yield from pruned("ladder", one)
 
 
-def _texts_of_three(run: RunParameters) -> Steps:
-    for one in settings(run, (4, 1)).values():
-        if one.dropped == run.dropped or one.target == "mlp":
-            yield from pruned("generation", one)
-
-
 def _effective_pruning(run: RunParameters) -> Steps:
     asks = _with(run, dtype=run.score_dtype or run.dtype)
     for one in (dense(asks), *named(asks, run.pruned).values()):
         yield from pruned("ladder", one)
         yield from pruned("probe_items", one)
-    yield from _texts_of_three(run)
+    for one in _writing(run):
+        yield from pruned("generation", one)
 
 
 def _should_i_prune(run: RunParameters) -> Steps:
@@ -238,7 +238,8 @@ def _should_i_prune(run: RunParameters) -> Steps:
     search = _with(asks, model=run.encoder, revision="main")
     for one in named(search, run.pruned_encoder).values():
         yield from _retrieval_scores(one)
-    yield from _texts_of_three(run)
+    for one in _writing(run):
+        yield from pruned("generation", one)
     for name in dict.fromkeys((run.model, EMBEDDED)):
         one = dense(asks) if name == run.model else _with(dense(asks), model=name, revision="main")
         yield Step("probe_items", one)
