@@ -123,10 +123,12 @@ def _ended(given: argparse.Namespace) -> tuple[int, str, str]:
 
 def _told(given: argparse.Namespace) -> int:
     """Print the plan or the status of a profile."""
-    from runs import plan, profiles, status
+    from runs import plan, profiles, published, status
 
     try:
         profile = profiles.read(given.profile)
+        if given.command == "plan":
+            published.take_in(profiles.ROOT / "book" / "published")
         if given.command == "plan" and given.keep:
             os.nice(10)  # the build itself goes first
             plan.plan(profile, anew=False).keep()

@@ -1,13 +1,14 @@
 """What will a profile take? Minutes, memory and disk of each run, before anything runs.
 
 Needs no GPU, no weights and no network. A measurement that several runs share is counted for the
-first of them; one that is there already costs nothing; one that was taken here before, by other
+first of them; one that is there already, imported or measured here, costs nothing; one that was taken here before, by other
 code, costs what it took then; all others what their work costs at the machine's speed
 (:mod:`runs.planning`).
 """
 
 import json
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class Plan:
         found: dict[Any, costs.Cost | None] = {}
         last: Any = None
         floors = costs.coefficients()["floors"].get(asked.model, ())
-        for step in steps(chapter, asked, floors):
+        for step in self._asked(steps(chapter, asked, floors)):
             key, name = self.identities.key(step), step.parameters.model
             if key in found or key in self.planned:
                 found.setdefault(key, None)
@@ -110,9 +111,22 @@ class Plan:
         self.planned |= found.keys()
         return list(found.values())
 
+    def _asked(self, wanted: Iterable[Step]) -> Iterator[Step]:
+        """Without the parts of what is imported, which nobody asks for."""
+        parts = []
+        for step in wanted:
+            stored = self.identities.stored.get(step.name)
+            if stored and stored.part:
+                parts.append(step)
+                continue
+            if not self.past.is_imported(step):
+                yield from parts
+            parts = []
+            yield step
+
     def _cost(self, step: Step, size: Any, fresh: bool) -> costs.Cost | None:
         before = self.past.of(step, self.machine.device)
-        if before and self.past.valid(before):
+        if (before and self.past.valid(before)) or self.past.is_imported(step):
             return None
         predicted = costs.cost(step, size, self.machine, fresh)
         same = before and (before["processor"], before["threads"]) == (

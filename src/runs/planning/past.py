@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from helpers.errors import InputError
 from helpers.texts import data, passages
-from runs import source
+from runs import imported, source
 from runs.parameters import CALIBRATION, SETTING
 from runs.planning.steps import Step
 from runs.store import MANIFEST, Stored, every_measurement
@@ -73,21 +74,30 @@ class Past:
         self._by_key: dict[Key, list[Manifest]] = defaultdict(list)
         for each in self.manifests:
             self._by_key[_plain(each["measurement"], each["parameters"])].append(each)
+        self._imported: dict[Key, list[Manifest]] = defaultdict(list)
+        for one in imported.measurements(results) if results else ():
+            manifest = one.manifest
+            key = _plain(manifest["measurement"], manifest["parameters"])
+            self._imported[key].append(manifest)
 
     def of(self, step: Step, device: str) -> Manifest | None:
         """The newest measurement of a step on this kind of device, by any code; one by the
         code as it is now comes first."""
-        if not self.manifests or step.name not in self.identities.stored:
-            return None
-        stored, run = self.identities.stored[step.name], step.parameters
-        ignored = run.unread(stored.uses)
-        used = {name: getattr(run, name) for name in stored.uses if name not in ignored}
-        found = [
-            each
-            for each in self._by_key.get(_plain(step.name, used), [])
-            if each["device"] == device and _same_pins(stored, step, each["parameters"])
-        ]
+        found = [each for each in self._fitting(self._by_key, step) if each["device"] == device]
         return max(found, key=lambda each: (self.valid(each), each["finished"]), default=None)
+
+    def is_imported(self, step: Step) -> bool:
+        """Whether somebody else's measurement answers a step, if its models are those here."""
+        return any(self._fitting(self._imported, step))
+
+    def _fitting(self, known: Mapping[Key, list[Manifest]], step: Step) -> Iterator[Manifest]:
+        stored, run = self.identities.stored.get(step.name), step.parameters
+        if stored:
+            ignored = run.unread(stored.uses)
+            used = {name: getattr(run, name) for name in stored.uses if name not in ignored}
+            for each in known.get(_plain(step.name, used), []):
+                if _same_pins(stored, step, each["parameters"]):
+                    yield each
 
     def valid(self, manifest: Manifest) -> bool:
         """Whether the code behind a measurement is still the same."""
