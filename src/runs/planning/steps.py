@@ -4,7 +4,7 @@ A measurement that takes others comes after them. What depends on what a measure
 answered for a model that is not at its floor, so that a plan is not too short.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from helpers.evaluation import search_sets
@@ -17,6 +17,20 @@ from runs.wanted_tasks import each_task
 
 ROTATED = "+rotated"  # behind the name of a model
 RATIOS = (0.25, 0.5, 0.75)  # of Wanda, where one layer is thinned at a time
+AS_GIVEN = {  # chapters whose measurements take the run's own parameters
+    "pruning-by-hand": ("weight_corner", "pruning_quality"),
+    "03-background": ("readouts",),
+    "05-hierarchical-effects": ("layer_profile",),
+    "a-perturbation": ("example_state",),
+    "b-kl-divergence": ("example_state",),
+    "c-angular-deviation": ("example_state",),
+    "published-numbers": ("example_state",),
+    "dimension": ("dimension",),
+    "e-prompts": ("prompt_lengths",),
+    "h-temperature": ("temperatures",),
+    "propagation": ("propagation",),
+    "use-it-on-your-model": ("in_the_notebook",),  # not stored: taken anew in each run
+}
 
 
 class Step(NamedTuple):
@@ -37,15 +51,130 @@ def steps(chapter: str, run: RunParameters, floors: Collection[str] = ()) -> Ste
     name of a task, of a retrieval set or of a pruned model that is none.
     """
     usual = run.score_dtype or run.dtype
-    for step in CHAPTERS.get(chapter, lambda _: iter(()))(run):
+    for step in _taken(chapter, run):
         one = step.parameters
         once = one.dense and one.dtype == usual
         if step.name != "task_items" or one.tasks not in floors or once:
             yield step
 
 
+def _taken(chapter: str, run: RunParameters) -> Steps:
+    asks = _with(run, dtype=run.score_dtype or run.dtype)  # as scores are taken
+    search = _with(asks, model=run.encoder, revision="main")
+    turned = _with(run, model=f"{run.model}{ROTATED}")
+    yield from (Step(name, run) for name in AS_GIVEN.get(chapter, ()))
+    match chapter:
+        case "01-introduction" | "g-more-models":
+            for one in named(run, run.pruned).values():
+                yield from _task_scores(one)
+                yield from _probe_scores(one)
+        case "04-inconsistent-effects":
+            for one in _compared(asks):
+                yield from _task_scores(one)
+            for one in _compared(asks):
+                yield from _probe_scores(one)
+            for one in (dense(search), *named(search, run.pruned_encoder).values()):
+                yield from _retrieval_scores(one)
+            for dtype in ("float32", "bfloat16"):
+                for one in each_task(dense(asks)).values():
+                    yield Step("task_items", _with(one, dtype=dtype))
+            drops = _with(run, method="drop", checkpoint="")
+            for one in (*dict.fromkeys((drops, run)), _with(drops, sampling=True)):
+                yield from _pruned_texts(one)
+        case "06-representation-analysis":
+            yield Step("layer_profile", run)
+            panel = _with(run, model=EMBEDDED, revision="main", prompts="Math2")
+            yield Step("example_state", panel)
+        case "07-multi-scale-effects":
+            shorter = {"sampling": True, "max_new_tokens": run.sweep_steps}
+            yield from _each("generation", _writing(run))
+            yield Step("other_words", run)
+            yield from _each("generation", [_with(one, **shorter) for one in _writing(run)])
+            yield from _each("generation", [_with(one, prompts="Table2") for one in _writing(run)])
+            yield from _each("options", _writing(run))
+        case "08-effective-pruning":
+            for one in _compared(asks):
+                yield from pruned("ladder", one)
+                yield from pruned("probe_items", one)
+            yield from _each("generation", _writing(run))
+        case "d-error-propagation":
+            size = size_of(run.model, run.revision)
+            if run.layer < 0 and size:  # as deep as the paper's example, layer 12 of 28
+                run = _with(run, layer=size.layers * 12 // 28)
+            for name in ("attention_paths", "decomposition"):
+                yield from _each(name, settings(run).values())
+        case "decisions":
+            models = [*settings(run, (4, 1)).values()]
+            yield from _each("generation", models)
+            mildest = next(one for one in models if one.method == "drop" and one.target == "mlp")
+            yield from _each("rescue", dict.fromkeys((mildest, models[-1])))
+        case "f-quantization":
+            yield from _probe_scores(dense(turned))
+            for one in named(turned, run.pruned).values():
+                yield from pruned("weight_store", one)
+                yield from pruned("generation", one)
+                yield from _probe_scores(one)
+            for one in (run, turned):
+                yield Step("grid_errors", one)
+            yield Step("rotation_check", run)
+            for one in named(run, run.pruned).values():
+                if not one.many_bits:
+                    yield from pruned("weight_store", one)
+                    yield from pruned("generation", one)
+        case "i-supplementary" | "validity":  # every sublayer removed, and each thinned by Wanda
+            yield Step("layer_profile", run)
+            fewer = min(run.sweep_steps, run.max_new_tokens)
+            for ratio in RATIOS:
+                thinned = {"method": "wanda", "sparsity": ratio, "max_new_tokens": fewer}
+                yield Step("layer_profile", _with(run, **thinned))
+            if chapter == "validity":
+                yield Step("estimate_quality", run)
+        case "ladder":
+            yield from _each("ladder", _compared(run))
+        case "noise-floor":
+            yield Step("noise_floor", run)
+            for dtype in ("float32", "bfloat16"):
+                yield Step("layer_profile", _with(run, dtype=dtype))
+        case "probes":
+            for one in _compared(run):
+                yield from _probe_scores(one)
+        case "should-i-prune":
+            for one in named(asks, run.pruned).values():
+                yield from pruned("running_cost", one)
+                if one.quantizer:
+                    one = _with(one, model=turned.model)
+                else:
+                    yield from _task_scores(one)
+                yield from _probe_scores(one)
+                yield from _each("ladder", (dense(one), one))
+            for one in named(search, run.pruned_encoder).values():
+                yield from _retrieval_scores(one)
+            yield from _each("generation", _writing(run))
+            yield Step("probe_items", dense(asks))
+            if run.model != EMBEDDED:
+                small = _with(dense(asks), model=EMBEDDED, revision="main")
+                yield Step("probe_items", small)
+                yield Step("running_cost", small)
+        case "subspace":
+            yield from _each("subspaces", settings(run, (4, 1)).values())
+
+
 def _with(run: RunParameters, **changes: Any) -> RunParameters:
     return run.model_copy(update=changes)
+
+
+def _compared(run: RunParameters) -> list[RunParameters]:
+    """The dense model and each pruned one."""
+    return [dense(run), *named(run, run.pruned).values()]
+
+
+def _writing(run: RunParameters) -> list[RunParameters]:
+    """The pruned models whose texts Section 7 compares with the dense one's."""
+    return [
+        one
+        for one in settings(run, (4, 1)).values()
+        if one.method != "drop" or one.target == "mlp" or one.dropped == run.dropped
+    ]
 
 
 def pruned(name: str, run: RunParameters) -> Steps:
@@ -57,13 +186,15 @@ def pruned(name: str, run: RunParameters) -> Steps:
     yield Step(name, run)
 
 
+def _each(name: str, models: Iterable[RunParameters]) -> Steps:
+    return (step for one in models for step in pruned(name, one))
+
+
 def _task_scores(run: RunParameters) -> Steps:
     parts = each_task(run).values()
-    for one in parts:
-        yield Step("task_items", dense(one))
+    yield from (Step("task_items", dense(one)) for one in parts)
     if not run.dense:
-        for one in parts:
-            yield from pruned("task_items", one)
+        yield from _each("task_items", parts)
     yield Step("scores", run)
 
 
@@ -83,201 +214,9 @@ def _retrieval_scores(run: RunParameters) -> Steps:
     yield Step("retrieval_scores", run)
 
 
-def _scored(run: RunParameters) -> Steps:
-    for one in named(run, run.pruned).values():
-        yield from _task_scores(one)
-        yield from _probe_scores(one)
-
-
-def _inconsistent_effects(run: RunParameters) -> Steps:
-    asks = _with(run, dtype=run.score_dtype or run.dtype)
-    models = {"Dense": dense(asks)} | named(asks, run.pruned)
-    search = _with(asks, model=run.encoder, revision="main")
-    for one in models.values():
-        yield from _task_scores(one)
-    for one in models.values():
-        yield from _probe_scores(one)
-    for one in ({"Dense": dense(search)} | named(search, run.pruned_encoder)).values():
-        yield from _retrieval_scores(one)
-    for dtype in ("float32", "bfloat16"):
-        for one in each_task(dense(asks)).values():
-            yield Step("task_items", _with(one, dtype=dtype))
-    drops = _with(run, method="drop", checkpoint="")
-    for one in dict.fromkeys((drops, run)):
-        yield from _pruned_texts(one)
-    yield from _pruned_texts(_with(drops, sampling=True))
-
-
-def _quantization(run: RunParameters) -> Steps:
-    turned = _with(run, model=f"{run.model}{ROTATED}")
-    yield from _probe_scores(dense(turned))
-    for one in named(turned, run.pruned).values():
-        yield from pruned("weight_store", one)
-        yield from pruned("generation", one)
-        yield from _probe_scores(one)
-    for one in (run, turned):
-        yield Step("grid_errors", one)
-    yield Step("rotation_check", run)
-    for one in named(run, run.pruned).values():
-        if not one.many_bits:
-            yield from pruned("weight_store", one)
-            yield from pruned("generation", one)
-
-
 def _pruned_texts(run: RunParameters) -> Steps:
     models = [run]
     if run.method == "drop":
         models = [*settings(run, (1,) if run.sampling else (2, 1)).values()]
-    for one in models:
-        yield from (step for step in pruned("", one) if step.name)
+    yield from (step for step in _each("", models) if step.name)
     yield Step("pruned_texts", run)
-
-
-def _profiles(run: RunParameters) -> Steps:
-    """Every sublayer removed, and each thinned by Wanda."""
-    yield Step("layer_profile", run)
-    shorter = min(run.sweep_steps, run.max_new_tokens)
-    for ratio in RATIOS:
-        thinned = {"method": "wanda", "sparsity": ratio, "max_new_tokens": shorter}
-        yield Step("layer_profile", _with(run, **thinned))
-
-
-def _validity(run: RunParameters) -> Steps:
-    yield from _profiles(run)
-    yield Step("estimate_quality", run)
-
-
-def _representation(run: RunParameters) -> Steps:
-    yield Step("layer_profile", run)
-    panel = _with(run, model=EMBEDDED, revision="main", prompts="Math2")
-    yield Step("example_state", panel)
-
-
-def _writing(run: RunParameters) -> list[RunParameters]:
-    """The pruned models whose texts Section 7 compares with the dense one's."""
-    return [
-        one
-        for one in settings(run, (4, 1)).values()
-        if one.method != "drop" or one.target == "mlp" or one.dropped == run.dropped
-    ]
-
-
-def _multi_scale(run: RunParameters) -> Steps:
-    models = _writing(run)
-    for one in models:
-        yield from pruned("generation", one)
-    yield Step("other_words", run)
-    for one in models:
-        yield from pruned("generation", _with(one, sampling=True, max_new_tokens=run.sweep_steps))
-    for one in models:
-        yield from pruned("generation", _with(one, prompts="Table2"))
-    for one in models:
-        yield from pruned("options", one)
-
-
-def _decisions(run: RunParameters) -> Steps:
-    models = [*settings(run, (4, 1)).values()]
-    for one in models:
-        yield from pruned("generation", one)
-    mildest = next(one for one in models if one.method == "drop" and one.target == "mlp")
-    for one in dict.fromkeys((mildest, models[-1])):
-        yield from pruned("rescue", one)
-
-
-def _propagation_of_errors(run: RunParameters) -> Steps:
-    size = size_of(run.model, run.revision)
-    if run.layer < 0 and size:  # as deep as the paper's example, layer 12 of 28
-        run = _with(run, layer=size.layers * 12 // 28)
-    models = settings(run).values()
-    for name in ("attention_paths", "decomposition"):
-        for one in models:
-            yield from pruned(name, one)
-
-
-def _noise(run: RunParameters) -> Steps:
-    yield Step("noise_floor", run)
-    for dtype in ("float32", "bfloat16"):
-        yield Step("layer_profile", _with(run, dtype=dtype))
-
-
-def _subspaces(run: RunParameters) -> Steps:
-    for one in settings(run, (4, 1)).values():
-        yield from pruned("subspaces", one)
-
-
-def _probes(run: RunParameters) -> Steps:
-    for one in ({"Dense": dense(run)} | named(run, run.pruned)).values():
-        yield from _probe_scores(one)
-
-
-def _ladder(run: RunParameters) -> Steps:
-    for one in ({"Dense": dense(run)} | named(run, run.pruned)).values():
-        yield from pruned("ladder", one)
-
-
-def _effective_pruning(run: RunParameters) -> Steps:
-    asks = _with(run, dtype=run.score_dtype or run.dtype)
-    for one in (dense(asks), *named(asks, run.pruned).values()):
-        yield from pruned("ladder", one)
-        yield from pruned("probe_items", one)
-    for one in _writing(run):
-        yield from pruned("generation", one)
-
-
-def _should_i_prune(run: RunParameters) -> Steps:
-    asks = _with(run, dtype=run.score_dtype or run.dtype)
-    for one in named(asks, run.pruned).values():
-        yield from pruned("running_cost", one)
-        if one.quantizer:
-            one = _with(one, model=f"{run.model}{ROTATED}")
-        else:
-            yield from _task_scores(one)
-        yield from _probe_scores(one)
-        for each in (dense(one), one):
-            yield from pruned("ladder", each)
-    search = _with(asks, model=run.encoder, revision="main")
-    for one in named(search, run.pruned_encoder).values():
-        yield from _retrieval_scores(one)
-    for one in _writing(run):
-        yield from pruned("generation", one)
-    for name in dict.fromkeys((run.model, EMBEDDED)):
-        one = dense(asks) if name == run.model else _with(dense(asks), model=name, revision="main")
-        yield Step("probe_items", one)
-        if name != run.model:
-            yield Step("running_cost", one)
-
-
-def _only(*names: str) -> Callable[[RunParameters], Steps]:
-    return lambda run: (Step(name, run) for name in names)
-
-
-CHAPTERS: dict[str, Callable[[RunParameters], Steps]] = {
-    "01-introduction": _scored,
-    "pruning-by-hand": _only("weight_corner", "pruning_quality"),
-    "03-background": _only("readouts"),
-    "04-inconsistent-effects": _inconsistent_effects,
-    "05-hierarchical-effects": _only("layer_profile"),
-    "06-representation-analysis": _representation,
-    "07-multi-scale-effects": _multi_scale,
-    "08-effective-pruning": _effective_pruning,
-    "a-perturbation": _only("example_state"),
-    "b-kl-divergence": _only("example_state"),
-    "c-angular-deviation": _only("example_state"),
-    "d-error-propagation": _propagation_of_errors,
-    "decisions": _decisions,
-    "dimension": _only("dimension"),
-    "e-prompts": _only("prompt_lengths"),
-    "g-more-models": _scored,
-    "h-temperature": _only("temperatures"),
-    "i-supplementary": _profiles,
-    "f-quantization": _quantization,
-    "ladder": _ladder,
-    "noise-floor": _noise,
-    "probes": _probes,
-    "propagation": _only("propagation"),
-    "published-numbers": _only("example_state"),
-    "should-i-prune": _should_i_prune,
-    "subspace": _subspaces,
-    "use-it-on-your-model": _only("in_the_notebook"),  # not stored: taken anew in each run
-    "validity": _validity,
-}
