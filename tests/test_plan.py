@@ -17,7 +17,7 @@ from test_runner import KEPT, SHORT, TINY
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from helpers.models.known import KNOWN
-from runs import declared, plan, profiles
+from runs import declared, exchange, imported, plan, profiles
 from runs.__main__ import main
 from runs.parameters import validate
 from runs.planning import costs, machines, schedule, sizes, steps
@@ -191,6 +191,20 @@ def test_what_is_done_costs_nothing_and_what_was_taken_costs_what_it_took(tiny_f
     own = costs.notebook("b-kl-divergence").seconds / 60
     assert again.frame["taken"][1] == 1
     assert again.frame["minutes"][1] == pytest.approx(10 + own)
+
+
+def test_what_comes_packed_with_the_book_is_not_planned_as_measured_here(tmp_path, monkeypatch):
+    """Its archives answer all that the second model's chapters ask, but for the panel of Section 6,
+    which shows the embedded model."""
+    monkeypatch.delenv(imported.SWITCH, raising=False)
+    profile, here = profiles.read("second-model"), machines.this(1, tmp_path)
+    assert plan.Plan(profile, here, tmp_path).frame["taken"].sum() > 50
+    for archive in (ROOT / "book" / "published").glob("*.zip"):
+        exchange.take_in(archive, tmp_path / "results")
+    frame = plan.Plan(profile, here, tmp_path).frame
+    taken = frame[frame["taken"] > 0]
+    assert list(taken["run"]) == ["06-representation-analysis"] and set(taken["taken"]) == {1}
+    assert frame["minutes"].max() < 1
 
 
 def test_a_speed_is_kept_and_only_a_better_one_replaces_it(tmp_path, monkeypatch):

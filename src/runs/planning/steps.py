@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from helpers.evaluation import search_sets
+from helpers.evaluation.tasks import TASKS
 from helpers.models.known import EMBEDDED
 from helpers.pruning.methods import METHODS
 from runs.parameters import RunParameters
@@ -75,9 +76,10 @@ def _taken(chapter: str, run: RunParameters) -> Steps:
                 yield from _probe_scores(one)
             for one in (dense(search), *named(search, run.pruned_encoder).values()):
                 yield from _retrieval_scores(one)
-            for dtype in ("float32", "bfloat16"):
-                for one in each_task(dense(asks)).values():
-                    yield Step("task_items", _with(one, dtype=dtype))
+            for name, one in each_task(dense(asks)).items():
+                if TASKS[name].kind == "multiple_choice":
+                    for dtype in ("float32", "bfloat16"):
+                        yield Step("task_items", _with(one, dtype=dtype))
             drops = _with(run, method="drop", checkpoint="")
             for one in (*dict.fromkeys((drops, run)), _with(drops, sampling=True)):
                 yield from _pruned_texts(one)
