@@ -89,7 +89,7 @@ class Book:
         """What is left of each run, by chapter, without its measurements, and without waiting for
         those that another run was taking."""
         found = {}
-        for run in self.profile.runs:
+        for run in (one for one in self.profile.runs if one.first):
             path = self.results / self.profile.name / f"{run.name}.json"
             if not path.is_file():
                 continue
