@@ -2,8 +2,8 @@
 
 Chromium prints one document that is put together from the pages, so that page numbers, bookmarks
 and links go through the whole book; it prints twice, since only the first print tells on which
-sheet a chapter begins. Figures are their static pictures. Folds are open, but for two kinds: code,
-which only the chapter that teaches it keeps, and more rows or texts of the same.
+sheet a chapter begins. Figures are their static pictures. The code at the end of each page is left
+out. Folds are open, but for those that hold more rows or texts of the same.
 
     PYTHONPATH=src:workflow .venv/bin/python -m pages.pdf --profile default
 """
@@ -35,10 +35,9 @@ from runs.profiles import ROOT
 
 ADDRESS = "http://book.invalid/"  # where Chromium finds the site, which is read from the disk
 FIRST = "book/index"
-WITH_CODE = {"notebooks/use-it-on-your-model"}  # what it shows is code
 ONLY_ON_SCREEN = (
     "script, noscript, button, .headerlink, .point-switcher, .figure-interactive, .figure-chooser, "
-    ".panel-live, .figure-download, .all-results, .book-pdf"
+    ".panel-live, .figure-download, .all-results, .book-pdf, .page-code"
 )
 LEFT_OUT = "left-out"
 STYLE = Path(__file__).with_name("pdf.css")
@@ -102,12 +101,6 @@ def article(site: Path, page: Page, known: Mapping[str, Page]) -> Tag:
         raise InputError(f"{page.name}.html has no article: build the book again")
     for node in found.select(ONLY_ON_SCREEN):
         node.decompose()
-    for fold in found.select("details.above-input"):
-        if page.name in WITH_CODE and fold.summary:
-            fold.summary.decompose()
-            fold.unwrap()
-        else:
-            fold.decompose()
     for fold in found.select("details.text-more"):
         _leave_out(fold)
     for line in found.select(".figure-provenance"):

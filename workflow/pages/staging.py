@@ -19,6 +19,7 @@ from pages import (
     citation,
     conclusion,
     elsewhere,
+    head,
     ledger,
     ledger_page,
     lesson,
@@ -96,6 +97,7 @@ def staged(grid: points.Grid, run: Run) -> Any:
     """The notebook of a run as the site shows it; of a run that failed, one that says so."""
     if grid.done(run):
         node = nbformat.read(grid.folder / f"{run.name}.ipynb", as_version=4)
+        head.add_facts(node, grid, run)
         node.cells[0].source = points.switched(grid, run, node.cells[0].source)
     else:
         node = points.failed_page(grid, run)
@@ -111,14 +113,16 @@ def staged(grid: points.Grid, run: Run) -> Any:
 
 
 def shown(node: Any, linked: Callable[[str], str]) -> list[Any]:
-    """Make an executed notebook one to read: text first, code folded, links as they are ``linked``
-    here, and no standard error, since warnings name files of this machine. What its cells show."""
+    """Make an executed notebook one to read: code hidden but where it is taught, links as they are
+    ``linked`` here, and no standard error, since warnings name files of this machine. What its
+    cells show."""
     every = []
     for cell in node.cells:
         if cell.cell_type != "code":
             cell["source"] = linked(cell["source"])
             continue
-        cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+        tags = cell.metadata.get("tags", [])
+        cell.metadata["tags"] = tags if "show-input" in tags else [*tags, "hide-input"]
         cell["outputs"] = [each for each in cell.outputs if each.get("name") != "stderr"]
         for data in (output["data"] for output in cell.outputs if "data" in output):
             if "text/markdown" in data:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from chapters.ladder.story import PANELS, Ladders
 from chapters.ladder.story import axis as ladder_axis
-from pages import ledger
+from pages import head, ledger
 from pages.points import Grid, read_json
 from pages.puzzle import puzzle, setting_of
 from reporting import figures, prose, verdicts
@@ -27,7 +27,6 @@ from runs.store import Measurement
 PLACE = re.compile(r"\{\{ (\w+) \}\}")
 TEXTS, LADDER, DECIDE = "04-inconsistent-effects", "ladder", "should-i-prune"
 UNDERSTAND = ("01-introduction", "03-background", "probes", "ladder", "07-multi-scale-effects")
-WORDS_A_MINUTE = 200
 FINDINGS = {  # places of the page, and the claims of the paper that they speak of
     "searching": ("4-retrieval-competitive",),
     "choosing": ("abstract-choosing-keeps",),
@@ -124,29 +123,18 @@ def _first(measured: str) -> str:
 
 
 def answer(grid: Grid, run: Run) -> str:
-    """What a chapter answers in its first cell that says something, in Markdown."""
-    node = nbformat.read(grid.folder / f"{run.name}.ipynb", as_version=4)
-    said = next((text for text in _said(node) if text.startswith("**The answer")), "")
-    return said.replace("**The answer", "**Should I prune? The answer", 1)
-
-
-def _said(node: Any) -> list[str]:
-    outputs = [output for cell in node.cells for output in cell.get("outputs", [])]
-    return [output["data"]["text/markdown"] for output in outputs if _is_text(output)]
-
-
-def _is_text(output: Any) -> bool:
-    return "text/markdown" in output.get("data", {})
+    """What a chapter answers, in Markdown."""
+    return head.answer(_node(grid, run)).replace("**The", "**Should I prune? The", 1)
 
 
 def minutes(grid: Grid, chapters: Iterable[str]) -> int:
-    """Minutes that it takes to read these chapters, by their words; at least one."""
-    words = 0
-    for run in (runs[0] for chapter in chapters if (runs := _done(grid, chapter))):
-        node = nbformat.read(grid.folder / f"{run.name}.ipynb", as_version=4)
-        written = [cell.source for cell in node.cells if cell.cell_type == "markdown"]
-        words += sum(len(text.split()) for text in (*written, *_said(node)))
-    return max(1, round(words / WORDS_A_MINUTE))
+    """Minutes that it takes to read these chapters."""
+    done = (runs[0] for chapter in chapters if (runs := _done(grid, chapter)))
+    return head.minutes(_node(grid, run) for run in done)
+
+
+def _node(grid: Grid, run: Run) -> Any:
+    return nbformat.read(grid.folder / f"{run.name}.ipynb", as_version=4)
 
 
 def ladder_figure(grid: Grid) -> str:
