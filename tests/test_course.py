@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from course import experiments, notebook, source, take
 from course.verdict import Verdict, check
+from helpers.__main__ import main
 from helpers.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -179,21 +180,33 @@ def test_both_notebooks_run_from_start_to_end_on_the_embedded_model(name, tmp_pa
         assert all(line.startswith(mark) for line in said), said
 
 
-def test_a_notebook_is_taken_into_the_current_folder_and_never_over_another(tmp_path):
-    def helpers(*words):
-        command = [sys.executable, "-m", "helpers", "course", *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+def test_a_notebook_is_taken_into_the_current_folder_and_never_over_another(
+    tmp_path, monkeypatch, capsys
+):
+    def run(*words):
+        return main(["course", *words]), *capsys.readouterr()
 
-    assert "ladder" in helpers().stdout
-    assert helpers("ladder").returncode == 0
+    monkeypatch.chdir(tmp_path)
+    assert "ladder" in run()[1]
+    assert run("ladder")[0] == 0
     written = (tmp_path / "ladder.ipynb").read_text()
     assert nbformat.reads(written, 4).cells == notebook.student(PAGES["ladder"]).cells
-    again, unknown = helpers("ladder"), helpers("lab99")
-    assert again.returncode == unknown.returncode == 2
-    assert again.stderr.startswith("error: ladder.ipynb is here already")
-    assert unknown.stderr.startswith("error: there is no exercise page 'lab99'")
-    assert again.stderr.count("\n") == unknown.stderr.count("\n") == 1
+    for name, said in (
+        ("ladder", "error: ladder.ipynb is here already"),
+        ("lab99", "error: there is no exercise page 'lab99'"),
+    ):
+        code, out, err = run(name)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(said)
     assert (tmp_path / "ladder.ipynb").read_text() == written
+
+
+def test_the_command_that_takes_a_notebook_starts_without_torch(tmp_path):
+    command = [sys.executable, "-X", "importtime", "-m", "helpers", "course", "lab99"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: there is no exercise page 'lab99'")
+    assert not re.search(r"\| +torch$", done.stderr, re.MULTILINE)
 
 
 def closure(wanted):
@@ -242,8 +255,8 @@ except helpers.InputError as error:
 """
 
 
-def test_the_lab_extra_is_enough_for_the_library_and_the_course(tmp_path, tiny_tokenizer):
-    """All that it would not install is hidden from the import system."""
+def left_out():
+    """The modules that are installed here and would not be with the ``lab`` extra alone."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["lab"]
     installed = closure(wanted) | {"when-pruning-works"}
@@ -255,11 +268,36 @@ def test_the_lab_extra_is_enough_for_the_library_and_the_course(tmp_path, tiny_t
     }
     assert {"mteb", "snakemake", "lm_eval", "datasets", "papermill", "plotly"} <= hidden
     assert not {"torch", "transformers", "pandas", "nbformat"} & hidden
+    return hidden
+
+
+def imported(everywhere):
+    """Each file of the library and the course with a module that it imports: wherever that is, or
+    only what it takes to import the file."""
+    for folder in ("helpers", "course"):
+        for path in (ROOT / "src" / folder).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in ast.walk(tree) if everywhere else tree.body:
+                if isinstance(node, ast.Import):
+                    yield from ((path.name, alias.name.partition(".")[0]) for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    yield path.name, (node.module or "").partition(".")[0]
+
+
+def test_only_what_runs_beside_lm_eval_needs_more_than_the_lab_extra_at_once():
+    hidden = left_out()
+    needs = {(path, module) for path, module in imported(everywhere=False) if module in hidden}
+    assert needs == {("refilled.py", "lm_eval"), ("shared_context.py", "lm_eval")}
+
+
+@pytest.mark.slow
+def test_the_lab_extra_is_enough_for_the_library_and_the_course(tmp_path, tiny_tokenizer):
+    """All that it would not install is hidden from the import system."""
     model = tiny_model("llama", num_hidden_layers=3, max_position_embeddings=512)
     model.save_pretrained(tmp_path)
     tiny_tokenizer.save_pretrained(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-c", HIDING, ",".join(sorted(hidden)), str(tmp_path)],
+        [sys.executable, "-c", HIDING, ",".join(sorted(left_out())), str(tmp_path)],
         capture_output=True,
         text=True,
     )
@@ -269,12 +307,7 @@ def test_the_lab_extra_is_enough_for_the_library_and_the_course(tmp_path, tiny_t
 
 def test_the_library_and_the_course_import_nothing_that_linux_alone_has():
     only_there = {"fcntl", "resource", "pwd", "grp", "termios", "pty"}
-    for folder in ("helpers", "course"):
-        for path in (ROOT / "src" / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Import | ast.ImportFrom):
-                    names = [alias.name for alias in node.names]
-                    assert not only_there & {*names, getattr(node, "module", None)}, path
+    assert not [one for one in imported(everywhere=True) if one[1] in only_there]
 
 
 def test_the_lesson_takes_ninety_minutes_without_a_gap():

@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 
 from helpers.errors import InputError
-from helpers.models.known import listed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,6 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.command == "course":
         return _course(given.page)
+    from helpers.models.known import listed  # only here, since it brings torch
+
     rows = listed()
     widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
     for row in [dict(zip(widths, widths, strict=True)), *rows]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
+from scipy.optimize import brentq
 from torch import Tensor
 
 from course.checks.spaces import logits, near
@@ -68,8 +69,9 @@ def tenth_off(answer: float) -> str:
         return abs(float(estimate / theory.kl_identity(z, size * delta)) - 1)
 
     said, right = float(answer), 1e-3
-    while off(right) < 0.1:
-        right *= 1.0005
+    while off(2 * right) < 0.1:
+        right *= 2
+    right = brentq(lambda size: off(size) - 0.1, right, 2 * right)
     if abs(said / right - 1) < 0.01:
         return ""
     return f"at s = {said:.4g} the estimate is {off(said):.1%} off; look for the first s with 10%"

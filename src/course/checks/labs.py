@@ -93,11 +93,15 @@ def removes_what_is_asked(keep_mask: Callable[..., Any]) -> str:
 @check
 def asks_alike(right: Callable[..., Any], model: Any) -> str:
     """Both forms give the model the same to read before its answer."""
+    knows: dict[str, Any] = {}
+
+    def noted(model: Any, probe: Any, form: str) -> None:
+        knows[form] = right(model, probe, form)
+
     for probe in probes("capitals", 2):
-        read = read_by(model, right, probe)
-        if said := asked_apart(read):
+        if said := asked_apart(read_by(model, noted, probe)):
             return said
-        if not right(model, probe, "choice"):
+        if not knows["choice"]:
             return (
                 f"of {probe.question!r} the choice is wrong: the model does choose {probe.answer}"
             )
