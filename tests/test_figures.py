@@ -241,6 +241,21 @@ def test_table_is_accessible_and_escaped():
     assert ">0.12<" in html
     assert "■" in html
     assert 'tabindex="0"' in html
+    assert '<td class="number" data-label="score">0.12</td>' in html
+
+
+def test_a_table_says_what_its_look_depends_on():
+    data = pd.DataFrame({"task": ["PIQA"], "low": [-1.5e-7], "high": [-2], "day": ["2026-01-02"]})
+    html = table(data, "Few").html
+    assert '<table aria-label="Few">' in html
+    assert [">−1.5e−07<" in html, ">−2<" in html, ">2026-01-02<" in html] == [True] * 3
+    words = data.assign(criterion="at least 80% of the score above guessing")
+    assert '<table aria-label="Words" class="cards">' in table(words, "Words").html
+    wide = pd.DataFrame([range(7)], columns=list("abcdefg"))
+    assert '<table aria-label="Wide" class="many">' in table(wide, "Wide").html
+    long = table(pd.concat([data] * 26), "Long").html
+    assert long.startswith('<details class="text-more"><summary>Long (26 rows)</summary><div')
+    assert "table-caption" not in long
 
 
 def test_text_form_is_title_and_caption():

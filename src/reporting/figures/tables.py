@@ -13,6 +13,8 @@ from reporting import verdicts
 from reporting.figures.style import SPACES, style_of
 
 T = TypeVar("T")
+LONG = 25  # rows, beyond which a table is folded
+ROOMY = 24  # characters of a cell, beyond which a row is a card on a phone
 
 
 @dataclass(frozen=True)
@@ -50,30 +52,15 @@ def table(
     """A table with a caption; the first column names the rows.
 
     `formats` maps a column to a format such as `".3f"`; other floats show three significant
-    digits. Missing values show as a dash. A column named `space` shows coloured badges. The
-    table scrolls sideways, by keyboard too, where it is wider than the screen.
+    digits. Missing values show as a dash, and a minus as one. A column named `space` shows coloured
+    badges. On a phone each row is a card where cells hold words, and else the first column stays
+    while the others scroll. A table of more than 25 rows is folded under its caption.
     """
-    formats = formats or {}
-    if unknown := [name for name in formats if name not in frame.columns]:
-        raise ValueError(f"formats name columns that the table lacks: {', '.join(unknown)}")
-    numeric = {name: pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns}
-    align = {name: ' class="number"' if numeric[name] else "" for name in frame.columns}
-    head = "".join(
-        f'<th scope="col"{align[name]}>{escape(str(name))}</th>' for name in frame.columns
-    )
-    rows = []
-    for record in frame.itertuples(index=False, name=None):
-        cells = []
-        for position, (name, value) in enumerate(zip(frame.columns, record, strict=True)):
-            text = _cell(str(name), value, formats.get(name))
-            tag = 'th scope="row"' if position == 0 else "td"
-            cells.append(f"<{tag}{align[name]}>{text}</{tag.split()[0]}>")
-        rows.append(f"<tr>{''.join(cells)}</tr>")
+    body, label = _table(frame, caption, formats), escape(caption)
     html = (
-        f'<p class="table-caption" aria-hidden="true">{escape(caption)}</p>'
-        f'<div class="book-table" role="region" tabindex="0" aria-label="{escape(caption)}">'
-        f'<table aria-label="{escape(caption)}">'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>{chr(10).join(rows)}</tbody></table></div>"
+        _folded(f"{caption} ({len(frame)} rows)", body)
+        if len(frame) > LONG
+        else f'<p class="table-caption" aria-hidden="true">{label}</p>{body}'
     )
     return HtmlOutput(html, f"{caption}\n{frame.to_string(index=False)}")
 
@@ -86,14 +73,55 @@ def folded_tables(
     :func:`~reporting.figures.tables.table`. Raises ValueError if there is no table."""
     if not tables:
         raise ValueError(f"no table to fold under {caption!r}")
-    shown = {line: table(frame, f"{caption}: {line}", formats) for line, frame in tables.items()}
-    blocks = "".join(  # without the caption above a table, which its line gives already
-        f'<details class="text-more"><summary>{escape(line)}</summary>'
-        f"{each.html.partition('</p>')[2]}</details>"
-        for line, each in shown.items()
+    blocks = "".join(
+        _folded(line, _table(frame, f"{caption}: {line}", formats))
+        for line, frame in tables.items()
     )
     html = f'<div class="book-folded"><p class="table-caption">{escape(caption)}</p>{blocks}</div>'
-    return HtmlOutput(html, "\n\n".join(each.text for each in shown.values()))
+    told = [f"{caption}: {line}\n{each.to_string(index=False)}" for line, each in tables.items()]
+    return HtmlOutput(html, "\n\n".join(told))
+
+
+def _folded(line: str, body: str) -> str:
+    return f'<details class="text-more"><summary>{escape(line)}</summary>{body}</details>'
+
+
+def _table(frame: pd.DataFrame, caption: str, formats: Mapping[str, str] | None) -> str:
+    """The table alone; a cell has the name of its column, for where it is a line of a card."""
+    formats = formats or {}
+    if unknown := [name for name in formats if name not in frame.columns]:
+        raise ValueError(f"formats name columns that the table lacks: {', '.join(unknown)}")
+    names = [str(name) for name in frame.columns]
+    align = [
+        ' class="number"' if pd.api.types.is_numeric_dtype(dtype) else "" for dtype in frame.dtypes
+    ]
+    heads = zip(names, align, strict=True)
+    head = "".join(f'<th scope="col"{each}>{escape(name)}</th>' for name, each in heads)
+    rows = []
+    for record in frame.itertuples(index=False, name=None):
+        shown = [
+            _cell(name, value, formats.get(name)) for name, value in zip(names, record, strict=True)
+        ]
+        cells = "".join(
+            f'<td{each} data-label="{escape(name)}">{text}</td>'
+            for name, each, text in zip(names[1:], align[1:], shown[1:], strict=True)
+        )
+        rows.append(f'<tr><th scope="row"{align[0]}>{shown[0]}</th>{cells}</tr>')
+    label = escape(caption)
+    return (
+        f'<div class="book-table" role="region" tabindex="0" aria-label="{label}">'
+        f'<table aria-label="{label}"{_form(frame)}>'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{chr(10).join(rows)}</tbody></table></div>"
+    )
+
+
+def _form(frame: pd.DataFrame) -> str:
+    """What the table's look depends on, as an attribute: words in its cells, many columns."""
+    words = frame.iloc[:, 1:].select_dtypes(exclude="number")
+    longest = max((len(str(cell)) for cell in words.to_numpy().flat), default=0)
+    kinds = ["cards"] if len(frame.columns) > 2 and longest > ROOMY else []
+    kinds += ["many"] if len(frame.columns) > 6 else []
+    return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
 def badge(space: str) -> str:
@@ -118,6 +146,5 @@ def _cell(name: str, value: Any, form: str | None) -> str:
     if isinstance(value, str):
         verdict, rest = verdicts.said(value)
         return verdicts.badge(verdict) + escape(rest) if verdict else escape(value)
-    if form:
-        return escape(format(value, form))
-    return escape(f"{value:.3g}" if isinstance(value, float) else str(value))
+    shown = format(value, form or (".3g" if isinstance(value, float) else ""))
+    return escape(shown.replace("-", "−") if pd.api.types.is_number(value) else shown)

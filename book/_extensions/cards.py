@@ -1,0 +1,41 @@
+"""Sphinx extension: tables of pages become cards on a phone, as those of notebooks do.
+
+Each cell of such a table carries the name of its column; `tables.css` does the rest. Tables of two
+columns, and those whose cells are short, stay tables.
+"""
+
+import re
+from typing import Any
+
+from bs4 import BeautifulSoup
+
+TABLE = re.compile(r'<table class="table">.*?</table>', re.DOTALL)
+ROOMY = 24  # characters of a cell, beyond which a row is a card
+
+
+def labelled(found: re.Match[str]) -> str:
+    """A table of a page, with the names of its columns in its cells if its rows become cards."""
+    page = BeautifulSoup(found.group(), "html.parser")
+    heads = [" ".join(head.get_text().split()) for head in page.select("thead th")]
+    cells = page.select("tbody td")
+    if len(heads) < 3 or all(len(cell.get_text()) <= ROOMY for cell in cells):
+        return found.group()
+    page.table["class"].append("cards")
+    for row in page.select("tbody tr"):
+        for cell, head in zip(row.find_all("td", recursive=False), heads, strict=False):
+            cell["data-label"] = head
+    return str(page)
+
+
+def label_tables(
+    app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Change the tables in a page's body."""
+    if "body" in context:
+        context["body"] = TABLE.sub(labelled, context["body"])
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Before the theme reads the body."""
+    app.connect("html-page-context", label_tables, priority=100)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
