@@ -188,8 +188,9 @@ def test_beyond_compares_steps_after_the_parting_with_the_unpruned_model():
 
 def test_tables_of_one_prompt_have_dashes_for_what_is_missing():
     few = {"made": story.Written(table(text("A", 0, None, 1)), unpruned(1, 1.0), 0)}
-    for cell in (story.start_cell, story.trend_cell):
-        assert story.by_reading(few, cell)["KL (nats)"].str.fullmatch("–[ →:–]*").all()
+    starts, trends = (story.by_measure(few, one) for one in (story.start_cells, story.trend_cells))
+    assert starts["KL (nats)"][["later steps", "difference"]].eq("–").all(axis=None)
+    assert trends["KL (nats)"][["mean", "change along the text"]].eq("–").all(axis=None)
     assert story.jump_table(few)["after"].tolist() == ["–"] * 4
 
 
@@ -223,9 +224,13 @@ def test_greedy_and_sampled_differ_by_what_they_have_in_common():
     assert [line.banded for line in panel.lines] == [True, True]
 
 
-def test_the_printed_row_of_starts():
-    starts = story.reported_starts(reported.figure_7())
-    assert starts[story.HEADINGS["embedding"]].tolist() == ["0.25 → 1.00"]
+def test_the_printed_row_stands_first_among_the_starts():
+    few = {"made": story.Written(table(text("A", 0, None, 5)), unpruned(5, 1.0), 0)}
+    found = story.starts(few, reported.figure_7())
+    assert list(found) == list(story.HEADINGS.values())
+    printed = found[story.HEADINGS["embedding"]].iloc[0]
+    assert printed[["first step", "later steps"]].tolist() == ["0.25", "1.00"]
+    assert found["KL (nats)"]["reads"].tolist() == [story.READS["free"], *story.READS.values()]
 
 
 def test_panels_hold_both_ways_of_reading_and_the_printed_curves_as_far_as_ours():

@@ -266,30 +266,36 @@ def printed_rises() -> dict[str, float]:
     return {space: float(curves[space][0] - curves[space][1:].mean()) for space in SPACES}
 
 
-def by_reading(
-    found: Mapping[str, Written], cell: Callable[[Written, str, str], str]
-) -> pd.DataFrame:
-    """One row for each pruned model and reading, one column for each measure."""
-    return pd.DataFrame(
-        [
-            {"model": name, "reads": words}
-            | {HEADINGS[measure]: cell(one, measure, decoding) for measure in MEASURES}
-            for name, one in found.items()
-            for decoding, words in READS.items()
-        ]
-    )
+def by_measure(
+    found: Mapping[str, Written], cells: Callable[[Written, str, str], dict[str, str]]
+) -> dict[str, pd.DataFrame]:
+    """For each measure a table with one row for each pruned model and reading."""
+    return {
+        HEADINGS[measure]: pd.DataFrame(
+            [
+                {"model": name, "reads": words} | cells(one, measure, decoding)
+                for name, one in found.items()
+                for decoding, words in READS.items()
+            ]
+        )
+        for measure in MEASURES
+    }
 
 
-def start_cell(one: Written, measure: str, decoding: str) -> str:
-    """``0.10 → 0.40: 0.30 [0.20–0.40]``: first step, later steps, difference."""
+def start_cells(one: Written, measure: str, decoding: str) -> dict[str, str]:
+    """The first step, the later ones, and their difference with its interval."""
     first, later, rise = one.start(measure, decoding).values()
-    return f"{number(first.value)} → {number(later.value)}: {rise}"
+    return _start(first.value, later.value) | {"difference": str(rise)}
 
 
-def trend_cell(one: Written, measure: str, decoding: str) -> str:
-    """``0.40: −8% [−40% to 20%]``: mean after the first step, change along the text."""
+def trend_cells(one: Written, measure: str, decoding: str) -> dict[str, str]:
+    """The mean after the first step, and the change along the text with its interval."""
     level, growth = one.trend(measure, decoding)
-    return f"{number(level.value)}: {growth.text('.0%')}"
+    return {"mean": number(level.value), "change along the text": growth.text(".0%")}
+
+
+def _start(first: float, later: float) -> dict[str, str]:
+    return {"first step": number(first), "later steps": number(later)}
 
 
 def jump_table(found: Mapping[str, Written]) -> pd.DataFrame:
@@ -420,15 +426,19 @@ def unpruned_level(value: float) -> list[Reference]:
     return [Reference(x=(-1e6, 1e6), y=(value, value), label="unpruned, other words")]
 
 
-def reported_starts(printed: pd.DataFrame) -> pd.DataFrame:
-    """The paper's row above those of :func:`start_cell`; columns as ``reported.figure_7``."""
-    row = {"model": "reported (7B, Drop-8A, one prompt)", "reads": READS["free"]}
+def starts(found: Mapping[str, Written], printed: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """First step and later ones of each measure, the paper's row above ours; ``printed`` has the
+    columns of ``reported.figure_7``."""
+    tables = by_measure(found, start_cells)
     curves = printed.sort_values("step").groupby(["metric", "space"])["value"]
     for measure, (_, space) in MEASURES.items():
         values = curves.get_group(("kl" if measure == "KL" else "cosine", space)).to_numpy()
         values = values if measure == "KL" else 1 - values
-        row[HEADINGS[measure]] = f"{values[0]:.2f} → {values[1:].mean():.2f}"
-    return pd.DataFrame([row])
+        row = {"model": "reported (7B, Drop-8A, one prompt)", "reads": READS["free"]}
+        row |= _start(values[0], values[1:].mean()) | {"difference": "–"}
+        heading = HEADINGS[measure]
+        tables[heading] = pd.concat([pd.DataFrame([row]), tables[heading]])
+    return tables
 
 
 FORMS = {
