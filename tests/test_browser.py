@@ -278,6 +278,9 @@ def test_the_ledger_shows_one_verdict_by_keyboard_and_by_its_address(browser, ad
         page.keyboard.press("ArrowRight")  # round to the first: all
         assert (shown.count(), page.url.rpartition("#")[2]) == (every, "claims")
     with Visit(browser, address, "book/ledger.html", java_script_enabled=False) as visit:
+        closed = visit.page.locator(".ledger-part:not([open]) > summary")
+        while closed.count():
+            closed.first.click()
         assert visit.page.locator(".ledger-table tbody:visible").count() == every
         assert not visit.page.locator(".ledger-filter").is_visible()
 

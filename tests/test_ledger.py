@@ -146,7 +146,7 @@ def test_a_changed_result_changes_the_verdict_at_the_next_build(grid):
         page = BeautifulSoup(ledger_page.page(ledger.findings(built)), "html.parser")
         cells = page.find(id=f"claim-{KEY}").tr.find_all("td")
         place = list(SIZES).index(model)
-        assert cells[place]["data-model"] == f"{SIZES[model]} ({model})"
+        assert cells[place]["data-label"] == f"{SIZES[model]} ({model})"
         return cells[place].get_text(strip=True)
 
     assert verdict(first) == verdict(second) == "✓supported"
@@ -197,19 +197,26 @@ def test_the_page_shows_number_run_page_and_what_would_overturn(grid):
     page = BeautifulSoup(ledger_page.page(ledger.findings(grid[0])), "html.parser")
     claim = page.find(id=f"claim-{KEY}")
     assert paper_claims()[KEY].overturned_by in claim.tr.get_text()
-    (test,) = claim.find_all("tr")[1:]
-    assert "✓ supported 0.97 (7B)" in test.th.get_text()
-    assert [one.get_text() for one in test.find_all("code")] == ["run-smo", "run-org"]
-    assert "0.98 [0.97–0.99] (Drop-1A)" in test.td.get_text()
+    (test,) = claim.select("details .ledger-test")
+    told, *found = test.find_all("p")
+    assert "✓ supported 0.97 (7B)" in told.get_text()
+    assert [one.code.get_text() for one in found] == ["run-smo", "run-org"]
+    assert "0.98 [0.97–0.99] (Drop-1A)" in found[0].get_text()
+    assert [one["data-label"] for one in found] == ["135M (smollm2-135m)", "494M (org/other)"]
     pages = [f"../notebooks/{run.name}.html" for run in grid[0].profile.runs]
-    assert [cell.a["href"] for cell in test.find_all("td")] == pages
-    rows = page.select("table[aria-label='Claims of the paper'] tbody")
+    assert [one.a["href"] for one in found] == pages
+    rows = page.select("table[aria-label^='Claims of the paper'] tbody")
     assert [row["id"].removeprefix("claim-") for row in rows] == list(paper_claims())
     assert "Not tested here" in page.find(id=f"claim-{OTHER}").get_text()
     choices = {one["value"] for one in page.select(".ledger-filter input")}
     assert {word for row in rows for word in row["data-verdicts"].split()} <= choices
-    own = page.select("table[aria-label='Questions of our own'] tbody")
-    assert "∅ model too weak" in own[0].get_text()
+    *parts, own = page.select("details.ledger-part")
+    assert [one.summary.get_text() for one in parts[:3]] == [
+        *("Abstract (3)not tested", "Section 1 (2)not tested", "Section 2 (1)not tested")
+    ]
+    assert "Section 5 (5)135M: ✓ 1494M: ✓ 1" in [one.summary.get_text() for one in parts]
+    assert own.summary.get_text() == "What a sublayer does"
+    assert "∅ model too weak" in own.get_text()
 
 
 def test_a_claims_table_has_its_legend_and_its_verdicts_in_colour():

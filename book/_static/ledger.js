@@ -10,6 +10,8 @@
     const said = filter.querySelector("output");
     const choices = [...filter.querySelectorAll("input")];
 
+    const named = () => document.getElementById(window.location.hash.slice(1)); // a claim
+
     const show = (wanted) => {
       const all = !choices.some((one) => one.value === wanted && one.value);
       for (const claim of claims) {
@@ -17,7 +19,11 @@
       }
       for (const one of choices) one.checked = one.value === (all ? "" : wanted);
       const shown = claims.filter((claim) => !claim.hidden).length;
-      said.textContent = `${shown} of ${claims.length} rows`;
+      said.textContent = `${shown} of ${claims.length} claims`;
+      for (const part of document.querySelectorAll(".ledger-part:has(tbody)")) {
+        part.hidden = !part.querySelector("tbody:not([hidden])");
+        part.open = all ? part.contains(named()) : !part.hidden;
+      }
     };
     const asked = () => new URLSearchParams(window.location.hash.slice(1)).get("verdict") || "";
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from itertools import groupby
 
 from pages.ledger import Entry, Finding, collect, counts, models
 from reporting import verdicts
@@ -47,7 +48,7 @@ The page is made from the claims that the chapters make, each time that the book
 
 {_filter()}
 
-{_table("Claims of the paper", sizes, [_entry(one, sizes) for one in entries])}
+{_parts(entries, sizes)}
 
 {RULES}
 
@@ -55,7 +56,7 @@ The page is made from the claims that the chapters make, each time that the book
 
 Rows of the chapters that test no claim of the paper: controls, and what the paper does not ask.
 
-{_table("Questions of our own", sizes, _own(ours, sizes))}
+{_own(ours, sizes)}
 """
 
 
@@ -95,18 +96,41 @@ def _filter() -> str:
     )
 
 
-def _table(label: str, sizes: Mapping[str, str], bodies: Iterable[str]) -> str:
+def _parts(entries: Iterable[Entry], sizes: Mapping[str, str]) -> str:
+    """The claims of each part of the paper, folded under how many of them have which verdict."""
+    return "\n".join(
+        _folded(part, list(group), sizes) for part, group in groupby(entries, _part_of)
+    )
+
+
+def _part_of(entry: Entry) -> str:
+    """The part of the paper under which a claim is listed, which begins its key."""
+    part = entry.claim.key.partition("-")[0].partition(".")[0]
+    kind = "Section" if part.isdigit() else "Appendix"
+    return f"{kind} {part}" if len(part) == 1 else part.capitalize()
+
+
+def _folded(part: str, entries: list[Entry], sizes: Mapping[str, str]) -> str:
     heads = "".join(f"<th scope='col'>{escape(_named(model, sizes))}</th>" for model in sizes)
+    bodies = "\n".join(_entry(one, sizes) for one in entries)
+    found = [
+        f"{sizes[model]}: "
+        + ", ".join(f"{sign} {each[kind]}" for kind, sign in verdicts.MARKS.items() if each[kind])
+        for model, each in counts(entries).items()
+    ]
+    told = "".join(f"<small>{escape(one)}</small>" for one in found or ["not tested"])
+    label = f"Claims of the paper: {part}"
     return (
+        f'<details class="ledger-part"><summary>{part} ({len(entries)}){told}</summary>\n'
         f'<div class="book-table" role="region" tabindex="0" aria-label="{label}">\n'
         f'<table class="ledger-table" aria-label="{label}">\n'
-        f"<thead><tr><th scope='col'>claim and what tests it</th>{heads}</tr></thead>\n"
-        f"{chr(10).join(bodies)}\n</table></div>"
+        f"<thead><tr><th scope='col'>claim</th>{heads}</tr></thead>\n"
+        f"{bodies}\n</table></div></details>"
     )
 
 
 def _entry(entry: Entry, sizes: Mapping[str, str]) -> str:
-    """A claim of the paper, with its verdicts, and a row for each test of it."""
+    """A claim of the paper, with its verdicts, and under it what tests it."""
     claim = entry.claim
     said = {model: entry.verdict(model) for model in sizes}
     head = (
@@ -114,43 +138,50 @@ def _entry(entry: Entry, sizes: Mapping[str, str]) -> str:
         f"<small>Section {escape(claim.section)}. Would be overturned by: "
         f"{escape(claim.overturned_by)}</small>"
     )
-    if not entry.findings:
+    tests = ""
+    if entry.findings:
+        tests = (
+            f"<tr><td colspan='{1 + len(sizes)}'><details><summary>What tests it</summary>"
+            f"{_tests(entry.findings, sizes)}</details></td></tr>\n"
+        )
+    else:
         why = claim.untested or "no run of this profile tests it."
         head += f"<small><strong>Not tested here:</strong> {escape(why)}</small>"
-    cells = "".join(_cell(model, sizes, _badge(one)) for model, one in said.items())
-    known = _known(said.values()) or UNTESTED
+    cells = "".join(
+        f"<td{_label(model, sizes)}>{_badge(one)}</td>" if one else "<td></td>"
+        for model, one in said.items()
+    )
+    known = " ".join(sorted({_slug(verdicts.kind(one)) for one in said.values() if one}))
     return (
-        f'<tbody id="claim-{escape(claim.key)}" data-verdicts="{known}">\n'
-        f"<tr><th scope='rowgroup'>{head}</th>{cells}</tr>\n{_tests(entry.findings, sizes)}</tbody>"
+        f'<tbody id="claim-{escape(claim.key)}" data-verdicts="{known or UNTESTED}">\n'
+        f"<tr><th scope='rowgroup'>{head}</th>{cells}</tr>\n{tests}</tbody>"
     )
 
 
-def _own(found: Iterable[Finding], sizes: Mapping[str, str]) -> list[str]:
-    """A group for each chapter that has questions of its own."""
+def _own(found: Iterable[Finding], sizes: Mapping[str, str]) -> str:
+    """The questions of our own, folded under the chapter that asks them."""
     groups: dict[str, list[Finding]] = {}
     for one in found:
         groups.setdefault(one.title, []).append(one)
-    empty = "".join(_cell(model, sizes, "") for model in sizes)
-    return [
-        f'<tbody data-verdicts="{_known(one.verdict for one in rows)}">\n'
-        f"<tr><th scope='rowgroup'><p class='ledger-claim'>{escape(title)}</p></th>{empty}</tr>\n"
-        f"{_tests(rows, sizes)}</tbody>"
+    return "\n".join(
+        f'<details class="ledger-part"><summary>{escape(title)}</summary>\n'
+        f"{_tests(rows, sizes)}</details>"
         for title, rows in groups.items()
-    ]
+    )
 
 
 def _tests(found: Iterable[Finding], sizes: Mapping[str, str]) -> str:
-    """A row for each claim of a chapter, with what was found on each model."""
+    """Each claim of a chapter, with what was found on each model."""
     rows: dict[tuple[str, int, str], list[Finding]] = {}
     for one in found:
         rows.setdefault(one.same, []).append(one)
     return "".join(
-        f"<tr><th scope='row' class='ledger-test'>{_told(same[0])}</th>"
+        f'<div class="ledger-test"><p>{_told(same[0])}</p>'
         + "".join(
-            _cell(model, sizes, "".join(_found(one) for one in same if one.model == model))
-            for model in sizes
+            f"<p{_label(one.model, sizes)}>{_found(one)}</p>"
+            for one in sorted(same, key=lambda one: list(sizes).index(one.model))
         )
-        + "</tr>\n"
+        + "</div>\n"
         for same in rows.values()
     )
 
@@ -169,23 +200,14 @@ def _told(one: Finding) -> str:
 def _found(one: Finding) -> str:
     """What was measured on a model, its verdict, and the run, which its page tells more of."""
     return (
-        f"<div>{_badge(one.verdict)} {escape(one.measured)}"
+        f"{_badge(one.verdict)} {escape(one.measured)}"
         f"<span class='ledger-run'><a href='../{one.page}.html'>run</a> "
-        f"<code>{escape(one.run)}</code></span></div>"
+        f"<code>{escape(one.run)}</code></span>"
     )
 
 
-def _known(said: Iterable[str]) -> str:
-    """The kinds of some verdicts, as the filter knows them."""
-    return " ".join(sorted({_slug(verdicts.kind(one)) for one in said if one}))
-
-
-def _cell(model: str, sizes: Mapping[str, str], content: str) -> str:
-    return (
-        f'<td data-model="{escape(_named(model, sizes))}">{content}</td>'
-        if content
-        else "<td></td>"
-    )
+def _label(model: str, sizes: Mapping[str, str]) -> str:
+    return f' data-label="{escape(_named(model, sizes))}"'
 
 
 def _badge(verdict: str) -> str:
