@@ -52,7 +52,7 @@ def site_folder(profile: str) -> Path:
 
 def build(profile: Profile, results: Path = ROOT / "results") -> list[str]:
     """Build the site of ``profile`` from what its runs left in ``results``; the pages it has."""
-    from pages import staging
+    from pages import lighter, staging
     from pages.points import Grid
 
     name = profile.name
@@ -71,6 +71,7 @@ def build(profile: Profile, results: Path = ROOT / "results") -> list[str]:
         raise SiteError(f"Jupyter Book failed: {(faults or ['no message'])[0]} (see {log})")
     built = work / "_build" / "html"
     check_pages(built, pages)
+    lighter.lighten(built)
     for old, new in {"index": pages[0], **moved(pages)}.items():
         (built / f"{old}.html").write_text(leading_on(old, new), encoding="utf-8")
     replace(built, site_folder(name))

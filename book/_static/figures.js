@@ -5,21 +5,32 @@
   "use strict";
 
   if (window.bookFigures) return; // the script is on the page twice
-  window.bookFigures = { loadPlotly, canvas, csvOf }; // for pages that draw figures of their own
+  // For pages that draw figures of their own, and for files of plots, which tell what they hold.
+  window.bookFigures = { loadPlotly, canvas, csvOf, more: (name, plots) => told.set(name, plots) };
+  const told = new Map();
 
   const NARROW = 560; // below this width in pixels, the key above the plot names the lines
   const here = document.currentScript ? document.currentScript.src : document.baseURI;
   const config = { displayModeBar: false, scrollZoom: false, doubleClick: false };
 
-  function loadPlotly() {
-    if (window.Plotly) return Promise.resolve();
+  function load(address) {
     return new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      script.src = new URL("plotly.min.js", here).href;
+      script.src = address;
       script.onload = resolve;
-      script.onerror = () => reject(new Error("plotly.min.js could not be loaded"));
+      script.onerror = () => reject(new Error(`${address} could not be loaded`));
       document.head.appendChild(script);
     });
+  }
+
+  async function loadPlotly() {
+    if (!window.Plotly) await load(new URL("plotly.min.js", here).href);
+  }
+
+  // The plots of a chooser that the page itself does not hold.
+  async function loadChoices(name, { choices, more }) {
+    if (!told.has(name)) await load(more);
+    told.get(name).forEach((plot, at) => (choices[at].plot ??= plot));
   }
 
   // Colours and letters of the page, so that the plot follows the theme.
@@ -76,6 +87,7 @@
 
     function choose(index) {
       if (!(index in choices)) return;
+      if (!choices[index].plot) return loadChoices(name, stored).then(() => choose(index));
       list.value = String(index);
       for (const button of buttons) {
         const next = index + Number(button.dataset.step);

@@ -32,7 +32,10 @@ from pages.contents import contents, without
 from pages.dictionary import data_dictionary
 from runs.profiles import ROOT, Run
 
-MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
+MATHJAX_PARTS = (  # without the menu, which is as heavy as the rest
+    *("startup.js", "core.js", "input/tex.js", "input/tex/extensions"),
+    *("output/chtml.js", "output/chtml/fonts", "a11y/assistive-mml.js"),
+)
 CHAPTER_LINK = re.compile(r"\[([^\]\[]*)\]\(([\w-]+)\.md(#[\w-]*)?\)")
 
 
