@@ -50,7 +50,7 @@ class Book:
                 command, cwd=self.root, env=self.environment, stdout=said, stderr=said
             )
 
-    def run(self, profile: str, *options: str, timeout: float = 900) -> int:
+    def run(self, profile: str, *options: str, timeout: float = 3000) -> int:
         """Exit code of the runs of a profile; what was said is in the log."""
         return self.start(profile, *options).wait(timeout)
 

@@ -16,6 +16,7 @@ from books import Book, assert_same, files
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers.errors import InputError
+from runs import imported
 from runs.__main__ import main
 from runs.columns import Column
 from runs.parameters import validate
@@ -187,6 +188,7 @@ def test_a_book_that_fills_the_disk_goes_on_when_there_is_room(small_disk, tiny_
     book.results.symlink_to(folder)
     chapters = {"h-temperature": FOUR["chapters"]["h-temperature"]}
     for each in (book, undisturbed):
+        each.environment[imported.SWITCH] = "no"  # what comes packed with the book is larger
         each.profile("one", FOUR | {"chapters": chapters, "shared": {"model": str(tiny_folder)}})
     assert book.run("one", *PARALLEL) == 1
     said = [line for line in book.log.read_text().splitlines() if "no room left" in line]
