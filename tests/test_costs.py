@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,7 +65,7 @@ def test_layer_errors_importances_and_drops(prunings):
     assert errors["sublayer"].tolist() == ["MLP"]
     assert errors.loc[0, "SparseGPT"] == pytest.approx(0.11)
     found = story.importances(prunings)
-    assert found["x"].tolist() == [0, 0.5, 1] * 2
+    assert found["x"].tolist() == [0, 1, 2] * 2
     assert [story.least(found, name, 2) for name in ("attention", "mlp")] == [[2, 1], [2, 1]]
     table = story.cost_table(story.drops(prunings), "dropped")
     assert table.to_numpy().tolist() == [["attention", "33.0"], ["MLP", "33.0"]]
@@ -104,7 +106,7 @@ def test_error_equals_the_definition(corner):
 def test_matrix_figure_says_removed_in_words_and_escapes():
     keep = np.array([[True, False]])
     output = matrices(
-        [Matrix("Mask <b>", np.array([[1.0, -2.0]]), keep)],
+        {"way": [Matrix("Mask <b>", np.array([[1.0, -2.0]]), keep)]},
         name="m",
         title="a < b",
         caption="c",
@@ -120,4 +122,15 @@ def test_matrix_figure_says_removed_in_words_and_escapes():
 def test_matrix_figure_refuses_unequal_shapes():
     steps = [Matrix("a", np.zeros((2, 2))), Matrix("b", np.zeros((2, 3)))]
     with pytest.raises(ValueError, match="must have one shape"):
-        matrices(steps, name="m", title="t", caption="c", provenance={})
+        matrices({"way": steps}, name="m", title="t", caption="c", provenance={})
+
+
+def test_colours_share_a_scale_before_and_after_and_over_methods():
+    def one(title, value):
+        return Matrix(title, np.array([[value]]))
+
+    ways = {"a": [one("Before", 4.0), one("After", 2.0)], "b": [one("After", 1.0)] * 2}
+    html = matrices(ways, name="m", title="t", caption="c", provenance={}).html
+    shades = [float(each) for each in re.findall(r"rgba\([\d, ]+, ([\d.]+)\)", html)]
+    assert shades == pytest.approx([0.85, 0.425, 0.2125, 0.2125], abs=0.006)
+    assert html.count('type="radio"') == len(ways)

@@ -101,6 +101,21 @@ def test_nothing_but_missing_values_and_single_points_are_drawn(scale):
         assert not re.search(r"\bnan\b", text, re.IGNORECASE)
 
 
+def test_what_is_not_positive_stands_at_the_lower_edge_of_a_log_axis_and_says_its_number():
+    made = figure({"a": [0.1, 0.0, -2e-9, 10.0]}, y_scale="log")
+    (axes,) = laid_out(made).axes
+    drawn = plot(made)["data"]
+    assert axes.y_ticks[0] == (axes.y_range[0], "≤ 0")
+    assert axes.y_range[0] < laid_out(figure({"a": [0.1, 10.0]}, y_scale="log")).axes[0].y_range[0]
+    line, ground = drawn
+    assert line["y"] == [0.1, 0, -2e-9, 10]  # what is told and downloaded
+    assert (ground["x"], ground["text"]) == ([1, 2], ["0", "-2×10⁻⁹"])
+    assert ground["y"] == pytest.approx([axes.y_range[0]] * 2, rel=1e-5)
+    assert "2 at or below 0" in made.alt
+    assert "≤ 0" in svg(made)
+    assert "≤ 0" not in svg(figure({"a": [0.1, 10.0]}, y_scale="log"))
+
+
 def test_log_margins_multiply_and_ranges_are_in_data_units():
     low, high = laid_out(figure({"a": [1e-4, 1.0]}, y_scale="log")).axes[0].y_range
     assert 1e-4 / low == pytest.approx(high / 1.0)

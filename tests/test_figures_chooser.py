@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import urllib.parse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,11 @@ def made(layer, steps=5, **options):
     )
 
 
+def few(output):
+    """The same figure with one panel less."""
+    return replace(output.figure, panels=output.figure.panels[1:])
+
+
 def block(count=3, steps=5, **options):
     figures = {f"layer {index}": made(index, steps) for index in range(count)}
     return chooser(figures, **({"name": "layers", "label": "Layer"} | options))
@@ -71,7 +77,7 @@ def content(output):
 
 def test_the_page_gets_one_figure_with_labelled_controls_and_one_picture():
     html = block(default="layer 1").html
-    assert html.count("<figure") == html.count('class="book-figure"') == 1
+    assert html.count("<figure") == html.count('class="book-figure ') == 1
     assert html.count('class="figure-picture"') == 1
     assert '<label for="layers-choice">Layer</label> <select id="layers-choice"' in html
     assert '<option value="1" selected>layer 1</option>' in html
@@ -110,6 +116,40 @@ def test_one_y_range_for_all_choices_unless_told_otherwise():
     assert shared[0][1] == pytest.approx(max(high for _, high in own))
 
 
+def test_several_lists_offer_every_combination():
+    figures = {
+        (way, size): made(3 * at + step)
+        for at, way in enumerate("ab")
+        for step, size in enumerate("123")
+    }
+    given = {"name": "ways", "label": ("Way", "Size"), "default": ("b", "2")}
+    html = chooser(figures, **given).html
+    assert re.findall(r'<label for="([^"]+)">([^<]+)</label>', html) == [
+        ("ways-choice", "Way"),
+        ("ways-2-choice", "Size"),
+    ]
+    assert html.count("data-step") == 2  # of the longer list alone
+    stored = content(chooser(figures, **given))
+    assert [choice["choice"] for choice in stored["choices"]][3:] == ["b, 1", "b, 2", "b, 3"]
+    assert stored["default"] == 4
+    shuffled = chooser(dict(reversed(figures.items())), **given)
+    assert {one["choice"]: one["title"] for one in content(shuffled)["choices"]} == {
+        ", ".join(names): each.figure.title for names, each in figures.items()
+    }
+    with pytest.raises(ValueError, match="a combination of Way, Size has no figure"):
+        chooser(dict(list(figures.items())[1:]), **given)
+
+
+def test_views_on_other_scales_keep_their_own_ranges():
+    views = {"log": made(0), "linear": made(1, y_scale="linear"), "log too": made(2)}
+    axes = [
+        each["plot"]["layout"]["yaxis"]
+        for each in content(chooser(views, name="a", label="A"))["choices"]
+    ]
+    assert [axis["type"] for axis in axes] == ["log", "linear", "log"]
+    assert axes[0]["range"] == axes[2]["range"]
+
+
 def test_sixty_layers_stay_below_three_megabytes():
     few, more = (len(block(count, 64).html.encode()) for count in (2, 6))
     assert few + (more - few) / 4 * 58 < 3_000_000
@@ -135,7 +175,7 @@ def test_download_without_scripts_holds_the_default_choice():
         (lambda: block(default="layer 9"), "'layer 9' is not among the choices"),
         (lambda: chooser({}, name="a", label="A"), "not among the choices"),
         (
-            lambda: chooser({"a": made(0), "b": made(1, y_scale="linear")}, name="a", label="A"),
+            lambda: chooser({"a": made(0), "b": few(made(1))}, name="a", label="A"),
             "differ in their panels",
         ),
         (

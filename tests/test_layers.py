@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reporting import figures, layers, reported
+from reporting import layers, reported
 from reporting.hierarchy import Hierarchy, agreement, claims, layer_table
 from reporting.statistics import FEWEST, Estimate
 
@@ -130,9 +130,13 @@ def test_agreement_is_one_for_equal_rankings(deviations):
 
 def test_lines_over_relative_depth(deviations):
     frame = layers.over_depth(layers.layer_means(with_third_layer(deviations)))
-    words = {"name": "f", "title": "T", "caption": "C", "provenance": {}}
-    figure = figures.lines(frame, **layers.cosines(frame), **words).figure
+    words = {"name": "f", "caption": "C", "provenance": {}}
+    deviation, figure = (one.figure for one in layers.views(frame, ("T", "T"), **words).values())
     assert [panel.title for panel in figure.panels] == ["Attention", "MLP"]
+    turned = deviation.panels[0].lines[2]
+    assert turned.mean == pytest.approx([1 - mean for mean in figure.panels[0].lines[2].mean])
+    assert (turned.low[0], turned.high[0]) == pytest.approx((0.4, 0.9))
+    assert deviation.panels[0].lines[1].grounded == {0: 0.0, 2: 0.0}  # logits: cosine 1
     line = figure.panels[0].lines[2]
     assert (line.label, line.x) == ("probability", (0.0, 0.5, 1.0))
     assert line.points[1] == "layer 1 of 0–2"

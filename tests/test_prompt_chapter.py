@@ -71,10 +71,11 @@ def test_lengths_groups_and_figure(measured):
     assert story.span(found["plain"]) == f"{min(sizes)}–{max(sizes)}"
     alone = measured.table("prompts", form="plain")
     assert story.lengths(alone)["template"].tolist() == sizes
-    drawn = story.profile(found.assign(category=["x", "x", "y"]))
-    plain = drawn[drawn["series"] == "text alone"].set_index("x")["mean"]
-    assert plain[[1, 2, 3]].tolist() == sizes
-    assert plain.index[plain.isna()].tolist() == [2.5]
+    words = {"name": "f", "title": "t", "caption": "c", "provenance": {}}
+    (panel,) = story.profile(found, **words).figure.panels
+    plain = next(line for line in panel.lines if line.label == "text alone")
+    assert (plain.x, plain.mean) == (tuple(sizes), (3, 2, 1))
+    assert [name for _, name in panel.y_ticks] == ["Gen4", "MC2", "Table2"]
     assert story.groups(found.assign(category=["x", "x", "y"])) == "1–2 x, 3 y"
     assert story.groups(found.assign(category=["x", "y", "x"])) == "1 x, 2 y, 3 x"
 

@@ -133,6 +133,7 @@
         traces.push({
           ...place,
           mode: "markers",
+          cliponaxis: false,
           x: [current.size],
           y: [shown(current[name])],
           marker: { symbol, size, color: fill, line: { color, width: 1.6 } },
@@ -170,6 +171,21 @@
     };
   }
 
+  // Under the slider of the size: a bar where real prunings lie.
+  function markReal(slider, sizes, [low, high]) {
+    const place = (value) => {
+      const [first, last] = [sizes[0], sizes[sizes.length - 1]];
+      const share = Math.log(value / first) / Math.log(last / first);
+      return Math.min(1, Math.max(0, share));
+    };
+    const bar = document.createElement("span");
+    bar.className = "panel-real";
+    bar.style.setProperty("--from", place(low));
+    bar.style.setProperty("--to", place(high));
+    bar.append(document.createElement("i"));
+    slider.after(bar);
+  }
+
   function prepare(panel) {
     const { normalDraws, logits, prepare: state, reading } = window.softmaxPanel;
     const live = panel.querySelector(".panel-live");
@@ -190,6 +206,8 @@
       slider.max = content.choices[slider.dataset.control].length - 1;
       slider.value = content.start[slider.dataset.control];
     }
+    const size = sliders.find((slider) => slider.dataset.control === "size");
+    if (content.real) markReal(size, content.choices.size, content.real);
     live.hidden = false;
     const tokens = live.querySelector(".panel-tokens");
     const showTokens = content.tokens.length ? tokenList(tokens, content.tokens, z.length) : () => {};

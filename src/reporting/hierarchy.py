@@ -11,13 +11,15 @@ from reporting.claims import OURS, Claim, Printed
 from reporting.layers import KEYS, LABELS, by_prompt, layer_means
 from reporting.statistics import FEWEST, Estimate, resampled
 
+SPACES = ("embedding", "logit", "probability")
 STABLE = 0.95  # a cosine that Section 5 would call high: most of its embedding curves lie above it
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Cosines of one lens: ``means`` as from :func:`layers.layer_means`, and ``samples`` (1 + R
-    rows; columns sublayer, layer, space), the means over all prompts and over samples of them."""
+    """Cosines of one lens: ``means`` as from :func:`layers.layer_means`, with their 95% interval
+    ``lower`` to ``upper``, and ``samples`` (1 + R rows; columns sublayer, layer, space), the means
+    over all prompts and over samples of them."""
 
     means: pd.DataFrame
     samples: pd.DataFrame
@@ -28,7 +30,11 @@ class Hierarchy:
         """From rows of ``deviations``, cosines of one lens."""
         table = by_prompt(deviations, KEYS)
         samples = pd.DataFrame(resampled(table, seed), columns=table.columns)
-        return cls(layer_means(deviations), samples, len(table))
+        edges = np.full((2, len(table.columns)), np.nan)
+        if len(table) >= FEWEST:
+            edges = np.nanpercentile(samples[1:], (2.5, 97.5), axis=0)
+        interval = pd.DataFrame(edges.T, table.columns, ["lower", "upper"]).reset_index()
+        return cls(layer_means(deviations).merge(interval, on=KEYS), samples, len(table))
 
     @classmethod
     def of_means(cls, means: pd.DataFrame) -> "Hierarchy":
@@ -72,8 +78,12 @@ class Hierarchy:
     @property
     def medians(self) -> str:
         """The key numbers of a figure: the median cosine of each space."""
-        spaces = ("embedding", "logit", "probability")
-        return ", ".join(f"{space} {self.median(space).value:.2f}" for space in spaces)
+        return ", ".join(f"{space} {self.median(space).value:.2f}" for space in SPACES)
+
+    @property
+    def deviations(self) -> str:
+        """The same as deviations, 1 − cosine."""
+        return ", ".join(f"{space} {1 - self.median(space).value:.2g}" for space in SPACES)
 
     def lowest(self, space: str) -> float:
         """Median over sublayers of the lowest single cosine in a space."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reporting.figures import cosine_range
+from reporting.figures import FigureOutput, HtmlOutput, chooser, cosine_range, lines
 from reporting.statistics import Estimate, resampled
 
 LABELS = {"attention": "attention", "mlp": "MLP"}
@@ -20,6 +20,9 @@ DEPTH: Mapping[str, Any] = {
     "x_range": (-0.02, 1.02),
 }
 COSINE = "cosine similarity, dense to pruned (1 = unchanged)"
+DEVIATION = "1 − cosine, dense to pruned (log scale)"
+SCALE = "Scale"  # of a chooser between the two
+VIEWS = ("1 − cosine, logarithmic", "cosine, as in the paper")
 
 
 def layer_means(deviations: pd.DataFrame, by: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -46,7 +49,8 @@ def layer_means(deviations: pd.DataFrame, by: tuple[str, ...] = ()) -> pd.DataFr
 
 def over_depth(means: pd.DataFrame, series: str = "space") -> pd.DataFrame:
     """Rows of :func:`layer_means` as lines for ``figures.lines``: attention above MLP, over the
-    relative depth layer / (layers − 1), so that models of different depth can be compared."""
+    relative depth layer / (layers − 1), so that models of different depth can be compared. Bands
+    are the intervals ``lower`` to ``upper`` where the rows have them."""
     last = (means["layers"] - 1).clip(lower=1)
     point = "layer " + means["layer"].astype(str) + " of 0–" + (means["layers"] - 1).astype(str)
     frame = means.assign(
@@ -55,13 +59,32 @@ def over_depth(means: pd.DataFrame, series: str = "space") -> pd.DataFrame:
         x=means["layer"] / last,
         point=point,
     )
+    if "lower" in means:
+        frame = frame.assign(low=means["lower"], high=means["upper"])
     return frame.sort_values("panel", kind="stable", ignore_index=True)
 
 
-def cosines(frame: pd.DataFrame) -> dict[str, Any]:
-    """The axes of cosines over depth, for ``figures.lines``."""
+def views(
+    frame: pd.DataFrame, titles: tuple[str, str], axis: Mapping[str, Any] = DEPTH, **words: Any
+) -> dict[str, FigureOutput]:
+    """Cosines over an ``axis`` (lines of ``figures.lines``) twice, for ``figures.chooser`` with the
+    label ``SCALE``: as deviations 1 − cosine on a logarithmic scale, where a factor of ten is a
+    distance that one sees, and as they are. ``titles`` are one for each view."""
+    turned = frame.assign(mean=1 - frame["mean"], low=1 - frame["high"], high=1 - frame["low"])
     limits = cosine_range(frame[["mean", "low", "high"]].to_numpy(float).ravel())
-    return {**DEPTH, "y_label": COSINE, "y_range": limits, "edges": "single values"}
+    upright: list[tuple[pd.DataFrame, dict[str, Any]]] = [
+        (turned, {"y_label": DEVIATION, "y_scale": "log"}),
+        (frame, {"y_label": COSINE, "y_range": limits}),
+    ]
+    return {
+        view: lines(rows, **axis, **scale, title=title, **words)
+        for view, title, (rows, scale) in zip(VIEWS, titles, upright, strict=True)
+    }
+
+
+def draw(frame: pd.DataFrame, titles: tuple[str, str], **words: Any) -> HtmlOutput:
+    """:func:`views` in one figure; ``words`` are those of ``figures.lines``."""
+    return chooser(views(frame, titles, **words), name=words["name"], label=SCALE)
 
 
 def inner_and_outer(means: pd.DataFrame, space: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -99,16 +122,42 @@ def contrast(base: pd.DataFrame, other: pd.DataFrame, seed: int) -> Contrast:
     """``other`` beside ``base``, each of them rows of one metric, space and lens.
 
     Sublayers that were not touched, as a checkpoint may leave some, are not compared."""
+    places, prompts, here, there = _beside(base, other, seed)
+    if not len(places):
+        return Contrast(0, Estimate(0.0), Estimate(float("nan")))
+    return Contrast(
+        len(places),
+        Estimate.of((there < here).sum(axis=1), prompts),
+        Estimate.of(np.nanmedian(_over(there, here), axis=1), prompts),
+    )
+
+
+def ratios(base: pd.DataFrame, other: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Means of ``other`` over those of ``base`` (as for :func:`contrast`): one row a sublayer with
+    ``mean``, its 95% interval ``low`` to ``high`` (missing with too few prompts), ``n`` prompts and
+    the ``layers`` of the model."""
+    places, prompts, here, there = _beside(base, other, seed)
+    estimates = [Estimate.of(each, prompts) for each in _over(there, here).T]
+    found = places.to_frame(index=False).assign(n=prompts, layers=int(base["layer"].max()) + 1)
+    columns = {"mean": "value", "low": "low", "high": "high"}
+    return found.assign(
+        **{
+            name: np.array([getattr(one, of) for one in estimates], dtype=float)
+            for name, of in columns.items()
+        }
+    )
+
+
+def _beside(
+    base: pd.DataFrame, other: pd.DataFrame, seed: int
+) -> tuple[pd.MultiIndex, int, np.ndarray, np.ndarray]:
+    """The sublayers (K) that were touched, the number of prompts, and means (1 + R, K) of both."""
     first, second = (by_prompt(rows, PLACE) for rows in (base, other))
     touched = (first > 0).any()
     first, second = first.loc[:, touched], second.loc[:, touched]
-    prompts, layers = first.shape
-    if not layers:
-        return Contrast(0, Estimate(0.0), Estimate(float("nan")))
-    here, there = np.split(resampled(pd.concat([first, second], axis=1), seed), 2, axis=1)
-    ratio = np.divide(there, here, out=np.full_like(here, np.nan), where=here > 0)
-    return Contrast(
-        layers,
-        Estimate.of((there < here).sum(axis=1), prompts),
-        Estimate.of(np.nanmedian(ratio, axis=1), prompts),
-    )
+    both = resampled(pd.concat([first, second], axis=1), seed)
+    return first.columns, len(first), *np.split(both, 2, axis=1)
+
+
+def _over(there: np.ndarray, here: np.ndarray) -> np.ndarray:
+    return np.divide(there, here, out=np.full_like(here, np.nan), where=here > 0)

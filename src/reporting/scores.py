@@ -412,10 +412,13 @@ LEVELS = tuple(
 
 
 def draw(frame: pd.DataFrame, **words: Any) -> figures.FigureOutput:
-    """Lines of :func:`curves`: every point is within the axis, and wide bands end at its edge."""
+    """Lines of :func:`curves`: every point is within the axis, and wide bands end at its edge. A
+    band that is somewhere wider than the whole score would hide all else, and is told only."""
     means = frame["mean"].astype(float)
+    width = (frame["high"] - frame["low"]).astype(float) if "high" in frame else 0 * means
     return figures.lines(
         frame,
+        unbanded=frame.loc[width > 1, "series"].unique(),
         y_label="share of the score above guessing that is kept",
         y_range=(min(-0.1, means.min() - 0.05), max(1.15, means.max() + 0.05)),
         references=LEVELS,

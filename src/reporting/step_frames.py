@@ -47,13 +47,13 @@ Y_LABELS = {
 STEPS: Mapping[str, Any] = {
     "x_label": "decoding step",
     "x_whole": True,
-    "edges": "lowest single values",
+    "edges": "lower quartile",
 }
 
 
 def step_lines(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.DataFrame:
-    """Means over prompts at each step, with ``low`` and ``high`` (single prompts) and ``n``
-    (prompts that got so far), in the columns of ``figures.lines``.
+    """Means over prompts at each step, with their quartiles ``low`` and ``high`` and ``n`` (prompts
+    that got so far), in the columns of ``figures.lines``.
 
     ``deviations`` are rows of one sublayer and lens, logits as they are or, for the variance with
     equal weights, centred. A panel names the metrics and spaces that it shows; every estimate of
@@ -67,9 +67,9 @@ def step_lines(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.Data
                 rows = rows[~rows["centred"]]
             for quantity, part in rows.groupby("quantity", observed=True):
                 label = _label(metric, space, str(quantity), len(lines) > 1)
-                found = part.groupby("step")["value"].agg(
-                    mean="mean", low="min", high="max", n="size"
-                )
+                steps = part.groupby("step")["value"]
+                found = steps.agg(mean="mean", n="size")
+                found["low"], found["high"] = steps.quantile(0.25), steps.quantile(0.75)
                 look = {"panel": panel, "series": label, "space": space, "quantity": str(quantity)}
                 parts.append(found.rename_axis("x").reset_index().assign(**look))
     lines_of = pd.concat(parts, ignore_index=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from helpers.texts.data import appendix_e
+from reporting.figures import FigureOutput, Line, Panel
 from reporting.figures.style import NEUTRAL, Style
 from reporting.words import shown
 
@@ -38,19 +39,34 @@ def groups(found: pd.DataFrame) -> str:
     return ", ".join(f"{span(pd.Series(at))} {category}" for category, at in places)
 
 
-def profile(found: pd.DataFrame) -> pd.DataFrame:
-    """Lengths for :func:`reporting.figures.lines`: a line breaks where the category changes."""
-    place = np.arange(1, len(found) + 1)
-    changes = place[1:][found["category"].to_numpy()[1:] != found["category"].to_numpy()[:-1]]
-    gaps = pd.DataFrame({"x": changes - 0.5})
-    named = found["prompt"] + ", " + found["category"]
-    parts = [
-        pd.concat([pd.DataFrame({"x": place, "mean": found[form], "point": named}), gaps])
-        .assign(panel="Length of each prompt", series=words)
-        .fillna({"point": ""})
-        for form, words in FORMS.items()
+def profile(found: pd.DataFrame, **words: Any) -> FigureOutput:
+    """Lengths as dots, a row for each prompt, the first at the top; ``words`` are the name, title,
+    caption and provenance of the figure."""
+    rows = [float(len(found) - at) for at in range(len(found))]
+    lines = [
+        Line(
+            x=found[form].tolist(),
+            mean=rows,
+            look=STYLES[label],
+            label=label,
+            cloud=True,
+            says=[
+                f"{each}: {count} tokens"
+                for each, count in zip(found["prompt"], found[form], strict=True)
+            ],
+        )
+        for form, label in FORMS.items()
     ]
-    return pd.concat(parts, ignore_index=True)
+    panel = Panel(
+        title="Length of each prompt",
+        lines=lines,
+        x_label="tokens",
+        y_label="prompt, in the order of the table",
+        x_range=(0.0, 1.06 * float(found["template"].max())),
+        y_range=(0.3, len(found) + 0.7),
+        y_ticks=list(zip(rows, found["prompt"], strict=True)),
+    )
+    return FigureOutput.of([panel], found, **words)
 
 
 def template_table(parts: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 Tasks are rows, in groups; pruned models are columns, in parts. The darker a cell, the more of the
 dense model's score is left. A thick lower edge says that the loss is beyond chance, and a cell
-without a number is hatched, so that nothing depends on the shade alone. Plain HTML: the same on
+without a number is hatched, so that nothing depends on the shade alone. Tasks without any number
+fold away under the rest. Plain HTML: the same on
 both themes, in print and without scripts.
 """
 
@@ -43,14 +44,28 @@ def score_matrix(
         raise ValueError(f"figure {name!r}: give one row for each task and setting")
     parts = scores.drop_duplicates("setting").set_index("setting")["part"]
     begins = parts.ne(parts.shift(fill_value=parts.iloc[0]))
-    groups = "".join(
-        _group(str(group), rows, begins) for group, rows in scores.groupby("group", sort=False)
-    )
+    nothing = scores["state"].ne("").groupby([scores["group"], scores["task"]]).transform("all")
+
+    def part(rows: pd.DataFrame) -> str:
+        groups = "".join(
+            _group(str(group), own, begins) for group, own in rows.groupby("group", sort=False)
+        )
+        return (
+            f'<div class="score-matrix" role="region" tabindex="0" aria-labelledby="{name}-title">'
+            f'<table aria-labelledby="{name}-title">{_head(parts, begins)}{groups}</table></div>'
+        )
+
+    folded = ""
+    if nothing.any() and not nothing.all():
+        count = scores.loc[nothing, ["group", "task"]].drop_duplicates().shape[0]
+        folded = (
+            f'<details class="text-more"><summary>Tasks without a number ({count}): '
+            f"{TOO_WEAK}</summary>{part(scores[nothing])}</details>"
+        )
     html = f"""<figure class="book-figure" id="fig-{name}">
 <p class="figure-title" id="{name}-title">{escape(title)}</p>
 {_key()}
-<div class="score-matrix" role="region" tabindex="0" aria-labelledby="{name}-title">
-<table aria-labelledby="{name}-title">{_head(parts, begins)}{groups}</table></div>
+{part(scores[~nothing] if folded else scores)}{folded}
 <figcaption><p class="figure-note">{escape(caption)}</p>
 {line(provenance, name, download(scores, name, title, provenance))}
 </figcaption></figure>"""

@@ -27,14 +27,14 @@ def panels(models: Mapping[str, RunParameters]) -> dict[str, str]:
 
 def curves(kept: pd.DataFrame, models: Mapping[str, RunParameters]) -> pd.DataFrame:
     """Our lines over the number dropped, and the paper's for each kind of task, the mean of its two
-    tasks, in the panels that ours have; in all panels where ours have none."""
+    tasks, in the panels that ours have and as far as ours go; all of it where ours have none."""
     placed = panels(models)
     ours = scores.curves(kept, placed, {name: models[name].dropped for name in placed})
     paper = figure_1().groupby(["target", "kind", "dropped"], sort=False)["kept"].mean()
     means = paper.reset_index()
     theirs = reported(means.assign(name=means["kind"].map(scores.SPACES)))
     if len(ours):
-        theirs = theirs[theirs["panel"].isin(ours["panel"])]
+        theirs = theirs[theirs["panel"].isin(ours["panel"]) & (theirs["x"] <= ours["x"].max())]
     return scores.stacked([ours, theirs])
 
 

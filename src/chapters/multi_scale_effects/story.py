@@ -16,6 +16,7 @@ import pandas as pd
 from reporting import reported
 from reporting.claims import OURS, Claim, Printed, conditions, listed
 from reporting.figures.specification import Reference
+from reporting.figures.style import Style, style_of
 from reporting.parting import FLOOR, TEXT, Course, matches, partings, survival
 from reporting.statistics import Estimate, mean
 from reporting.trends import Trend
@@ -386,37 +387,70 @@ def decoding_curves(found: Mapping[str, Mapping[str, Decoded]]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-AXES = {"cosine": "cosine similarity, dense to pruned", "kl": "KL(dense ‖ pruned) in nats"}
-PANELS = {
-    "Cosine: each model reads its own text": ("cosine", "free"),
-    "Cosine: both read the dense text": ("cosine", "forced"),
-    "KL: each model reads its own text": ("kl", "free"),
-    "KL: both read the dense text": ("kl", "forced"),
+AXES = {
+    "angular": "1 − cosine, dense to pruned (log scale)",
+    "cosine": "cosine similarity, dense to pruned",
+    "kl": "KL(dense ‖ pruned) in nats",
 }
-Y_LABELS = {panel: AXES[metric] for panel, (metric, _) in PANELS.items()}
+PANELS = {
+    "each model reads its own text": "free",
+    "both read the dense text": "forced",
+}
 
 
-def figure_7(deviations: pd.DataFrame, printed: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Cosines in the three spaces and KL at each step, for ``figures.lines``; free-running and
-    teacher-forced are panels of their own. ``printed`` adds the paper's curves (columns as
-    ``reported.figure_7``) to the free-running panels, as far as ours go."""
+def panels(metric: str) -> dict[str, tuple[str, str]]:
+    """Metric and decoding of each panel of Figure 7, where ``metric`` compares directions."""
+    heads = {"angular": "1 − cosine", "cosine": "Cosine"}[metric], "KL"
+    metrics = dict(zip(heads, (metric, "kl"), strict=True))
+    return {
+        f"{head}: {reads}": (one, decoding)
+        for head, one in metrics.items()
+        for reads, decoding in PANELS.items()
+    }
+
+
+def axes(metric: str, level: list[Reference]) -> dict[str, object]:
+    """The axes of :func:`panels` for ``figures.lines``, with a ``level`` of KL to compare with."""
+    shown = panels(metric)
+    return {
+        "y_label": {panel: AXES[one] for panel, (one, _) in shown.items()},
+        "y_scale": {
+            panel: "log" if one == "angular" else "linear" for panel, (one, _) in shown.items()
+        },
+        "references": {panel: level for panel, (one, _) in shown.items() if one == "kl"},
+    }
+
+
+def figure_7(
+    deviations: pd.DataFrame, metric: str, printed: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Directions in the three spaces and KL at each step, for ``figures.lines``; free-running and
+    teacher-forced are panels of their own. ``metric`` is ``angular``, 1 − cosine, or ``cosine``.
+    ``printed`` adds the paper's curves (columns as ``reported.figure_7``) to the free-running
+    panels, as far as ours go."""
     parts = []
-    for panel, (metric, decoding) in PANELS.items():
-        for space in SPACES if metric == "cosine" else SPACES[-1:]:
-            rows = course(deviations, metric, space, decoding)
+    shown = panels(metric)
+    for panel, (one, decoding) in shown.items():
+        for space in SPACES if one == metric else SPACES[-1:]:
+            rows = course(deviations, one, space, decoding)
             parts.append(rows.assign(panel=panel, series=space, space=space))
     found = pd.concat(parts, ignore_index=True).assign(quantity="measured")
     if printed is None:
         return found
-    free = {metric: panel for panel, (metric, decoding) in PANELS.items() if decoding == "free"}
+    free = {one: panel for panel, (one, decoding) in shown.items() if decoding == "free"}
     theirs = printed.rename(columns={"step": "x", "value": "mean"}).query("x <= @found.x.max()")
+    turned = theirs["metric"].eq("cosine") & (metric == "angular")
     theirs = theirs.assign(
-        panel=theirs["metric"].map(free),
-        series=f"reported ({reported.FIGURE_7.size})",
+        mean=theirs["mean"].where(~turned, 1 - theirs["mean"]),
+        panel=theirs["metric"].mask(turned, "angular").map(free),
+        series=f"reported, {reported.FIGURE_7.size}",
         quantity="reported",
         point=[f"step {step}" for step in theirs["x"]],
     )
     return pd.concat([found, theirs.drop(columns="metric")], ignore_index=True)
+
+
+PARTING = Reference(x=(0, 0), y=(-1e6, 1e6), label="texts part here", dash="2px,3px")
 
 
 def unpruned_level(value: float) -> list[Reference]:
@@ -447,8 +481,18 @@ FORMS = {
     (False, True): "plain text, answer prefix",
     (False, False): "plain text",
 }
+LETTERS = {"A": "", "B": "7px,3px", "C": "2px,3px", "D": "9px,3px,2px,3px"}  # and their dashes
 TOP, OPTIONS = "Likeliest tokens", "Options"  # panels
 SHOWN = 4  # likeliest tokens of each model
+
+
+def letter_styles(right: str) -> dict[str, Style]:
+    """A dash for each letter, the same in every panel and choice; ``right`` letters have a hue."""
+    hues = {letter: "probability" if letter in right else "dense" for letter in LETTERS}
+    return {
+        letter: Style(style_of(hues[letter]).colour, "none", dash)
+        for letter, dash in LETTERS.items()
+    }
 
 
 def outputs(rows: pd.DataFrame, right: str = "", quantity: str = "measured") -> pd.DataFrame:

@@ -49,6 +49,16 @@ def levels(items: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def by_gap(found: pd.DataFrame) -> pd.DataFrame:
+    """:func:`levels` with the dense model first, then the pruned ones by how far writing lies below
+    choosing where the answer's beginning is given (in the first panel), the widest gap first."""
+    rows = found[found["panel"].eq(found["panel"].iloc[0]) & found["model"].ne(DENSE)]
+    forms = rows.pivot(index="model", columns="form", values="value")
+    gap = (forms["choice"] - forms["generation"]).sort_values(ascending=False, kind="stable")
+    place = {name: at for at, name in enumerate([DENSE, *gap.index])}
+    return found.sort_values("model", key=lambda each: each.map(place), kind="stable")
+
+
 def _level(answers: pd.Series, chance: float) -> dict[str, float]:
     ends = paired.score_interval(answers) or (float("nan"),) * 2
     value, low, high = ((each - chance) / (1 - chance) for each in (answers.mean(), *ends))

@@ -1,4 +1,4 @@
-"""A small matrix of weights as a coloured table, and a row of them for the steps of a method.
+"""Small matrices of weights as coloured tables: the steps of one method, of several to choose from.
 
 Colour carries sign and size: blue below zero, orange above, faint near zero. A removed weight is
 an empty cell with a dot, so that nothing depends on colour alone. Plain HTML: the same on both
@@ -19,6 +19,7 @@ from reporting.figures.tables import HtmlOutput
 
 NEGATIVE, POSITIVE = "0, 114, 178", "213, 94, 0"
 STRONGEST = 0.85  # opacity of the largest value
+SAME_SCALE = {"After": "Before"}  # titles whose colours share a scale
 
 
 @dataclass(frozen=True)
@@ -35,29 +36,50 @@ class Matrix:
 
 
 def matrices(
-    steps: Sequence[Matrix],
+    choices: Mapping[str, Sequence[Matrix]],
     *,
     name: str,
     title: str,
     caption: str,
     provenance: Mapping[str, Any],
 ) -> HtmlOutput:
-    """Steps side by side where there is room, one below the other where there is not."""
-    shapes = {step.values.shape for step in steps}
+    """One method at a time, its steps side by side where there is room, one below the other where
+    there is not. The reader chooses among the ``choices`` without a script; on paper all stand
+    below one another. Matrices of one title have one scale of colours over all choices, and so do
+    those before and after."""
+    every = [step for steps in choices.values() for step in steps]
+    shapes = {step.values.shape for step in every}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         raise ValueError(f"figure {name!r}: the matrices must have one shape, not {shapes}")
+    largest: dict[str, float] = {}
+    for step in every:
+        key = SAME_SCALE.get(step.title, step.title)
+        largest[key] = max(largest.get(key, 0.0), float(np.abs(step.values).max()))
+    picks = "".join(
+        f'<input type="radio" name="{name}" id="{name}-{at}"{" checked" if at == 0 else ""}>'
+        f'<label for="{name}-{at}">{escape(text)}</label>'
+        for at, text in enumerate(choices)
+    )
+    shown = "".join(
+        f'<div class="matrix-choice"><p>{escape(text)}</p><div class="matrix-steps">'
+        + "".join(
+            _step(step, largest[SAME_SCALE.get(step.title, step.title)] or 1.0) for step in steps
+        )
+        + "</div></div>"
+        for text, steps in choices.items()
+    )
     html = (
-        f'<figure class="book-figure" id="fig-{escape(name)}">'
-        f'<p class="figure-title">{escape(title)}</p>'
-        f'<div class="matrix-steps">{"".join(_step(step) for step in steps)}</div>'
+        f'<figure class="book-figure full-width" id="fig-{escape(name)}">'
+        f'<p class="figure-title" id="{name}-title">{escape(title)}</p>'
+        f'<div class="matrix-methods" role="radiogroup" aria-label="Method">{picks}'
+        f'<div class="matrix-choices">{shown}</div></div>'
         f'<figcaption><p class="figure-caption">{escape(caption)}</p>'
         f"{line(provenance, name)}</figcaption></figure>"
     )
-    return HtmlOutput(html, f"{title}\n{caption}")
+    return HtmlOutput(html, f"{title}\n{caption}\n({', '.join(choices)})")
 
 
-def _step(step: Matrix) -> str:
-    largest = float(np.abs(step.values).max()) or 1.0
+def _step(step: Matrix, largest: float) -> str:
     keep = np.ones(step.values.shape, bool) if step.keep is None else step.keep
     rows = "".join(
         "<tr>"

@@ -154,14 +154,18 @@ def layer_errors(prunings: pd.DataFrame) -> pd.DataFrame:
 
 def importances(prunings: pd.DataFrame) -> pd.DataFrame:
     """Importance of every sublayer over seeds, as a frame for :func:`reporting.figures.lines`,
-    with its ``layer``."""
+    with its ``layer``; the least important ones of each kind are called by their names."""
     rows = prunings[prunings["metric"] == "importance"].astype({"sublayer": str})
     found = over_seeds(rows, "sublayer", "layer").reset_index()
     last = int(found["layer"].max())
+    found["call"] = ""
+    for name in SUBLAYERS:
+        first = found["sublayer"].eq(name) & found["layer"].isin(least(found, name))
+        found.loc[first, "call"] = found["layer"].map("layer {}".format)
     return found.assign(
         panel=found["sublayer"].map({"attention": "Attention", "mlp": "MLP"}),
         series="1 − cos",
-        x=found["layer"] / max(last, 1),
+        x=found["layer"],
         point=found["layer"].map(f"layer {{}} of 0–{last}".format),
         space="embedding",
     )

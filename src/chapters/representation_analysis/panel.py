@@ -82,12 +82,15 @@ def softmax_panel(
     caption: str,
     provenance: Mapping[str, Any],
     tokens: Sequence[str] = (),
+    real: tuple[float, float] | None = None,
+    real_words: str = "",
 ) -> HtmlOutput:
     """The panel for one state with the given logits z: (V,), or their `panel_model.outline`.
 
     It opens with a Δz of size 1 on all tokens, at T = 1. `tokens` are the texts of the likeliest
     tokens, likeliest first, whose probabilities are shown before and after; none are shown
-    without it. `title`, `caption` and `provenance` are those of a figure.
+    without it. `real` are the sizes between which measured perturbations lie, which `real_words`
+    say; the slider carries a bar there. `title`, `caption` and `provenance` are those of a figure.
     """
     state = logits if isinstance(logits, Outline) else outline(logits)
     table = readings(state)
@@ -111,8 +114,8 @@ def softmax_panel(
             f'<figure class="book-panel" id="fig-{name}">',
             f'<p class="panel-title" id="{name}-title">{escape(title)}</p>',
             f'<div class="panel-live" role="group" aria-labelledby="{name}-title" hidden>',
-            f'<script type="application/json">{_payload(state, tokens, first)}</script>',
-            _controls(name),
+            f'<script type="application/json">{_payload(state, tokens, first, real)}</script>',
+            _controls(name, real_words),
             f'<div class="panel-words" role="status" aria-live="polite">{words}</div>',
             _key(),
             f'<div class="panel-plot" role="img" aria-label="{escape(ALT)}"></div>',
@@ -159,7 +162,12 @@ def sentences(reading: Mapping[str, float]) -> list[str]:
     return [re.sub(r"{(\S+?)}", filled, sentence) for sentence in SENTENCES]
 
 
-def _payload(state: Outline, tokens: Sequence[str], first: Mapping[str, float]) -> str:
+def _payload(
+    state: Outline,
+    tokens: Sequence[str],
+    first: Mapping[str, float],
+    real: tuple[float, float] | None,
+) -> str:
     """Everything that the script needs, as JSON."""
     touched = touched_choices(state.vocabulary)
     looks = {
@@ -197,15 +205,18 @@ def _payload(state: Outline, tokens: Sequence[str], first: Mapping[str, float]) 
                 "ticktext": [text for _, text in marks],
             },
             "tokens": visible,
+            "real": real,
         }
     )
 
 
-def _controls(name: str) -> str:
+def _controls(name: str, real_words: str) -> str:
     """Three sliders with visible names, units and values, and a button for another draw."""
+    hints = {"size": f"; {real_words}"} if real_words else {}
     rows = "".join(
         f'<div class="panel-control"><label for="{name}-{part}">{label}</label>'
-        f'<output for="{name}-{part}"></output><small id="{name}-{part}-hint">{hint}</small>'
+        f'<output for="{name}-{part}"></output><small id="{name}-{part}-hint">'
+        f"{hint}{escape(hints.get(part, ''))}</small>"
         f'<input type="range" id="{name}-{part}" aria-describedby="{name}-{part}-hint" '
         f'data-control="{part}" min="0" step="1"></div>'
         for part, label, hint in CONTROLS

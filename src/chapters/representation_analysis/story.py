@@ -1,12 +1,15 @@
 """What Section 6 needs of one measurement: the head's attenuation, and how the theorems track."""
 
+from itertools import product
+
 import pandas as pd
 
 from helpers.models.known import EMBEDDED
 from reporting import reported
 from reporting.claims import OURS, Claim, Printed, listed
 from reporting.estimates import CLOSE, CRITERION, RANKED, Tracking, side_by_side, theorem, tracking
-from reporting.layers import LABELS, Contrast, contrast
+from reporting.figures.style import Style, style_of
+from reporting.layers import LABELS, PLACE, Contrast, contrast, over_depth, ratios
 from runs.store import Measurement
 
 LENSES = ("raw", "normed")
@@ -17,6 +20,9 @@ THEOREMS = {
     "Theorem 2": ("angular", "probability"),
     "Theorem 3": ("kl", "probability"),
 }
+FORMULAS = {"Theorem 3": "KL in nats", "Theorem 2": "1 − cosine of p"}  # and what each estimates
+_HUE = style_of("probability").colour
+KINDS = {"attention": Style(_HUE, "circle"), "MLP": Style(_HUE, "triangle", thin=True)}
 KEYS = {  # the paper's claim that each tests
     "Theorem 1 (embedding)": "6.1-theorem-1",
     "Theorem 1 (logit)": "6.1-theorem-1",
@@ -52,6 +58,44 @@ def contrast_table(found: Contrasts) -> pd.DataFrame:
             row[f"{LABELS[kind]}: logit / embedding"] = one.ratio.text()
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def head_ratios(orthogonal: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The relative orthogonal magnitude of logits over that of embeddings, raw, over depth: lines
+    for ``figures.lines``, logits as they are and centred."""
+    rows = orthogonal[orthogonal["lens"].eq("raw")]
+    base = rows[rows["space"].eq("embedding")]
+    logits = rows[rows["space"].eq("logit")]
+    names = {False: ("logits as they are", "logit"), True: ("centred logits", "dense")}
+    parts = [
+        ratios(base, logits[logits["centred"].eq(centred)], seed).assign(series=name, space=space)
+        for centred, (name, space) in names.items()
+    ]
+    return over_depth(pd.concat(parts, ignore_index=True), "series")
+
+
+def scatter(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Estimate against truth of Theorems 2 and 3, for ``figures.lines`` as a cloud: one point for
+    each sublayer, means over all states that have a ratio, and a panel for each lens."""
+    parts = []
+    for name, lens in product(FORMULAS, LENSES):
+        rows = found[name].dropna(subset="ratio").astype({"sublayer": str})
+        places = rows[rows["lens"].eq(lens)].groupby(PLACE, observed=True)
+        means = places[["truth", "estimate"]].mean().reset_index()
+        parts.append(
+            pd.DataFrame(
+                {
+                    "panel": f"{name}, {lens} lens",
+                    "series": means["sublayer"].map(LABELS),
+                    "space": "probability",
+                    "x": means["truth"],
+                    "mean": means["estimate"],
+                    "n": places.size().to_numpy(),
+                    "point": means["sublayer"].map(LABELS) + " of layer " + means["layer"].map(str),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 def pairs(measured: Measurement) -> dict[str, pd.DataFrame]:

@@ -20,7 +20,7 @@ from reporting.figures.style import (
     setting_styles,
     style_of,
 )
-from reporting.figures.tables import HtmlOutput, badge, by_name, folded_tables, table
+from reporting.figures.tables import HtmlOutput, badge, by_name, folded, folded_tables, table
 
 __all__ = [
     "QUANTITIES",
@@ -38,6 +38,7 @@ __all__ = [
     "chooser",
     "cosine_range",
     "describe",
+    "folded",
     "folded_tables",
     "lines",
     "quantity_style",

@@ -12,7 +12,7 @@ from reporting.figures.specification import Line, Panel
 def describe(panels: Sequence[Panel]) -> str:
     """One sentence on the picture, then one on each panel with the range of every line."""
     count = len(panels)
-    opening = "One panel." if count == 1 else f"{count} panels, one above the other."
+    opening = "One panel." if count == 1 else f"{count} panels."
     return " ".join([opening, *(_panel(panel) for panel in panels)])
 
 
@@ -39,6 +39,8 @@ def _line(line: Line) -> str:
         f"{line.label} lies between {_number(low)} ({_where(line, lowest)}) "
         f"and {_number(high)} ({_where(line, highest)})"
     )
+    if line.grounded:
+        text += f", {len(line.grounded)} at or below 0"
     if line.cloud:
         text += f", {len(drawn)} points"
     edges = [value for value in line.low or () if math.isfinite(value)]

@@ -58,9 +58,15 @@ def block(figure: Figure, content: Any, link: str, controls: str = "") -> str:
     are those of a chooser.
     """
     spoken = ' aria-live="polite"' if controls else ""
+    kind = "book-figure full-width" if len(figure.panels) > 1 else "book-figure"
+    link += "".join(
+        f' · <button type="button" class="figure-save" data-as="{form}">picture ({form.upper()})'
+        "</button>"
+        for form in ("svg", "png")
+    )
     return "\n".join(
         [
-            f'<figure class="book-figure" id="fig-{figure.name}">{controls}',
+            f'<figure class="{kind}" id="fig-{figure.name}">{controls}',
             f'<p class="figure-title" id="{figure.name}-title"{spoken}>{escape(figure.title)}</p>',
             key_list(key(figure)),
             f'<div class="figure-interactive" data-figure="{figure.name}" role="group" '

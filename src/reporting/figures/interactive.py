@@ -1,6 +1,7 @@
 """A figure as a Plotly figure, which `figures.js` draws.
 
-Panels are stacked in one column and share their ranges, so the plot works at 390 px.
+Panels are stacked in one column and share their ranges, so the plot works at 390 px. Where there is
+room, `figures.js` puts them side by side; `meta` tells it the pixels of a panel and of its words.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from reporting.figures.layout import AXIS_TITLE, HEADER, TICKS, Axes, laid_out
+from reporting.figures.layout import AXIS_TITLE, HEADER, PANEL_HEIGHT, TICKS, Axes, laid_out
 from reporting.figures.scales import placed, short
 from reporting.figures.specification import Figure, Line
 from reporting.figures.style import Style
 from reporting.figures.template import BAND_OPACITY, CLEAR, CLOUD_OPACITY, SYMBOLS, TEMPLATE, TEXT
+
+
+def _escaped(text: str) -> str:
+    """For Plotly, which knows the entities of <, > and &, and not that of a quotation mark."""
+    return escape(text, quote=False)
 
 
 def script_text(content: Any) -> str:
@@ -42,19 +48,27 @@ def plot(figure: Figure) -> dict[str, Any]:
         traces = [_guide(guide.x, guide.y, guide.label, look) for guide, look in panel.guides()]
         traces += [_band(line) for line in panel.ordered if line.banded]
         traces += [_line(line, panel.title) for line in panel.ordered]
+        traces += [_ground(line, axes.y_range[0]) for line in panel.ordered if line.grounded]
         made.add_traces(traces, rows=row, cols=1)
         made.update_xaxes(
             _axis(axes.x_range, panel.x_scale, axes.x_ticks, axes.x_title), row=row, col=1
         )
         made.update_yaxes(_axis(axes.y_range, panel.y_scale, axes.y_ticks), row=row, col=1)
         notes += _notes(axes, "" if row == 1 else str(row), layout.left)
-    made.update_layout(template=TEMPLATE, margin=margin, height=layout.height, annotations=notes)
+    meta = {"panel": PANEL_HEIGHT, "above": HEADER, "below": TICKS + AXIS_TITLE}
+    made.update_layout(
+        template=TEMPLATE,
+        margin=margin,
+        height=layout.height,
+        annotations=notes,
+        meta=meta | {"words": round(layout.words)},
+    )
     return made.to_plotly_json()
 
 
 def _axis(limits: Iterable[float], scale: str, marks: Any, title: str = "") -> dict[str, Any]:
     values, texts = zip(*marks, strict=True) if marks else ((), ())
-    named = {"title": {"text": escape(title)}} if title else {}
+    named = {"title": {"text": _escaped(title)}} if title else {}
     span = numbers((placed(limit, scale) for limit in limits), digits=10)
     return {"type": scale, "range": span, "tickvals": values, "ticktext": texts} | named
 
@@ -63,13 +77,13 @@ def _notes(axes: Axes, suffix: str, left: float) -> Iterable[dict[str, Any]]:
     """The heading, the labels at the lines' ends and the texts beside points."""
     panel = axes.panel
     yield {
-        "text": f"<b>{escape(panel.title)}</b><br>{escape(panel.y_label)}",
+        "text": f"<b>{_escaped(panel.title)}</b><br>{_escaped(panel.y_label)}",
         **{"x": 0, "xref": f"x{suffix} domain", "xshift": -left},
         **{"y": 1, "yref": f"y{suffix} domain", "yanchor": "bottom", "yshift": 7},
     }
     for label in [*axes.end_labels, *axes.callouts]:
         x, y = numbers([placed(label.x, panel.x_scale), placed(label.y, panel.y_scale)], digits=10)
-        colour, text = label.style.colour, escape(label.text)
+        colour, text = label.style.colour, _escaped(label.text)
         note = {"x": x, "y": y, "xref": f"x{suffix}", "yref": f"y{suffix}"}
         if label.across:
             yield note | {
@@ -124,25 +138,42 @@ def _line(line: Line, panel: str) -> go.Scatter:
         name=line.label,
         meta={"panel": panel, "reported": line.reported},
         x=numbers(line.x),
-        y=numbers(line.mean),
+        y=numbers(line.grounded.get(at, mean) for at, mean in enumerate(line.mean)),
         line=_stroke(look),
         marker=marker,
-        text=[escape(text, quote=False) for text in told] if told else None,
+        text=[_escaped(text) for text in told] if told else None,
         customdata=customdata if line.n or edges else None,
         hovertemplate=_hover(line, edges),
+    )
+
+
+def _ground(line: Line, low: float) -> go.Scatter:
+    """Marks at the lower edge of a logarithmic axis: points without a place on it."""
+    told = [
+        "<br>".join([*([_escaped(line.points[at])] if line.points else []), short(mean)])
+        for at, mean in line.grounded.items()
+    ]
+    return go.Scatter(
+        mode="markers",
+        x=numbers(line.x[at] for at in line.grounded),
+        y=numbers(low for _ in line.grounded),
+        marker={"symbol": "triangle-down-open", "size": 8, "color": line.look.colour},
+        cliponaxis=False,
+        text=told,
+        hovertemplate=f"<b>{_escaped(line.label)}</b><br>%{{text}}<extra></extra>",
     )
 
 
 def _hover(line: Line, edges: str) -> str:
     """What is shown about one point: where it is, mean, `edges` and n."""
     plain = line.label.startswith("reported") or not line.reported
-    rows = [f"<b>{escape(line.label if plain else f'{line.label} (reported)')}</b>"]
+    rows = [f"<b>{_escaped(line.label if plain else f'{line.label} (reported)')}</b>"]
     if line.says:
         rows += ["%{text}"]
     else:
         rows += ["%{text}"] if line.points else []
         rows += ["x = %{x:.3~g}"] if line.cloud or not line.points else []
-        rows += [f"{'y =' if line.cloud else escape(line.value)} %{{y:.3~g}}"]
+        rows += [f"{'y =' if line.cloud else _escaped(line.value)} %{{y:.3~g}}"]
         rows += [edges] if edges else []
         rows += ["n = %{customdata[0]}"] if line.n else []
     return "<br>".join(rows) + "<extra></extra>"

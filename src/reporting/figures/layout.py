@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from reporting.figures.scales import Range, Tick, placed, ticks
-from reporting.figures.specification import Figure, Line, Panel
+from reporting.figures.specification import GROUND, Figure, Line, Panel
 from reporting.figures.style import NEUTRAL, Style
 
 PANEL_HEIGHT = 230.0  # pixels of the axes, and of what stands above and below them
@@ -52,12 +52,14 @@ class Axes:
 
 @dataclass(frozen=True)
 class Layout:
-    """The axes under one another, and the pixels around and between them."""
+    """The axes under one another, and the pixels around and between them; `words` are the pixels
+    that the longest heading of a panel, or name of its x axis, takes."""
 
     axes: Sequence[Axes]
     left: float
     right: float
     gap: float
+    words: float
 
     @property
     def inner(self) -> float:
@@ -93,7 +95,10 @@ def laid_out(figure: Figure) -> Layout:
     named = [_width(label.text) for each in axes for label in each.end_labels]
     right = 28 + 7.4 * max(named, default=-2.0)
     gap = HEADER + TICKS + AXIS_TITLE * any(each.x_title for each in axes[:-1])
-    return Layout(axes, max(left, 40.0), min(right, 220.0), gap)
+    headings = [(panel.title, 7.8) for panel in figure.panels]
+    headings += [(text, 6.8) for panel in figure.panels for text in (panel.y_label, panel.x_label)]
+    words = 12 + max(broad * _width(text.strip()) for text, broad in headings)
+    return Layout(axes, max(left, 40.0), min(right, 220.0), gap, words)
 
 
 def _axes(figure: Figure, panel: Panel, x_title: str) -> Axes:
@@ -124,11 +129,20 @@ def _axes(figure: Figure, panel: Panel, x_title: str) -> Axes:
         x_range,
         y_range,
         list(panel.x_ticks) or ticks(x_range, panel.x_scale, panel.x_whole),
-        list(panel.y_ticks) or ticks(y_range, panel.y_scale, most=6),
+        list(panel.y_ticks) or _upright(panel, y_range),
         x_title,
         _apart(ends, panel.y_scale, y_range),
         callouts,
     )
+
+
+def _upright(panel: Panel, limits: Range) -> list[Tick]:
+    """The ticks of a y axis, with one at the lower edge for what a logarithmic axis lacks."""
+    found = ticks(limits, panel.y_scale, most=6)
+    if not any(line.grounded for line in panel.lines):
+        return found
+    low, high = limits
+    return [(low, GROUND), *(tick for tick in found if tick[0] > low * (high / low) ** 0.08)]
 
 
 def _apart(

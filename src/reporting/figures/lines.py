@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -38,6 +38,7 @@ def lines(
     references: Sequence[Reference] | Mapping[str, Sequence[Reference]] = (),
     cloud: bool = False,
     bands: bool = True,
+    unbanded: Collection[str] = (),
     edges: str = "95% interval",
     value: str = "mean",
     direct: bool = True,
@@ -56,8 +57,9 @@ def lines(
     Labels carry the unit. Labels, scales (``linear`` or ``log``), ranges and ``references`` are one
     for all panels or a mapping by panel; panels whose label is the same share that axis. With
     ``cloud`` there are markers and no lines. ``edges`` and ``value`` say in words what the band and
-    the height are. Without ``direct``, only the key names the lines. ``styles`` gives series a
-    look of their own, by name, in place of that of their space.
+    the height are. Bands of ``unbanded`` series are told and not drawn. Without ``direct``, only
+    the key names the lines. ``styles`` gives series a look of their own, by name, in place of that
+    of their space.
 
     Raises ValueError for a table without the needed columns, without rows, with an unknown space
     or quantity, or with two rows for one point of a line.
@@ -73,7 +75,10 @@ def lines(
         panels.append(
             Panel(
                 title=key,
-                lines=[_line(part, looks[each], bands, words) for each, part in parts],
+                lines=[
+                    _line(part, looks[each], bands and each[0] not in unbanded, words)
+                    for each, part in parts
+                ],
                 x_label=_one(x_label, key, ""),
                 y_label=_one(y_label, key, ""),
                 x_scale=_one(x_scale, key, "linear"),

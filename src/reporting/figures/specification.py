@@ -2,7 +2,8 @@
 
 A `Figure` holds panels, a panel holds lines, a line holds numbers and the name of its style.
 `interactive` and `static` draw the same specification, so the two pictures cannot disagree.
-Missing values are NaN, and break the line. On a logarithmic axis, what is not positive is missing.
+Missing values are NaN, and break the line. A logarithmic axis has no place for what is not
+positive: it breaks the line too, and a mark at the lower edge, at a tick "≤ 0", says so.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from reporting.figures.style import NEUTRAL, Style
 EVERY_MARKER = 40  # a line of more points carries markers at a few of them only
 SPARSE_MARKERS = 9
 LONGEST_END_LABEL = 26  # characters; a longer name stands in the key alone
+GROUND = "≤ 0"  # the tick at the lower edge of a logarithmic axis
 _GUIDE_DASHES = ("", "6px,3px", "2px,3px")
 
 
@@ -52,7 +54,8 @@ class Line:
     A `cloud` has markers and no line, and `calls` may hold a text for each point, written beside
     it unless empty. `value` and `edges` say in words what `mean` and the band are; `says` has a
     text for each point that is told in place of its numbers, where the height is no number but the
-    place of a row.
+    place of a row. `grounded` maps the points that a logarithmic axis has no place for, by number,
+    to their means.
     """
 
     x: Sequence[float]
@@ -71,6 +74,7 @@ class Line:
     says: Sequence[str] | None = None
     value: str = "mean"
     edges: str = "single values"
+    grounded: Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         name, count = f"line {self.label!r}", len(self.x)
@@ -128,7 +132,9 @@ class Line:
 
         places = [at if at > 0 or not x else math.nan for at in self.x]
         low, high = (None if edge is None else kept(edge) for edge in (self.low, self.high))
-        return replace(self, x=places, mean=kept(self.mean), low=low, high=high)
+        points = enumerate(zip(places, self.mean, strict=True))
+        grounded = {at: mean for at, (x_at, mean) in points if y and mean <= 0 and x_at == x_at}
+        return replace(self, x=places, mean=kept(self.mean), low=low, high=high, grounded=grounded)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,12 +253,21 @@ class Figure:
         return self._range(panel, "x", lambda line: line.x)
 
     def y_range(self, panel: Panel) -> Range:
-        """The y range of a panel, shared by all panels with the same y label and scale."""
-        return self._range(panel, "y", lambda line: line.heights)
+        """The y range of a panel, shared by all panels with the same y label and scale. Below a
+        logarithmic one there is room for marks of what is not positive."""
+        low, high = self._range(panel, "y", lambda line: line.heights)
+        peers = self._peers(panel, "y")
+        given = any(peer.y_range for peer in peers)
+        grounded = any(line.grounded for peer in peers for line in peer.lines)
+        return (low / (high / low) ** 0.12, high) if grounded and not given else (low, high)
+
+    def _peers(self, panel: Panel, axis: str) -> list[Panel]:
+        alike = attrgetter(f"{axis}_label", f"{axis}_scale")
+        return [peer for peer in self.panels if alike(peer) == alike(panel)]
 
     def _range(self, panel: Panel, axis: str, of: Callable[[Line], Sequence[float]]) -> Range:
-        alike = attrgetter(f"{axis}_label", f"{axis}_scale")
-        peers = [peer for peer in self.panels if alike(peer) == alike(panel)]
+        peers = self._peers(panel, axis)
         values = [value for peer in peers for line in peer.lines for value in of(line)]
         given = [getattr(peer, f"{axis}_range") for peer in peers]
-        return extent(given, [each for each in values if math.isfinite(each)], alike(panel)[1])
+        scale = getattr(panel, f"{axis}_scale")
+        return extent(given, [each for each in values if math.isfinite(each)], scale)

@@ -66,6 +66,7 @@ def _draw(figure: Figure) -> Canvas:
             axes.plot(guide.x, guide.y, color=look.colour, lw=look.width, ls=_dashes(look))
         for line in each.panel.ordered:
             (_cloud if line.cloud else _line)(axes, line)
+            _ground(axes, line, each.y_range[0])
         axes.set(xlabel=each.x_title, ylabel="")
         _words(axes, each, left)
     return canvas
@@ -140,6 +141,13 @@ def _cloud(axes: Any, line: Line) -> None:
         alpha=points["opacity"].tolist(),
         **({"color": look.colour} if look.marker == "cross" else filled),
     )
+
+
+def _ground(axes: Any, line: Line, low: float) -> None:
+    """Marks at the lower edge of a logarithmic axis: points without a place on it."""
+    x = [line.x[at] for at in line.grounded]
+    hollow = {"color": line.look.colour, "markerfacecolor": "none", "markersize": 5}
+    axes.plot(x, [low] * len(x), marker="v", ls="", clip_on=False, **hollow)
 
 
 def _every(axes: Any, line: Line) -> tuple[int, int] | None:

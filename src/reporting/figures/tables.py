@@ -124,6 +124,15 @@ def _form(frame: pd.DataFrame) -> str:
     return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
+def folded(shown: Any, line: str) -> HtmlOutput:
+    """A figure or table under a ``line`` to open it with, without a script; on paper it is open."""
+    html = (
+        f'<details class="text-more figure-fold"><summary>{escape(line)}</summary>'
+        f"{shown._repr_html_()}</details>"
+    )
+    return HtmlOutput(html, f"{line}\n{shown}")
+
+
 def badge(space: str) -> str:
     """The coloured name of a space with its marker, as inline HTML.
 
