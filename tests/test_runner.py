@@ -50,7 +50,7 @@ SHORT = {
     "decisions": WRITES | DROPS | {"max_new_tokens": 3, "sweep_steps": 3},
     "dimension": WRITES | {"repeats": 2},
     "e-prompts": {},
-    "f-quantization": WRITES | TWO | {"pruned": QUANTIZED, "group_size": 16},
+    "f-quantization": WRITES | ASKED | {"pruned": QUANTIZED, "group_size": 16},
     "g-more-models": ASKED | {"pruned": "SparseGPT 50%,Wanda 2:4"},
     "h-temperature": THREE | {"sweep_steps": 2},
     "i-supplementary": WRITES | CALIBRATED | {"sweep_steps": 1},

@@ -1,5 +1,6 @@
 """Appendix F: pruning beside quantization, along generation and at equal memory."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,10 +10,13 @@ import pandas as pd
 from reporting import reported, statistics
 from reporting.claims import OURS, Claim
 from reporting.estimates import CLOSE, Tracking, side_by_side, tracking
+from reporting.figures import Reference
 from reporting.forms import FORMS, above_chance, counted_families
+from reporting.scores import title
 from reporting.statistics import Estimate
 from reporting.verdicts import marked
 from runs.parameters import RunParameters
+from runs.settings import DENSE
 from runs.store import Measurement
 
 PANELS = {  # of Figure 9: metric and space, and what its axis says
@@ -159,13 +163,13 @@ def frontier(found: Iterable[Compressed]) -> list[str]:
 def memory(
     found: Mapping[str, Compressed], scores: Mapping[str, Mapping[str, Estimate]]
 ) -> pd.DataFrame:
-    """What each model deviates, and keeps of the probes' scores, against the bytes of its weights:
-    for ``figures.lines`` as a cloud. Models on the frontier of KL are named."""
+    """What each model deviates, and its scores, against the bytes of its weights: for
+    ``figures.lines`` as a cloud. Models on the frontier of KL are named."""
     best = set(frontier(found.values()))
     rows = []
     for name, one in found.items():
         numbers = {"KL divergence": one.mean("kl", "probability")}
-        numbers |= {f"Probes, {form}": value for form, value in scores.get(name, {}).items()}
+        numbers |= scores.get(name, {})
         for panel, value in numbers.items():
             rows.append(
                 {
@@ -182,7 +186,8 @@ def memory(
                 }
             )
     frame = pd.DataFrame(rows)
-    return frame.sort_values("panel", kind="stable", ignore_index=True)
+    order = {panel: place for place, panel in enumerate(frame["panel"].unique())}
+    return frame.sort_values("panel", key=lambda one: one.map(order), kind="stable")
 
 
 SPACES = {"quantized": "logit", "pruned": "probability", "both": "embedding"}
@@ -195,19 +200,49 @@ def kind(parameters: RunParameters) -> str:
     return "quantized" if parameters.whole else "both"
 
 
-def kept_scores(items: pd.DataFrame, seed: int) -> dict[str, dict[str, Estimate]]:
-    """Scores above guessing on the paired probes, by model and form, over the families that
-    count."""
-    families = counted_families(items)
-    found: dict[str, dict[str, Estimate]] = {}
-    for name, part in items.groupby("setting", sort=False, observed=True):
-        if not families:
-            break
-        table = above_chance(part, "prefix").loc[list(families)]
-        found[str(name)] = {
-            form: statistics.mean(table["pruned", form].to_numpy(), seed) for form in FORMS
-        }
+def kept_scores(
+    probes: pd.DataFrame, tasks: pd.DataFrame, seed: int
+) -> dict[str, dict[str, Estimate]]:
+    """Scores above guessing by model, Dense with them, and by what was asked: the paired probes of
+    the families that count in either form, and each of the ``tasks`` in which the dense model is
+    above its floor. Both are answers as of :func:`reporting.scores.answers`."""
+    families = list(counted_families(probes))
+    found: dict[str, dict[str, Estimate]] = defaultdict(dict)
+
+    def note(asked: str, setting: str, dense: pd.Series, pruned: pd.Series) -> None:
+        found[DENSE][asked] = statistics.mean(dense.to_numpy(float), seed)
+        found[setting][asked] = statistics.mean(pruned.to_numpy(float), seed)
+
+    if families:
+        for name, part in probes.groupby("setting", observed=True):
+            table = above_chance(part, "prefix").loc[families]
+            for form in FORMS:
+                note(f"Probes, {form}", str(name), table["dense", form], table["pruned", form])
+    clear = tasks[tasks["verdict"].ne("at_floor")].astype({"setting": str})
+    for (name, task), part in clear.groupby(["setting", "task"], sort=False):
+        above = (
+            part[["dense", "pruned"]].sub(part["chance"], axis=0).div(1 - part["chance"], axis=0)
+        )
+        note(title(task), name, above["dense"], above["pruned"])
     return found
+
+
+def score_table(scores: Mapping[str, Mapping[str, Estimate]]) -> pd.DataFrame:
+    """One row per model, Dense first: what :func:`kept_scores` found, with intervals and n."""
+    rows = [
+        {"model": name}
+        | {f"{asked} (n = {one.n})": one.text(".2f") for asked, one in found.items()}
+        for name, found in scores.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def dense_levels(scores: Mapping[str, Mapping[str, Estimate]]) -> dict[str, list[Reference]]:
+    """What the dense model scores, as a level line in each panel of :func:`memory`."""
+    return {
+        panel: [Reference(x=(-1e6, 1e6), y=(one.value, one.value), label=DENSE)]
+        for panel, one in scores.get(DENSE, {}).items()
+    }
 
 
 def account(

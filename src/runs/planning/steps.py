@@ -116,6 +116,7 @@ def _taken(chapter: str, run: RunParameters) -> Steps:
                 yield from pruned("weight_store", one)
                 yield from pruned("generation", one)
                 yield from _probe_scores(one)
+                yield from _task_scores(one)
             for one in (run, turned):
                 yield Step("grid_errors", one)
             yield Step("rotation_check", run)
