@@ -124,3 +124,26 @@ def test_verdicts_on_both_weights_stand_side_by_side_by_claim():
     assert found[["claim", "rotated", "as released"]].to_numpy().tolist() == [
         ["b", "✗ contradicted", "✓ supported"]
     ]
+
+
+def test_scores_are_above_guessing_and_never_certain():
+    """Of 30 questions with two answers, 24 right and none: a score at its floor is left out."""
+    answers = pd.DataFrame({"dense": [1] * 24 + [0] * 6, "pruned": 0, "chance": 0.5})
+    rows = [
+        answers.assign(setting="RTN 2", task=task, verdict=verdict)
+        for task, verdict in (("piqa", "lost"), ("mmlu", "at_floor"))
+    ]
+    probes = pd.DataFrame(columns=["setting", "form", "family", "item", "dense", "pruned"])
+    found = story.kept_scores(probes, pd.concat(rows), seed=0)
+    assert {name: list(kept) for name, kept in found.items()} == {
+        "Dense": ["PIQA"],
+        "RTN 2": ["PIQA"],
+    }
+    dense, pruned = found["Dense"]["PIQA"], found["RTN 2"]["PIQA"]
+    assert dense.value == pytest.approx(0.8 * 2 - 1)
+    assert dense.low < dense.value < dense.high
+    assert (pruned.value, pruned.low) == (-1, -1)
+    assert pruned.high == pytest.approx(-1 + 2 * 3 / 30)
+    (level,) = story.dense_levels(found)["PIQA"]
+    assert set(level.y) == {dense.value}
+    assert story.score_table(found)["model"].tolist() == ["Dense", "RTN 2"]

@@ -1,9 +1,9 @@
 """What will a profile take? Minutes, memory and disk of each run, before anything runs.
 
 Needs no GPU, no weights and no network. A measurement that several runs share is counted for the
-first of them; one that is there already, imported or measured here, costs nothing; one that was taken here before, by other
-code, costs what it took then; all others what their work costs at the machine's speed
-(:mod:`runs.planning`).
+first of them; one that is there already, imported or measured here, costs nothing; one that was
+taken here before, by other code, costs what it took then; all others what their work costs at the
+machine's speed (:mod:`runs.planning`).
 """
 
 import json

@@ -209,22 +209,33 @@ def kept_scores(
     families = list(counted_families(probes))
     found: dict[str, dict[str, Estimate]] = defaultdict(dict)
 
-    def note(asked: str, setting: str, dense: pd.Series, pruned: pd.Series) -> None:
-        found[DENSE][asked] = statistics.mean(dense.to_numpy(float), seed)
-        found[setting][asked] = statistics.mean(pruned.to_numpy(float), seed)
+    def note(asked: str, setting: str, above: pd.DataFrame, chance: float) -> None:
+        for name, model in {DENSE: "dense", setting: "pruned"}.items():
+            found[name][asked] = _right(above[model].to_numpy(float), chance, seed)
 
     if families:
         for name, part in probes.groupby("setting", observed=True):
             table = above_chance(part, "prefix").loc[families]
             for form in FORMS:
-                note(f"Probes, {form}", str(name), table["dense", form], table["pruned", form])
+                chance = part["chance"][part["form"].eq(f"{form}, prefix")].mean()
+                note(f"Probes, {form}", str(name), table.xs(form, axis=1, level="form"), chance)
     clear = tasks[tasks["verdict"].ne("at_floor")].astype({"setting": str})
     for (name, task), part in clear.groupby(["setting", "task"], sort=False):
-        above = (
-            part[["dense", "pruned"]].sub(part["chance"], axis=0).div(1 - part["chance"], axis=0)
-        )
-        note(title(task), name, above["dense"], above["pruned"])
+        chance = part["chance"]
+        above = part[["dense", "pruned"]].sub(chance, axis=0).div(1 - chance, axis=0)
+        note(title(task), name, above, chance.mean())
     return found
+
+
+def _right(above: np.ndarray, chance: float, seed: int) -> Estimate:
+    """The mean of answers, right or wrong, above guessing (N,). Where all N are alike, so are all
+    resamples: then 3 in N may be otherwise, as if nothing was seen (the rule of three)."""
+    found = statistics.mean(above, seed)
+    if found.low is None or found.low != found.high:
+        return found
+    room, value = 3 / len(above) / (1 - chance), found.value
+    ends = (value - room, value) if value > 0 else (value, value + room)
+    return Estimate(value, *ends, found.n)
 
 
 def score_table(scores: Mapping[str, Mapping[str, Estimate]]) -> pd.DataFrame:
