@@ -266,4 +266,177 @@ WRONG = {
             "how far single questions lie apart",
         ),
     ],
+    "a-perturbation-1": [
+        ("temperature = 2", "flatter"),
+        ("temperature = 1", "only a common offset"),
+    ],
+    "a-perturbation-2": [
+        (
+            "def moved(p, delta, temperature):\n"
+            "    return torch.softmax((p.log() + delta) / temperature, dim=-1)",
+            "divide the change alone",
+        ),
+        (
+            "def moved(p, delta, temperature):\n"
+            "    weights = p * torch.exp(delta / temperature)\n    return weights / weights.sum()",
+            "exp overflows",
+        ),
+    ],
+    "a-perturbation-3": [
+        (
+            "z = rows['logit']\nrise = z[0] - z[1]",
+            "draws level with the first",
+        ),
+        (
+            "p = torch.softmax(torch.tensor(rows['logit']), dim=-1)[1]\n"
+            "rise = float((0.5 / p).log())",
+            "is not twice the probability",
+        ),
+    ],
+    "h-temperature-1": [
+        ("prediction = '16'", "falls where p stays"),
+        ("prediction = 'more than 16'", "the p of two tokens"),
+    ],
+    "h-temperature-2": [
+        (
+            "def exchange(gap, temperature):\n    return gap * tanh(gap / 2) / temperature**2",
+            "p itself depends on T",
+        ),
+        (
+            "def exchange(gap, temperature):\n    return gap * tanh(gap / 2 / temperature)",
+            "a difference of logits over T",
+        ),
+    ],
+    "h-temperature-3": [
+        ("power = 2.0", "and KL falls by"),
+        ("power = -1.88", "turn the sign"),
+    ],
+    "noise-floor-1": [
+        (
+            "exact = {'a + b = b + a', '(a + b) + c = a + (b + c)', '2 a + 2 b = 2 (a + b)', "
+            "'3 a + 3 b = 3 (a + b)'}",
+            "(a + b) + c = a + (b + c): of 1,000",
+        ),
+        ("exact = {'a + b = b + a'}", "2 a + 2 b = 2 (a + b): of 1,000"),
+    ],
+    "noise-floor-2": [
+        ("def noise_alone(p, sigma):\n    return sigma**2 / 2", "all logits share moves nothing"),
+        (
+            "def noise_alone(p, sigma):\n    return float(sigma**2 * (1 - (p**2).sum()))",
+            "half the variance",
+        ),
+    ],
+    "noise-floor-3": [
+        (
+            "p = torch.softmax(torch.tensor(rows['logit']), dim=-1)\n"
+            "sigma = apart['kl'][2] / noise_alone(p, 1.0)",
+            "grows with the square",
+        ),
+        ("sigma = 0.01", "nats, not"),
+    ],
+    "validity-1": [
+        (
+            "prediction = {'Theorem 1': 'nearer', 'Theorem 2': 'nearer', 'Theorem 3': 'nearer'}",
+            "Theorem 1: it speaks of states",
+        ),
+        (
+            "prediction = {'Theorem 1': 'as far', 'Theorem 2': 'as far', 'Theorem 3': 'as far'}",
+            "Theorem 2: T divides the change",
+        ),
+    ],
+    "validity-2": [
+        (
+            "def third_order(z, delta, temperature):\n"
+            "    p, u = torch.softmax(z / temperature, dim=-1), delta / temperature\n"
+            "    u = u - (p * u).sum()\n    return float((p * u**2).sum() / 2)",
+            "the third is missing",
+        ),
+        (
+            "def third_order(z, delta, temperature):\n"
+            "    p, u = torch.softmax(z / temperature, dim=-1), delta / temperature\n"
+            "    return float((p * u**2).sum() / 2 + (p * u**3).sum() / 6)",
+            "is right",
+        ),
+    ],
+    "validity-3": [
+        ("temperature = 1.0", "look higher"),
+        ("temperature = 10.0", "at lower ones too"),
+    ],
+    "decisions-1": [
+        ("prediction = 'as many'", "five prompts never part"),
+        ("prediction = 'fewer'", "five prompts never part"),
+    ],
+    "decisions-2": [
+        (
+            "def ahead(margin, mean, spread):\n"
+            "    return NormalDist().cdf((margin + mean) / spread)",
+            "the choice stays",
+        ),
+        (
+            "def ahead(margin, mean, spread):\n    return NormalDist().cdf(-margin / spread)",
+            "moves the margin too",
+        ),
+    ],
+    "decisions-3": [
+        ("chances_by_text = dict.fromkeys(TEXTS[:3], 0.5)", "it leads by"),
+        (
+            "import torch\n\ndef lead(text):\n"
+            "    z = torch.tensor(experiment('next_token', text=text)['logit'])\n"
+            "    return float(z.softmax(-1)[0] - z.softmax(-1)[1])\n\n"
+            "chances_by_text = {text: ahead(lead(text), 0.0, 1.0) for text in TEXTS[:3]}",
+            "a difference of probabilities",
+        ),
+    ],
+    "subspace-1": [
+        (
+            "prediction = {'gap': 'larger', 'noise': 'as before', 'survival': 'smaller'}",
+            "gap: of more numbers",
+        ),
+        (
+            "prediction = {'gap': 'smaller', 'noise': 'larger', 'survival': 'smaller'}",
+            "noise: pruning adds it",
+        ),
+    ],
+    "subspace-2": [
+        (
+            "def survives(z, delta, tokens):\n    return bool(z.argmax() == (z + delta).argmax())",
+            "among all tokens perhaps",
+        ),
+        (
+            "def survives(z, delta, tokens):\n"
+            "    return bool(z[tokens].argmax() != (z + delta)[tokens].argmax())",
+            "the opposite",
+        ),
+    ],
+    "subspace-3": [("count = 4", "look further"), ("count = 512", "fewer will do")],
+    "should-i-prune-1": [("inputs = 80", "root of n"), ("inputs = 30", "may fail")],
+    "should-i-prune-2": [
+        ("def worst(count):\n    return 3 / count", "exceeds 100%"),
+        ("def worst(count):\n    return 0.05 ** (1 / count)", "rate of successes"),
+    ],
+    "should-i-prune-3": [
+        (
+            "safe = {one for one in DROPPED if experiment('forms', pruned=one)"
+            ".query(\"form == 'generation'\")['right'].mean() > 0.93 - 0.15}",
+            "Drop-1M: writing changes by",
+        ),
+        ("safe = set()", "Drop-2A: writing changes by"),
+    ],
+    "f-quantization-1": [
+        ("prediction = 'stays as it is'", "have to reach the large one"),
+        ("prediction = 'grows by a tenth'", "have to reach the large one"),
+    ],
+    "f-quantization-2": [
+        (
+            "def rounded(group, bits):\n    step = (group.max() - group.min()) / 2**bits\n"
+            "    return group.min() + ((group - group.min()) / step).round() * step",
+            "one value more",
+        ),
+        (
+            "def rounded(group, bits):\n    step = group.abs().max() / (2 ** (bits - 1) - 1)\n"
+            "    return (group / step).round() * step",
+            "zero need not be in the middle",
+        ),
+    ],
+    "f-quantization-3": [("size = 8", "larger groups take fewer"), ("size = 512", "too much")],
 }

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -165,19 +166,39 @@ def test_an_exercise_without_its_parts_is_named(tmp_path):
         source.read(page)
 
 
+CELL_SECONDS, PEAK_GB = 120, 4
+PEAK = "print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+
+
+def limits(node):
+    """The seconds of the slowest cell of a notebook that was run, and the most memory in GB of its
+    kernel, which its last cell says."""
+    spans = [cell.metadata.execution for cell in node.cells if cell.cell_type == "code"]
+    begin, end = "iopub.status.busy", "iopub.status.idle"
+    took = [datetime.fromisoformat(one[end]) - datetime.fromisoformat(one[begin]) for one in spans]
+    peak = int(re.search(r"(\d+) kB", node.cells[-1].outputs[-1].text)[1])
+    return max(took).total_seconds(), peak * 1024 / 1e9
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.skipif(sys.platform != "linux", reason="a process' peak of memory is read in /proc")
 @pytest.mark.parametrize("name", PAGES)
 def test_both_notebooks_run_from_start_to_end_on_the_embedded_model(name, tmp_path):
-    """Untouched, every check fails and no cell does; solved, every check passes."""
+    """Untouched, every check fails and no cell does; solved, every check passes; and no cell takes
+    more than two minutes, no kernel more than 4 GB, on one thread."""
     page = PAGES[name]
     for node, mark in ((notebook.student(page), "✗"), (notebook.teacher(page), "✓")):
+        checks = [cell for cell in node.cells if cell.metadata.course.role == "check"]
+        node.cells.append(nbformat.v4.new_code_cell(PEAK))
         seconds = take.run(node, tmp_path)
-        checks = [c for c in node.cells if c.metadata.course.role == "check"]
+        slowest, peak = limits(node)
+        print(f"{name} {mark}: {seconds:.0f} s, slowest cell {slowest:.1f} s, {peak:.2f} GB")
         said = [cell.outputs[-1].data["text/plain"] for cell in checks]
-        print(f"{name} {mark} {seconds:.0f} s")
         assert len(said) == len(page.exercises)
         assert all(line.startswith(mark) for line in said), said
+        assert slowest < CELL_SECONDS
+        assert peak < PEAK_GB
 
 
 def test_a_notebook_is_taken_into_the_current_folder_and_never_over_another(

@@ -25,6 +25,8 @@ from helpers.evaluation.probing import probe_rows
 from helpers.models.known import EMBEDDED
 from helpers.models.load import LoadedModel
 from helpers.pruning.drop import Place
+from helpers.pruning.masks import unstructured
+from helpers.pruning.methods import magnitude, wanda
 from helpers.pruning.selection import DropTarget
 from helpers.texts.probes import Probe, probes
 
@@ -99,7 +101,7 @@ def stored(name: str, **asked_for: Any) -> pd.DataFrame:
 def _table(name: str) -> pd.DataFrame:
     file = resources.files("course").joinpath("tables", f"{name}.csv")
     with file.open(encoding="utf-8") as text:
-        return pd.read_csv(text, keep_default_na=False)
+        return pd.read_csv(text, keep_default_na=False, na_values={"kl": [""]})
 
 
 @cache
@@ -227,14 +229,12 @@ def one_matrix(model: LoadedModel, method: str) -> pd.DataFrame:
         hook.remove()
     inputs, weight = seen[0].double(), layer.weight.double()
     dense = inputs @ weight.T
-    scores = weight.abs() if method == "magnitude" else weight.abs() * inputs.norm(dim=0)
-    group = scores.reshape(1, -1) if method == "magnitude" else scores  # what competes
-    order = group.argsort(dim=-1, stable=True)
+    norms = inputs.norm(dim=0)
+    scores = magnitude(weight) if method == "magnitude" else wanda(weight, norms)
     rows = []
     for amount in AMOUNTS:
-        gone = order[:, : int(amount * order.shape[1])]
-        kept = torch.ones_like(group).scatter(-1, gone, 0.0).reshape(weight.shape)
-        error = (inputs @ (weight * kept).T - dense).norm() / dense.norm()
+        keep = unstructured(scores, amount, "layer" if method == "magnitude" else "row")
+        error = (inputs @ (weight * keep).T - dense).norm() / dense.norm()
         rows.append({"amount": amount, "error": float(error)})
     return pd.DataFrame(rows)
 

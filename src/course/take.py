@@ -33,11 +33,16 @@ def take(name: str, folder: Path) -> Path:
 
 def write(node: Any, path: Path) -> None:
     """A notebook as a file, whole or not at all."""
-    import nbformat
+    from nbformat import writes
 
+    whole(path, f"{writes(node)}\n")
+
+
+def whole(path: Path, text: str) -> None:
+    """``text`` as a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
-    nbformat.write(node, str(partial))
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 

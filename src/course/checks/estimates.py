@@ -7,7 +7,7 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
-from course.checks.spaces import logits, near
+from course.checks.judging import compared, logits, number, picked
 from course.verdict import check
 from helpers import theory
 
@@ -41,22 +41,18 @@ def power_of_error(answer: Any) -> str:
 @check
 def kl(answer: Function) -> str:
     """KL(p‖q) of logits z and z + Δz, exactly, in nats."""
-    for seed, size, temperature in SETTINGS:
-        for shift in (0.0, 1000.0):
-            z, delta = logits(seed) + shift, size * logits(seed + 10, spread=1.0)
-            right = float(theory.kl_identity(z, delta, temperature))
-            said = float(answer(z.clone(), delta.clone(), temperature))
-            case = f"logits about {shift:g}, T = {temperature:g}"
-            if said != said:
-                return f"{case}: not a number, since exp overflows: use log_softmax"
-            if near(said, right):
-                continue
-            if near(said, float(theory.kl_identity(z + delta, -delta, temperature))):
-                return f"{case}: that is KL(q‖p); the mean is to be taken under p, the dense one"
-            if near(said, float(theory.kl_identity(z, delta))):
-                return f"{case}: p and q are taken at T = 1"
-            return f"{case}: it gives {said:.4g}, KL is {right:.4g} nats"
-    return ""
+    cases = [
+        (logits(seed) + shift, size * logits(seed + 10, spread=1.0), heat)
+        for seed, size, heat in SETTINGS
+        for shift in (0.0, 1000.0)
+    ]
+    traps = {
+        "that is KL(q‖p); the mean is to be taken under p, the dense one": (
+            lambda z, delta, heat: theory.kl_identity(z + delta, -delta, heat)
+        ),
+        "p and q are taken at T = 1": lambda z, delta, _: theory.kl_identity(z, delta),
+    }
+    return compared(answer, theory.kl_identity, cases, traps)
 
 
 @check
@@ -72,9 +68,8 @@ def tenth_off(answer: float) -> str:
     while off(2 * right) < 0.1:
         right *= 2
     right = brentq(lambda size: off(size) - 0.1, right, 2 * right)
-    if abs(said / right - 1) < 0.01:
-        return ""
-    return f"at s = {said:.4g} the estimate is {off(said):.1%} off; look for the first s with 10%"
+    line = f"at s = {said:.4g} the estimate is {off(said):.1%} off; look for the first s with 10%"
+    return number(said, right, line, {})
 
 
 @check
@@ -84,52 +79,43 @@ def rare_noise(answer: Collection[str]) -> str:
     z[:10] += 20
     delta = 3 * logits(17, 5000, spread=1.0)
     delta[:10] = 0
-    _, across = theory.split(z, delta)
     values = {
-        "Theorem 1": theory.angular_theorem_1(across),
+        "Theorem 1": theory.angular_theorem_1(theory.split(z, delta)[1]),
         "Theorem 2": theory.angular_theorem_2(theory.variance(theory.log_r(z), delta)),
         "p": theory.angular_identity(z, delta),
     }
-    for name, value in values.items():
-        if (float(value) > 0.05) != (name in answer):
-            return f"{name}: with ten likely tokens and 4,990 rare ones it is {float(value):.2g}"
-    unknown = set(answer) - values.keys()
-    return f"{', '.join(sorted(unknown))}: not one of the three" if unknown else ""
+    lines = {
+        name: f"with ten likely tokens and 4,990 rare ones it is {float(value):.2g}"
+        for name, value in values.items()
+    }
+    return picked(answer, {name: float(value) > 0.05 for name, value in values.items()}, lines)
 
 
 @check
 def weights_r(answer: Callable[[Tensor, float], Tensor]) -> str:
     """r = p²/‖p‖² of logits (V,)."""
-    for shift, temperature in ((0.0, 1.0), (0.0, 2.0), (1000.0, 1.0)):
-        z = logits(18) + shift
-        said = torch.as_tensor(answer(z.clone(), temperature)).double()
-        case = f"logits about {shift:g}, T = {temperature:g}"
-        if not said.isfinite().all():
-            return f"{case}: not finite: is r not a softmax itself?"
-        if torch.allclose(said, theory.log_r(z, temperature).exp(), atol=1e-7):
-            continue
-        if abs(float(said.sum()) - 1) > 1e-4:
-            return f"{case}: it sums to {float(said.sum()):.3g}: weights sum to one"
-        if torch.allclose(said, theory.log_p(z, 2 * temperature).exp(), atol=1e-7):
-            return f"{case}: that is p at twice the temperature; squaring sharpens"
-        return f"{case}: those are other weights than p squared, over their sum"
-    return ""
+    cases = [(logits(18), 1.0), (logits(18), 2.0), (logits(18) + 1000, 1.0)]
+    traps = {
+        "it sums to less than one, and weights sum to one": lambda z, heat: (
+            theory.log_p(z, heat).exp().square()
+        ),
+        "that is p at twice the temperature; squaring sharpens": lambda z, heat: theory.log_p(
+            z, 2 * heat
+        ).exp(),
+    }
+    return compared(answer, lambda z, heat: theory.log_r(z, heat).exp(), cases, traps)
 
 
 @check
 def exact_angle(answer: Function) -> str:
     """1 − cos(p, q), exactly, for large and for small changes."""
-    for seed, size, temperature in (*SETTINGS, (19, 1e-5, 1.0), (20, 30.0, 1.0)):
-        z, delta = logits(seed), size * logits(seed + 10, spread=1.0)
-        right = float(theory.angular_identity(z, delta, temperature))
-        said = float(answer(z.clone(), delta.clone(), temperature))
-        case = f"a change of size {size:g} at T = {temperature:g}"
-        if near(said, right):
-            continue
-        variance = theory.variance(theory.log_r(z, temperature), delta)
-        if near(said, float(theory.angular_theorem_2(variance, temperature))):
-            return f"{case}: that is Theorem 2's estimate; the truth is {right:.3g}"
-        if size < 1e-3:
-            return f"{case}: it gives {said:.3g}, and the truth is {right:.3g}: digits cancel"
-        return f"{case}: it gives {said:.4g}, and the truth is {right:.4g}"
-    return ""
+    sizes = *SETTINGS, (20, 30.0, 1.0), (19, 1e-5, 1.0)
+    cases = [(logits(seed), size * logits(seed + 10, spread=1.0), t) for seed, size, t in sizes]
+
+    def estimate(z: Tensor, delta: Tensor, heat: float) -> Tensor:
+        return theory.angular_theorem_2(theory.variance(theory.log_r(z, heat), delta), heat)
+
+    estimated = {"that is Theorem 2's estimate": estimate}
+    said = compared(answer, theory.angular_identity, cases[:-1], estimated)
+    small = compared(answer, theory.angular_identity, cases[-1:], {})
+    return said or (small and f"right for large changes, but digits cancel in small ones: {small}")

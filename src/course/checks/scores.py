@@ -1,12 +1,13 @@
 """Checks of exercises on scores: what is left, what flipped, what the form of a task costs."""
 
 from collections.abc import Callable, Iterable
-from math import isclose, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from course.checks.judging import compared
 from course.experiments import experiment
 from course.verdict import check
 
@@ -44,17 +45,11 @@ def flips(answer: Any) -> str:
 @check
 def left(answer: Scores) -> str:
     """The share of the dense score above guessing that is left, of (dense, pruned, chance)."""
-    for dense, pruned, chance in SCORES:
-        said, right = float(answer(dense, pruned, chance)), (pruned - chance) / (dense - chance)
-        case = f"dense {dense}, pruned {pruned}, guessing {chance}"
-        if isclose(said, right, abs_tol=5e-3):
-            continue
-        if isclose(said, 1 - right, abs_tol=5e-3):
-            return f"that is the share that is lost, not what is left ({case})"
-        if isclose(said, pruned / dense, abs_tol=5e-3):
-            return f"guessing counts as knowledge here: take it off both scores first ({case})"
-        return f"{case}: it gives {said:.3g}, which is not what is left above guessing"
-    return ""
+    traps = {
+        "that is the share that is lost, not what is left": lambda d, p, c: (d - p) / (d - c),
+        "guessing counts as knowledge here: take it off both scores first": lambda d, p, _: p / d,
+    }
+    return compared(answer, lambda d, p, c: (p - c) / (d - c), SCORES, traps)
 
 
 @check
@@ -81,26 +76,24 @@ def first_break(answer: int) -> str:
 @check
 def more_lost(answer: Scores) -> str:
     """How much more writing loses than choice, above guessing, of four scores and the chance."""
-    for dense, pruned, chance in SCORES[:3]:
-        for written, now in ((0.8, 0.4), (0.9, 0.9)):
-            right = (written - now) - (
-                above_guessing(dense, chance) - above_guessing(pruned, chance)
-            )
-            said = float(answer(dense, written, pruned, now, chance))
-            if isclose(said, right, abs_tol=5e-3):
-                continue
-            if isclose(said, -right, abs_tol=5e-3):
-                return "the sign is turned: above zero, writing should be what loses more"
-            if isclose(said, (written - now) - (dense - pruned), abs_tol=5e-3):
-                return (
-                    "a choice among few cannot fall below guessing, so its loss looks small: "
-                    "measure both from guessing (0) to all right (1)"
-                )
-            return (
-                f"choice {dense} to {pruned} with guessing {chance}, writing {written} to {now}: "
-                f"it gives {said:.3g}, not the difference of the two losses above guessing"
-            )
-    return ""
+    cases = [
+        (dense, written, pruned, now, chance)
+        for dense, pruned, chance in SCORES[:3]
+        for written, now in ((0.8, 0.4), (0.9, 0.9))
+    ]
+
+    def more(dense: float, written: float, pruned: float, now: float, chance: float) -> float:
+        lost = above_guessing(dense, chance) - above_guessing(pruned, chance)
+        return (written - now) - lost
+
+    traps = {
+        "the sign is turned: above zero, writing should be what loses more": (
+            lambda *scores: -more(*scores)
+        ),
+        "a choice among few cannot fall below guessing, so its loss looks small: measure both "
+        "from guessing (0) to all right (1)": lambda *scores: more(*scores[:4], 0.0),
+    }
+    return compared(answer, more, cases, traps)
 
 
 @check

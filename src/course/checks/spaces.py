@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from course.checks.judging import compared, logits, near, picked
 from course.experiments import experiment
 from course.verdict import check
 from helpers import theory
 
-TEMPERATURE_READERS = {"entropy", "drawn text"}
-UNTOUCHED = {"retrieval", "option", "greedy text"}
+READERS = ("entropy", "drawn text")
 CLOSE = 1e-4
 
 
@@ -21,47 +21,29 @@ def entropy(z: Tensor, temperature: float = 1.0) -> float:
     return float(-(log_p.exp() * log_p).sum())
 
 
-def logits(seed: int, count: int = 50, spread: float = 3.0) -> Tensor:
-    """Random logits (count,) float64 with this standard deviation."""
-    return spread * torch.randn(count, generator=torch.Generator().manual_seed(seed)).double()
-
-
-def near(said: float, right: float, share: float = 1e-3) -> bool:
-    """Whether a number is right to this share of itself."""
-    return abs(said - right) <= share * abs(right) + 1e-15
-
-
 @check
 def reads_temperature(answer: Collection[str]) -> str:
     """What changes where the temperature is raised from 1 to 4."""
-    given = set(answer)
-    if unknown := given - TEMPERATURE_READERS - UNTOUCHED:
-        return f"{', '.join(sorted(unknown))}: not one of the five words"
-    if "retrieval" in given:
-        return "retrieval compares states: where does a temperature come in before the softmax?"
-    if wrong := given & UNTOUCHED:
-        return f"{' and '.join(sorted(wrong))}: dividing all logits by one number keeps their order"
-    if missing := TEMPERATURE_READERS - given:
-        return f"something is missing: does '{sorted(missing)[0]}' read the order, or p itself?"
-    return ""
+    order = "dividing all logits by one number keeps their order, and it reads nothing else"
+    lines = {
+        "retrieval": "it compares states: where does a temperature come in before the softmax?",
+        **dict.fromkeys(("option", "greedy text"), order),
+        **dict.fromkeys(READERS, "something is missing: it reads p itself, not the order alone"),
+    }
+    return picked(answer, {word: word in READERS for word in lines}, lines)
 
 
 @check
 def softmax(answer: Callable[[Tensor, float], Tensor]) -> str:
     """p = softmax(z / T) of logits (V,), also of large ones."""
-    for shift, temperature in ((0.0, 1.0), (0.0, 4.0), (1000.0, 1.0), (-1000.0, 0.5)):
-        z = logits(1) + shift
-        said = torch.as_tensor(answer(z.clone(), temperature)).double()
-        case = f"for logits about {shift:g} and T = {temperature:g}"
-        if not said.isfinite().all():
-            return f"{case} it is not finite: exp overflows. A constant off all logits changes no p"
-        if abs(float(said.sum()) - 1) > CLOSE:
-            return f"{case} the probabilities sum to {float(said.sum()):.3g}"
-        if not torch.allclose(said, theory.log_p(z, temperature).exp(), atol=1e-6):
-            flipped = torch.allclose(said, theory.log_p(z, 1 / temperature).exp(), atol=1e-6)
-            turned = ": a high temperature should flatten, yours sharpens" if flipped else ""
-            return f"{case} the probabilities are others{turned}"
-    return ""
+    heats = ((0.0, 1.0), (0.0, 4.0), (1000.0, 1.0), (-1000.0, 0.5))
+    cases = [(logits(1) + shift, heat) for shift, heat in heats]
+    traps = {
+        "a high temperature should flatten, yours sharpens": lambda z, heat: theory.log_p(
+            z, 1 / heat
+        ).exp()
+    }
+    return compared(answer, lambda z, heat: theory.log_p(z, heat).exp(), cases, traps)
 
 
 @check
@@ -70,12 +52,8 @@ def temperature_for(answer: Callable[[Tensor, float], float]) -> str:
     real = torch.tensor(
         experiment("next_token", text="The capital of France is")["logit"].to_numpy(copy=True)
     )
-    for z, nats in (
-        (logits(2), 1.0),
-        (logits(3), 3.0),
-        (real.double(), 2.0),
-        (real.double(), 4.0),
-    ):
+    real = real.double()
+    for z, nats in ((logits(2), 1.0), (logits(3), 3.0), (real, 2.0), (real, 4.0)):
         found = float(answer(z.clone(), nats))
         if not found > 0:
             return f"a temperature is above 0, not {found:.3g}"
@@ -151,9 +129,6 @@ def least_and_most(answer: tuple[int, int]) -> str:
     return f"without layer {layer}'s attention 1 − cos of p is {p[layer]:.2g}: not the {word}"
 
 
-OFFSET = {"cosine of z": True, "variance under p": False, "p": False, "KL": False}
-
-
 @check
 def raised_by_seven(answer: Collection[str]) -> str:
     """What a change by 7 of every logit moves."""
@@ -165,33 +140,35 @@ def raised_by_seven(answer: Collection[str]) -> str:
         "p": float((theory.log_p(z).exp() - theory.log_p(z + delta).exp()).abs().sum()),
         "KL": float(theory.kl_identity(z, delta)),
     }
-    for name, moved in truth.items():
-        if (abs(moved) > CLOSE) != (name in answer):
-            return f"{name}: on fifty random logits it moves by {abs(moved):.2g}"
-    unknown = set(answer) - truth.keys()
-    return f"{', '.join(sorted(unknown))}: not one of the four" if unknown else ""
+    lines = {
+        name: f"on fifty random logits it moves by {abs(moved):.2g}"
+        for name, moved in truth.items()
+    }
+    return picked(answer, {name: abs(moved) > CLOSE for name, moved in truth.items()}, lines)
 
 
 @check
 def kl_estimate(answer: Callable[[Tensor, Tensor, float], float]) -> str:
     """Theorem 3: Var_p(Δz) / (2 T²), of logits and their change (V,)."""
-    for seed, temperature in ((6, 1.0), (7, 2.0), (8, 0.5)):
-        z, delta = logits(seed), 0.3 * logits(seed + 10)
-        variance = float(theory.variance(theory.log_p(z, temperature), delta))
-        right = variance / (2 * temperature**2)
-        said = float(answer(z.clone(), delta.clone(), temperature))
-        if near(said, right):
-            continue
-        for plain in (delta.var(correction=0), delta.var()):
-            if near(said, float(plain) / (2 * temperature**2)):
-                return "every token counts the same there: weigh each with its probability"
-        unheated = float(theory.variance(theory.log_p(z), delta)) / (2 * temperature**2)
-        if near(said, unheated):
-            return f"p is taken at T = 1 there, though T = {temperature:g}"
-        if any(near(said, variance / part) for part in (2, 2 * temperature, temperature**2)):
-            return f"the variance is right; at T = {temperature:g} it is to be divided by 2 T²"
-        return f"T = {temperature:g}: it gives {said:.4g}, Theorem 3 says {right:.4g}"
-    return ""
+    cases = [
+        (logits(seed), 0.3 * logits(seed + 10), heat)
+        for seed, heat in ((6, 1.0), (7, 2.0), (8, 0.5))
+    ]
+
+    def estimate(z: Tensor, delta: Tensor, heat: float, at: float = 0.0) -> Tensor:
+        return theory.kl_theorem_3(theory.variance(theory.log_p(z, at or heat), delta), heat)
+
+    flat = "every token counts the same there: weigh each with its probability"
+    part = "the variance is right; it is to be divided by 2 T²"
+    traps: dict[str, Callable[..., Tensor]] = {
+        f"{flat}": lambda _, delta, heat: delta.var(correction=0) / (2 * heat**2),
+        f"{flat}.": lambda _, delta, heat: delta.var() / (2 * heat**2),
+        "p is taken at T = 1 there": lambda z, delta, heat: estimate(z, delta, heat, at=1.0),
+        f"{part}": lambda z, delta, heat: estimate(z, delta, heat) * heat**2,
+        f"{part}.": lambda z, delta, heat: estimate(z, delta, heat) * 2,
+        f"{part}, not by 2 T": lambda z, delta, heat: estimate(z, delta, heat) * heat,
+    }
+    return compared(answer, estimate, cases, traps)
 
 
 @check

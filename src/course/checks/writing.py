@@ -1,11 +1,12 @@
 """Checks of exercises on writing: where texts part, and how many rivals an answer has."""
 
 from collections.abc import Callable, Collection
-from math import exp, isclose
+from math import exp
 from typing import Any
 
 import pandas as pd
 
+from course.checks.judging import compared, number, picked
 from course.experiments import experiment
 from course.verdict import check
 from helpers.evaluation import collapse
@@ -51,40 +52,35 @@ def copy_that_draws(answer: dict[str, str]) -> str:
 @check
 def parting(answer: Callable[[Any, Any], int]) -> str:
     """How many tokens two texts share from the beginning on."""
-    for one, other in PARTED:
-        said, right = int(answer(list(one), list(other))), common(one, other)
-        case = f"{list(one)} and {list(other)}"
-        if said == right:
-            continue
-        if said == sum(a == b for a, b in zip(one, other, strict=False)):
-            return f"{case}: equal tokens after the parting do not count, the texts differ by then"
-        if right == min(len(one), len(other)):
-            return f"{case}: no token differs, so they share all {right} of the shorter text"
-        return f"{case}: they share {right} tokens at the beginning, not {said}"
-    return ""
+    later = "equal tokens after the parting do not count, the texts differ by then"
+    traps: dict[str, Callable[..., int]] = {
+        later: lambda *texts: sum(a == b for a, b in zip(*texts, strict=False)),
+        "no token differs, so they share all of the shorter text": lambda *_: -1,
+    }
+    return compared(answer, common, PARTED, traps)
 
 
 @check
 def shared_beginnings(answer: dict[str, float]) -> str:
     """The mean length of the common beginning with the dense text, by pruned model."""
-    dense = experiment("written", pruned="dense")
+    dense = _texts("dense")
     for pruned in ("Drop-1M", "Drop-2M", "Drop-4A"):
-        rows = experiment("written", pruned=pruned)
-        texts = [
-            common(*(each.loc[each["text"] == text, "token"].tolist() for each in (dense, rows)))
-            for text in dense["text"].unique()
-        ]
         if pruned not in answer:
             return f"there is no number for {pruned} yet"
-        right, said = sum(texts) / len(texts), float(answer[pruned])
-        if isclose(said, max(texts), abs_tol=5e-3) and not isclose(said, right, abs_tol=0.05):
-            return f"{pruned}: {said:.1f} is the longest of {len(texts)} texts; take their mean"
-        if not isclose(said, right, abs_tol=0.05):
-            return (
-                f"{pruned}: texts part after {min(texts)} to {max(texts)} tokens, and the mean is "
-                f"not {said:.1f}: pair texts by their number, count up to the first difference"
-            )
+        found = [common(*both) for both in zip(dense, _texts(pruned), strict=True)]
+        line = (
+            f"{pruned}: texts part after {min(found)} to {max(found)} tokens, and the mean is not "
+            f"{answer[pruned]:.1f}: pair texts by their number, count up to the first difference"
+        )
+        longest = {f"{pruned}: that is the longest of the texts; take their mean": max(found)}
+        if said := number(answer[pruned], sum(found) / len(found), line, longest):
+            return said
     return ""
+
+
+def _texts(pruned: str) -> list[list[int]]:
+    """The tokens of each text of the experiment ``written``."""
+    return list(experiment("written", pruned=pruned).groupby("text")["token"].apply(list))
 
 
 @check
@@ -98,25 +94,15 @@ def sharper_ladder(answer: str) -> str:
 @check
 def best_of_random(answer: Callable[[int, int, int], float]) -> str:
     """The chance to be best of so many random candidates, of a rank and a vocabulary's size."""
-    for rank, vocabulary, candidates in ((1, 49152, 1024), (5, 49152, 1024), (200, 49152, 1024)):
-        said, right = (
-            float(answer(rank, vocabulary, candidates)),
-            best_of(rank, vocabulary, candidates),
-        )
-        case = f"rank {rank} of {vocabulary:,}, {candidates:,} candidates"
-        if isclose(said, right, abs_tol=0.01):
-            continue
-        if isclose(said, 1 - right, abs_tol=0.01):
-            return f"{case}: that is the chance to lose"
-        if said < 0 or isclose(
-            said, max(0, 1 - (rank - 1) * candidates / vocabulary), abs_tol=0.01
-        ):
-            return (
-                f"{case}: chances of several better tokens do not add up; none of them may be "
-                "drawn, so the chances to miss each multiply"
-            )
-        return f"{case}: it gives {said:.3f}, and drawing at random gives {right:.2f}"
-    return ""
+    cases = [(rank, 49152, 1024) for rank in (1, 5, 200)]
+    traps = {
+        "that is the chance to lose": lambda *case: 1 - best_of(*case),
+        "chances of several better tokens do not add up; none of them may be drawn, so the "
+        "chances to miss each multiply": lambda rank, size, candidates: max(
+            0, 1 - (rank - 1) * candidates / size
+        ),
+    }
+    return compared(answer, best_of, cases, traps, share=0.02)
 
 
 @check
@@ -139,12 +125,8 @@ def half_lost_at(answer: int) -> str:
 @check
 def chosen_not_written(answer: list[str]) -> str:
     """Three questions that Drop-2M answers as a choice and not in writing, and dense in both."""
-    found = {
-        pruned: experiment("forms", pruned=pruned).pivot(
-            index="item", columns="form", values="right"
-        )
-        for pruned in ("dense", "Drop-2M")
-    }
+    places = {"index": "item", "columns": "form", "values": "right"}
+    found = {one: experiment("forms", pruned=one).pivot(**places) for one in ("dense", "Drop-2M")}
     if len(set(answer)) < 3:
         return "three different questions are asked for"
     for item in answer:
@@ -165,51 +147,42 @@ def chosen_not_written(answer: list[str]) -> str:
 @check
 def above_floor(answer: Collection[str]) -> str:
     """Tasks whose dense score leaves something to lose."""
-    if "B" in answer or "C" in answer:
-        task = "B" if "B" in answer else "C"
-        return f"{task}: the dense score is no farther from guessing than its error is wide"
-    if missing := {"A", "D"} - set(answer):
-        task = sorted(missing)[0]
-        return (
-            f"{task}: the dense score lies many errors above guessing, and the pruned one below it"
-        )
-    unknown = set(answer) - {"A", "D"}
-    return f"{', '.join(sorted(unknown))}: not one of the four" if unknown else ""
+    low = "the dense score is no farther from guessing than its error is wide"
+    high = "the dense score lies many errors above guessing, and the pruned one below it"
+    belongs = {"B": False, "C": False, "A": True, "D": True}
+    return picked(answer, belongs, {word: high if belongs[word] else low for word in belongs})
 
 
 @check
 def distinct(answer: Callable[[list[int], int], float]) -> str:
     """The share of n-grams of a text that are different ones."""
-    for tokens in ([1, 2, 1, 1, 2, 2, 1], [3, 3, 3, 3], [1, 2, 3, 4, 5, 1]):
-        for n in (1, 2, 3):
-            said, right = float(answer(list(tokens), n)), collapse.distinct(tokens, n)
-            case = f"tokens {tokens}, n = {n}"
-            if isclose(said, right, abs_tol=1e-6):
-                continue
-            if isclose(said, right * (len(tokens) - n + 1) / len(tokens), abs_tol=1e-6):
-                return f"{case}: there are fewer n-grams than tokens: divide by their number"
-            if isclose(said, collapse.distinct(tokens, 1), abs_tol=1e-6):
-                return f"{case}: those are single tokens; an n-gram is n of them in a row"
-            return f"{case}: it gives {said:.3f}, and {right:.3f} of them are different ones"
-    return ""
+    texts = [1, 2, 1, 1, 2, 2, 1], [3, 3, 3, 3], [1, 2, 3, 4, 5, 1]
+    cases = [(tokens, n) for tokens in texts for n in (1, 2, 3)]
+    traps = {
+        "there are fewer n-grams than tokens: divide by their number": lambda tokens, n: (
+            collapse.distinct(tokens, n) * (len(tokens) - n + 1) / len(tokens)
+        ),
+        "those are single tokens; an n-gram is n of them in a row": lambda tokens, _: (
+            collapse.distinct(tokens, 1)
+        ),
+    }
+    return compared(answer, collapse.distinct, cases, traps)
 
 
 @check
 def variety(answer: dict[str, float]) -> str:
     """The mean distinct-2 of six texts, dense and pruned."""
     for pruned in ("dense", "Drop-2M", "Drop-4M"):
-        texts = experiment("written", pruned=pruned).groupby("text")["token"].apply(list)
-        shares = [collapse.distinct(text, 2) for text in texts]
-        whole = collapse.distinct([token for text in texts for token in text], 2)
         if pruned not in answer:
             return f"there is no number for {pruned} yet"
-        said, right = float(answer[pruned]), sum(shares) / len(shares)
-        if isclose(said, right, abs_tol=2e-3):
-            continue
-        if isclose(said, whole, abs_tol=2e-3):
-            return f"{pruned}: that is of all texts as one; take each alone, and then the mean"
-        return (
-            f"{pruned}: the six texts have {min(shares):.2f} to {max(shares):.2f}, and the mean "
-            f"is not {said:.2f}: n is 2"
+        texts = _texts(pruned)
+        shares = [collapse.distinct(text, 2) for text in texts]
+        line = (
+            f"{pruned}: the six texts have {min(shares):.2f} to {max(shares):.2f}, and the mean is "
+            f"not {answer[pruned]:.2f}: n is 2"
         )
+        one = f"{pruned}: that is of all texts as one; take each alone, and then the mean"
+        traps = {one: collapse.distinct([token for text in texts for token in text], 2)}
+        if said := number(answer[pruned], sum(shares) / len(shares), line, traps, share=3e-3):
+            return said
     return ""

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from course.grading.grade import Grade
+from course.take import whole
 
 STYLE = (
     "body{font:16px sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}"
@@ -37,10 +38,9 @@ def page(grade: Grade) -> str:
 
 def write(grades: list[Grade], folder: Path) -> None:
     """``grades.csv`` and ``ID.html`` of each student, in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
     for grade in grades:
-        _whole(folder / f"{_safe(grade.student)}.html", page(grade))
-    _whole(folder / "grades.csv", table(grades))
+        whole(folder / f"{_safe(grade.student)}.html", page(grade))
+    whole(folder / "grades.csv", table(grades))
 
 
 def _page(grade: Grade) -> Iterator[str]:
@@ -64,9 +64,3 @@ def _page(grade: Grade) -> Iterator[str]:
 def _safe(student: str) -> str:
     """An id as the name of a file."""
     return "".join(letter if letter.isalnum() or letter in "._-@+" else "_" for letter in student)
-
-
-def _whole(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
