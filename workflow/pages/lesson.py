@@ -195,9 +195,10 @@ body { background: #fff; color: #1b1b1b; }
 .reveal th { font-weight: 650; }
 .reveal mark { background: #fbe3c0; color: inherit; }
 .reveal figure { margin: 0 auto; text-align: center; }
-.reveal figure svg { max-width: 100% !important; max-height: 400px; width: 100%; }
+.reveal figure svg { max-width: 100% !important; max-height: 420px; width: 100%; }
 .reveal figcaption { font-size: .45em; color: #666; }
 .reveal aside.notes { display: none; }
+.reveal .slide-number { top: 8px; bottom: auto; }
 </style>
 </head>
 <body>
