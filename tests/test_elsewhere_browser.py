@@ -49,8 +49,9 @@ def test_every_chapter_can_be_downloaded(browser, address):
                 assert answer.text().startswith("---\njupytext:")
 
 
-def test_the_site_is_searched_without_another_host(browser, address):
-    with Visit(browser, address, "search.html?q=perplexity") as visit:
+@pytest.mark.parametrize("word", ["perplexity", "Wanda"])
+def test_the_site_is_searched_without_another_host(browser, address, word):
+    with Visit(browser, address, f"search.html?q={word}") as visit:
         results = visit.page.locator("#search-results li a")
         results.first.wait_for()
         assert results.count() >= 3

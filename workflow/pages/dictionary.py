@@ -48,7 +48,8 @@ def data_dictionary() -> str:
 
 
 def _columns(columns: Iterable[Column]) -> list[str]:
-    lines = ["", "| column | type | meaning |", "|---|---|---|"]
+    """A table of the columns, folded."""
+    lines = ["", "```{dropdown} Columns", "| column | type | meaning |", "|---|---|---|"]
     for column in columns:
         kind = str(column.type)
         kind = "text" if kind.startswith("dictionary") or kind == "string" else kind
@@ -56,4 +57,4 @@ def _columns(columns: Iterable[Column]) -> list[str]:
         values = ", ".join(f"`{value}`" for value in column.allowed)
         allowed = f" One of {values}." if column.allowed else ""
         lines.append(f"| `{column.name}` | {kind}{missing} | {column.meaning}.{allowed} |")
-    return lines
+    return [*lines, "```"]

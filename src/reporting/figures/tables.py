@@ -14,7 +14,7 @@ from reporting.figures.style import SPACES, style_of
 
 T = TypeVar("T")
 LONG = 25  # rows, beyond which a table is folded
-ROOMY = 24  # characters of a cell, beyond which a row is a card on a phone
+ROOMY = 32  # characters of a cell, beyond which a row is a card on a phone
 
 
 @dataclass(frozen=True)
