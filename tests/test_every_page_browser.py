@@ -16,7 +16,9 @@ HEAVIEST = 400  # KB, gzipped, of a page with all that it loads but what draws p
 FIRST_CONTENT = 1500  # milliseconds
 PLOTLY, MATHJAX = "_static/plotly.min.js", "_static/mathjax/"  # once for the whole site
 PAGES = {
-    site: {str(page.relative_to(folder)) for page in folder.rglob("*.html")}
+    site: {
+        name for page in folder.rglob("*.html") if (name := str(page.relative_to(folder)))[0] != "_"
+    }
     for site, folder in SITES.items()
 }
 VISITS = [
