@@ -15,7 +15,7 @@ ROOMY, MANY = 24, 6  # characters of a cell beyond which a row is a card; column
 
 def labelled(found: re.Match[str]) -> str:
     """A table of a page, with the names of its columns in its cells if its rows become cards."""
-    page = BeautifulSoup(found.group(), "html.parser")
+    page: Any = BeautifulSoup(found.group(), "html.parser")
     heads = [" ".join(head.get_text().split()) for head in page.select("thead th")]
     cells = page.select("tbody td")
     page.table["class"] += ["many"] if len(heads) > MANY else []
