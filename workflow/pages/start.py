@@ -40,7 +40,7 @@ def page(grid: Grid, words: str, found: list[ledger.Finding]) -> str:
     places = {
         "puzzle": next(filter(None, (_puzzle(grid, run) for run in _done(grid, TEXTS))), ""),
         "figure": ladder_figure(grid),
-        "sizes": prose.join_words(sizes(grid)) or "no model yet",
+        "models": prose.join_words(models(grid)) or "no model yet",
         "counts": counts(ledger.collect(found)),
         "rivals": verdicts_of(one for one in found if _page_of(grid, one) == LADDER),
         "decide": next((answer(grid, run) for run in _done(grid, DECIDE)), ""),
@@ -77,11 +77,11 @@ def _page_of(grid: Grid, one: ledger.Finding) -> str:
     return grid.profile[one.page.removeprefix("notebooks/")].chapter
 
 
-def sizes(grid: Grid) -> list[str]:
-    """Sizes of the language models that the ladder climbed, each once."""
+def models(grid: Grid) -> list[str]:
+    """Names and sizes of the language models that the ladder climbed, each once."""
     found = [_asked_by(grid, run) for run in _done(grid, LADDER)]
-    named = (one.manifest["facts"]["model"]["size"] for taken in found for one in taken)
-    return list(dict.fromkeys(named))
+    facts = (one.manifest["facts"]["model"] for taken in found for one in taken)
+    return list(dict.fromkeys(f"{one['name']}, {one['size']}" for one in facts))
 
 
 def counts(entries: Iterable[ledger.Entry]) -> str:
