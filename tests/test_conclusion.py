@@ -62,6 +62,13 @@ def test_each_model_has_its_verdict_and_each_claim_its_chapter():
     assert "Of 2 claims: held **0**, held in some cases **1**, did not hold **0**" in page
 
 
+def test_what_overturns_a_claim_stands_under_one_that_did_not_hold():
+    page = conclusion.page([entry("x", a=(False,)), entry("y", a=(True,))])
+    assert (
+        page.count("*Overturned by:* x") == under(page, conclusion.FAILED).count("Overturned") == 1
+    )
+
+
 def test_what_changes_from_one_model_to_the_next_is_told():
     differs, alike = entry("x", a=(True,), b=(False,)), entry("y", a=(True,), b=(True, True))
     page = conclusion.page(
@@ -69,7 +76,7 @@ def test_what_changes_from_one_model_to_the_next_is_told():
     )
     told = page.partition("**From a million to b million.** ")[2].partition("A verdict")[0]
     assert told.startswith(
-        "Claims tested at both: 3; decided at both: 2; with verdicts of one kind: 1."
+        "Claims tested at both: 3; decided at both: 2; with the same kind of verdict: 1."
     )
     assert "The 1 that differ" in told
     assert "Claim x." in told

@@ -16,8 +16,10 @@ HELD, MIXED, FAILED, OPEN, UNASKED = GROUPS = (
 UNDECIDED = {verdicts.TOO_FEW, verdicts.TOO_WEAK}
 MEANINGS = {
     HELD: "Supported on every model on which anything could be decided.",
-    MIXED: "Supported in some conditions or on some models, not in all.",
-    FAILED: "Contradicted wherever anything could be decided.",
+    MIXED: "Supported in some conditions or on some models, not in all. *2 of 3*: so many of the "
+    "conditions, such as ways to prune, in which it was tried.",
+    FAILED: "Contradicted wherever anything could be decided. What a claim means is our choice: "
+    "under each stands what was to overturn it.",
     OPEN: "Asked here, and not decided: too few data, or a model too weak.",
     UNASKED: "Nothing in this build tests it; where that has a reason, it is given.",
 }
@@ -41,9 +43,9 @@ claim, in [the ledger](ledger.md).
 
 ## What would settle the rest
 
-- **Larger models.** A score at its floor cannot fall, and small models stand at many floors.
+- **Larger models.** A score no better than guessing cannot fall, and small models often guess.
   Every chapter takes another model by one parameter, and profiles for the paper's own models come
-  with the book: see [its own page](../notebooks/use-it-on-your-model.ipynb).
+  with the book: see [how to use it on your model](../notebooks/use-it-on-your-model.ipynb).
 - **More questions.** Where an interval is too wide to decide, more of the same decide; the
   parameters `items` and `probes` set how many.
 - **Training after pruning.** The paper leaves it out, and so does this book.
@@ -79,7 +81,7 @@ def group(said: Iterable[str]) -> str:
 
 def _counts(kept: Mapping[str, list[Entry]], sizes: Mapping[str, str]) -> str:
     told = ", ".join(f"{name.lower()} **{len(of)}**" for name, of in kept.items())
-    where = ", ".join(f"{model} ({size})" for model, size in sizes.items()) or "no model yet"
+    where = "; ".join(f"{model}, {size}" for model, size in sizes.items()) or "no model yet"
     return f"Of {sum(map(len, kept.values()))} claims: {told}. Measured on: {where}."
 
 
@@ -96,7 +98,7 @@ def _change(entries: list[Entry], sizes: Mapping[str, str], one: str, other: str
     ]
     told = (
         f"**From {sizes[one]} to {sizes[other]}.** Claims tested at both: {len(both)}; decided at "
-        f"both: {len(decided)}; with verdicts of one kind: {len(decided) - len(apart)}.\n\n"
+        f"both: {len(decided)}; with the same kind of verdict: {len(decided) - len(apart)}.\n\n"
     )
     pair = {one: sizes[one], other: sizes[other]}
     lines = "\n".join(_line(each, pair) for each in apart)
@@ -106,10 +108,15 @@ def _change(entries: list[Entry], sizes: Mapping[str, str], one: str, other: str
 
 
 def _group(name: str, of: list[Entry], sizes: Mapping[str, str]) -> str:
-    claims = "\n".join(_line(one, sizes) for one in of)
+    claims = "\n".join(_line(one, sizes) + _against(name, one) for one in of)
     if name == UNASKED:
         claims = f":::{{dropdown}} {len(of)} claims\n{claims}\n:::"
     return f"## {name}\n\n{MEANINGS[name]}\n\n{claims}"
+
+
+def _against(name: str, one: Entry) -> str:
+    """Under a claim that did not hold, what would overturn it."""
+    return f"\n  <br>*Overturned by:* {one.claim.overturned_by}" if name == FAILED else ""
 
 
 def _line(one: Entry, sizes: Mapping[str, str]) -> str:
