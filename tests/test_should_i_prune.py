@@ -95,14 +95,18 @@ def test_fewest_questions_by_trying_every_number(half, share):
 
 def test_safe_is_by_the_whole_interval():
     found = {"kept": (0.9, 0.85, 0.95), "lost": (0.5, 0.4, 0.6), "open": (0.85, 0.7, 1.0)}
+    found["best"] = (0.95, 0.9, 1.0)
     kept = pd.DataFrame(
         {"use": story.FEW, "setting": name, "share": Estimate(*numbers, 20)}
         for name, numbers in found.items()
     )
     table = story.safe(kept).set_index("my task …")
     cells = table.loc[story.FEW, ["✓ safe", "✗ not safe", "? too few data"]]
-    assert [cell.partition(" ")[0] for cell in cells] == ["kept", "lost", "open"]
+    assert cells.tolist() == ["95% best\n90% kept", "50% lost", "85% open"]
     assert table.loc[story.WRITES, "✓ safe"] == "–"
+    told = story.left(kept, [story.FEW, story.MANY]).set_index("model")
+    assert told.loc["kept"].tolist() == ["90% [85%–95%]", "–"]
+    assert told.index.tolist() == list(found)
 
 
 def test_how_far_the_paper_goes_is_read_off_its_figure():
@@ -187,7 +191,7 @@ def test_signs_are_counted_in_texts():
     table = story.signs({"Drop-8M": pd.DataFrame(rows)}, 12).set_index("model")
     assert table.index.tolist() == ["Dense", "Drop-8M"]
     assert table.loc["Drop-8M", "texts that part"] == "1 of 1"
-    assert table.loc["Drop-8M", "same tokens before, median"] == "2"
+    assert table["same tokens before, median"].tolist() == ["–", "2"]
     assert table["tokens in loops"].tolist() == ["0%", f"{10 / 12:.0%}"]
 
 

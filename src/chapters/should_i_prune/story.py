@@ -109,14 +109,14 @@ def shares(kept: pd.DataFrame, use: str) -> dict[str, Estimate]:
 
 def safe(kept: pd.DataFrame) -> pd.DataFrame:
     """One row for each use: the pruned models that keep at least :data:`scores.KEPT` of the score
-    above guessing with their whole interval, those that do not, and those that cannot be told; and
-    what the paper prints for larger models."""
+    above guessing with their whole interval, those that do not, and those that cannot be told, one
+    a line and the best first; and what the paper prints for larger models."""
     rows = []
     for use in (RETRIEVES, FEW, MANY, WRITES):
         found = shares(kept, use)
         told = {True: [], False: [], None: []}  # type: ignore[var-annotated]
-        for name, share in found.items():
-            told[share.within(low=scores.KEPT)].append(f"{name} {share.text('.0%')}")
+        for name, share in sorted(found.items(), key=lambda one: -one[1].value):
+            told[share.within(low=scores.KEPT)].append(f"{share.value:.0%} {name}")
         rows.append(
             {
                 "my task …": use,
@@ -130,7 +130,17 @@ def safe(kept: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lines(texts: list[str]) -> str:
-    return "; ".join(texts) or "–"
+    return "\n".join(texts) or "–"
+
+
+def left(kept: pd.DataFrame, uses: Iterable[str]) -> pd.DataFrame:
+    """One row for each pruned model, one column for each of ``uses``: what it keeps of the score
+    above guessing, with its interval; a dash where it was not asked."""
+    rows = kept[kept["use"].isin(list(uses))]
+    texts = rows.assign(share=[each.text(".0%") for each in rows["share"]])
+    wide = texts.pivot(index="setting", columns="use", values="share")
+    wide = wide.reindex(index=rows["setting"].unique(), columns=list(uses)).fillna("–")
+    return wide.rename_axis(index="model", columns=None).reset_index()
 
 
 def printed(use: str) -> str:
@@ -139,10 +149,10 @@ def printed(use: str) -> str:
     if use not in KINDS:
         return "–"
     full, *pruned = averages(use).items()
-    text = f"{full[1]:.1f} → " + ", ".join(f"{score:.1f} ({name})" for name, score in pruned)
+    lines = [f"{full[1]:.1f} → {score:.1f} {name}" for name, score in pruned]
     found = far(KINDS[use])
-    drops = ", ".join(f"{words} {found[target]}" for target, words in PARTS.items() if found)
-    return f"{text}; at least {scores.KEPT:.0%} left up to: {drops}" if found else text
+    drops = [f"{found[target]} {words}" for target, words in PARTS.items() if found]
+    return "\n".join([*lines, *([f"≥ {scores.KEPT:.0%} left up to:", *drops] if found else [])])
 
 
 def averages(use: str) -> dict[str, float]:
@@ -305,7 +315,9 @@ def signs(found: Mapping[str, pd.DataFrame], limit: int) -> pd.DataFrame:
             {
                 "model": name,
                 "texts that part": "–" if name == "Dense" else f"{len(parted)} of {len(part)}",
-                "same tokens before, median": "–" if parted.empty else f"{parted.median():.0f}",
+                "same tokens before, median": "–"
+                if name == "Dense" or parted.empty
+                else f"{parted.median():.0f}",
                 "tokens in loops": f"{part['looped'].mean():.0%}",
                 "pairs of tokens that are new": f"{part['distinct_2'].mean():.0%}",
                 "end by themselves": f"{part['ended'].sum()} of {len(part)}",
@@ -343,7 +355,7 @@ def sizes_of_a_test() -> pd.DataFrame:
             "I want to know it to ±": f"{half:.0%}",
             f"questions, score near {scores.KEPT:.0%}": f"{questions_for(half):,}",
             "questions, score near 50%": f"{questions_for(half, 0.5):,}",
-            "or so many, of which none gets worse": f"{int(np.ceil(3 / half)):,}",
+            "or questions, if none gets worse": f"{int(np.ceil(3 / half)):,}",
         }
         for half in WIDTHS
     )

@@ -52,9 +52,10 @@ def table(
     """A table with a caption; the first column names the rows.
 
     `formats` maps a column to a format such as `".3f"`; other floats show three significant
-    digits. Missing values show as a dash, and a minus as one. A column named `space` shows coloured
-    badges. On a phone each row is a card where cells hold words, and else the first column stays
-    while the others scroll. A table of more than 25 rows is folded under its caption.
+    digits. Missing values show as a dash, and a minus as one; what is a line in a cell stays one. A
+    column named `space` shows coloured badges. On a phone each row is a card where cells hold
+    words, and else the first column stays while the others scroll. A table of more than 25 rows is
+    folded under its caption.
     """
     body, label = _table(frame, caption, formats), escape(caption)
     html = (
@@ -154,6 +155,10 @@ def _cell(name: str, value: Any, form: str | None) -> str:
         return badge(value)
     if isinstance(value, str):
         verdict, rest = verdicts.said(value)
-        return verdicts.badge(verdict) + escape(rest) if verdict else escape(value)
+        return (
+            verdicts.badge(verdict) + escape(rest)
+            if verdict
+            else escape(value).replace("\n", "<br>")
+        )
     shown = format(value, form or (".3g" if isinstance(value, float) else ""))
     return escape(shown.replace("-", "−") if pd.api.types.is_number(value) else shown)
