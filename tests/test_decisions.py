@@ -37,6 +37,7 @@ def seen(seed=0):
             "decoding": decoding,
             "metric": name,
             "quantity": "measured",
+            "centred": False,
             "value": float(numbers[pairing.kinds.index((space, name, "measured"))]),
         }
         for decoding in ("free", "forced")

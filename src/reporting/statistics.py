@@ -38,6 +38,13 @@ class Estimate:
         low, high = np.nanpercentile(samples[1:], (2.5, 97.5))
         return cls(float(samples[0]), float(low), float(high), n)
 
+    @property
+    def point(self) -> dict[str, float | None]:
+        """What a figure draws of it: ``mean``, ``low`` and ``high`` (NaN without an interval), and
+        ``n``."""
+        low, high = (np.nan if end is None else end for end in (self.low, self.high))
+        return {"mean": self.value, "low": low, "high": high, "n": self.n}
+
     def text(self, form: str = ".2f") -> str:
         """``0.62 [0.55–0.71]``; a dash where there is no number."""
         if not np.isfinite(self.value):
@@ -98,6 +105,12 @@ def mean(by_prompt: np.ndarray | pd.Series | pd.DataFrame, seed: int) -> Estimat
     if not np.isfinite(values).any():
         return Estimate(float("nan"), n=0)
     return Estimate.of(resampled(values, seed), counted(values))
+
+
+def over_prompts(rows: pd.DataFrame, seed: int, column: str = "value") -> Estimate:
+    """The mean of a ``column`` of tidy rows, within each ``prompt`` first and then over prompts,
+    of those that have a value."""
+    return mean(rows.groupby("prompt", observed=True)[column].mean().dropna(), seed)
 
 
 def ratio(by_prompt: pd.DataFrame, above: str, below: str, seed: int) -> Estimate:

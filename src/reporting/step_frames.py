@@ -51,6 +51,31 @@ STEPS: Mapping[str, Any] = {
 }
 
 
+QUARTILES = (0.25, 0.75)
+
+
+def picked(deviations: pd.DataFrame, centred: bool = False, /, **equal: Any) -> pd.DataFrame:
+    """Rows where each named column equals the value; centred logits, if wanted, in their space."""
+    kept = deviations["centred"].eq(centred)
+    if centred:
+        kept |= deviations["space"].ne("logit")
+    for column, value in equal.items():
+        kept &= deviations[column].eq(value)
+    return deviations[kept]
+
+
+def line(
+    values: pd.Series, unit: str = "step", edges: tuple[float, float] = (0.0, 1.0)
+) -> pd.DataFrame:
+    """One line of a chart from single values by x (index level 0): ``mean``, the quantiles ``low``
+    and ``high`` (the smallest and the largest), ``n``, and ``point``, x in words."""
+    by_x = values.groupby(level=0)
+    low, high = (by_x.quantile(edge) for edge in edges)
+    found = pd.DataFrame({"mean": by_x.mean(), "low": low, "high": high, "n": by_x.count()})
+    found = found.rename_axis("x").reset_index()
+    return found.assign(point=found["x"].map(f"{unit} {{:.0f}}".format))
+
+
 def step_lines(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.DataFrame:
     """Means over prompts at each step, with their quartiles ``low`` and ``high`` and ``n`` (prompts
     that got so far), in the columns of ``figures.lines``.
@@ -67,13 +92,10 @@ def step_lines(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.Data
                 rows = rows[~rows["centred"]]
             for quantity, part in rows.groupby("quantity", observed=True):
                 label = _label(metric, space, str(quantity), len(lines) > 1)
-                steps = part.groupby("step")["value"]
-                found = steps.agg(mean="mean", n="size")
-                found["low"], found["high"] = steps.quantile(0.25), steps.quantile(0.75)
                 look = {"panel": panel, "series": label, "space": space, "quantity": str(quantity)}
-                parts.append(found.rename_axis("x").reset_index().assign(**look))
-    lines_of = pd.concat(parts, ignore_index=True)
-    return lines_of.assign(point="step " + lines_of["x"].astype(str))
+                own = line(part.set_index("step")["value"], edges=QUARTILES)
+                parts.append(own.assign(**look))
+    return pd.concat(parts, ignore_index=True)
 
 
 def by_lens(deviations: pd.DataFrame, panels: Mapping[str, Lines]) -> pd.DataFrame:

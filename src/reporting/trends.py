@@ -71,16 +71,13 @@ def windows(rows: pd.DataFrame, edges: list[int], seed: int, at: str = "step") -
     for number in sorted(set(place[place >= 0])):
         part = rows[place == number]
         means = part.groupby("prompt", observed=True)["value"].mean()
-        one = mean(means, seed)
         first, last = int(part[at].min()), int(part[at].max())
         found.append(
             {
                 "x": float(part[at].mean()),
                 "point": f"step {first}" if first == last else f"steps {first} to {last}",
-                "mean": one.value,
-                "low": one.low,
-                "high": one.high,
-                "n": len(means),
             }
+            | mean(means, seed).point
+            | {"n": len(means)}
         )
     return pd.DataFrame(found)

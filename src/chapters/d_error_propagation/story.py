@@ -20,6 +20,7 @@ from helpers.theory.attention_paths import PATHS
 from reporting import prose, statistics
 from reporting.claims import OURS, Claim
 from reporting.statistics import Estimate, counted, resampled
+from reporting.step_frames import line
 
 NAMES = {"value": "values", "weight": "weights", "remainder": "remainder"}
 SMALL = 2.0**-4  # up to here the largest term of an expansion rules
@@ -124,20 +125,11 @@ def reached(found: Mapping[str, Paths]) -> dict[str, Paths]:
     return kept
 
 
-def _line(panel: str, series: str, values: pd.Series, unit: str) -> pd.DataFrame:
-    """One line of a chart from single values by x (index level 0): mean over prompts, with the
-    lowest and highest."""
-    line = values.groupby(level=0).agg(mean="mean", low="min", high="max", n="count")
-    line = line.rename_axis("x").reset_index()
-    point = f"{unit} " + line["x"].astype(str)
-    return line.assign(panel=panel, series=series, point=point, space="embedding")
-
-
 def by_depth(found: Mapping[str, Paths]) -> pd.DataFrame:
     """Shares of the three terms at every layer, a panel for each pruned model: for
     ``figures.lines``."""
     return pd.concat(
-        _line(name, label, part.T.stack(), "layer")
+        line(part.T.stack(), "layer").assign(panel=name, series=label, space="embedding")
         for name, one in found.items()
         for term, label in NAMES.items()
         for part in [one.means.xs(("inputs", term, "share"), axis=1, level=KEYS[1:])]
@@ -270,30 +262,28 @@ class Terms:
         """Mean of one number over the steps before, or after, the texts have parted; over the
         prompts that have such steps."""
         rows = self.pick(term, metric, order)
-        means = rows[rows["parted"] == parted].groupby("prompt")["value"].mean()
-        return statistics.mean(means, self.seed) if len(means) else Estimate(float("nan"), n=0)
+        return statistics.over_prompts(rows[rows["parted"] == parted], self.seed)
 
-    def rise(self, term: str = "whole", metric: str = "relative") -> Estimate:
-        """Mean after the texts have parted over the mean before, over prompts that have both."""
-        return self._ratio(self.pick(term, metric), "parted", True, False)
+    def rise(self) -> Estimate:
+        """Length of the whole after the texts have parted over that before, over prompts that have
+        both."""
+        return self._ratio(self.pick("whole", "relative"), "parted")
 
-    def growth(self, term: str, parted: bool | None = None, metric: str = "relative") -> Estimate:
-        """Mean over the later half of each text's steps over the mean of the earlier half: above 1
+    def growth(self, term: str, parted: bool | None = None) -> Estimate:
+        """Length over the later half of each text's steps over that of the earlier half: above 1
         where a term grows. ``parted`` keeps the steps after (True) or before the parting."""
-        rows = self.pick(term, metric)
+        rows = self.pick(term, "relative")
         rows = rows if parted is None else rows[rows["parted"] == parted]
         steps = rows.groupby("prompt")["step"]
         rows = rows[steps.transform("size") >= FEWEST_STEPS]
         place = rows.groupby("prompt")["step"].rank(pct=True)
-        return self._ratio(rows.assign(later=place > 0.5), "later", True, False)
+        return self._ratio(rows.assign(later=place > 0.5), "later")
 
-    def _ratio(self, rows: pd.DataFrame, by: str, above: bool, below: bool) -> Estimate:
-        wide = (
-            rows.groupby(["prompt", by])["value"].mean().unstack().reindex(columns=[below, above])
-        )
-        return statistics.ratio(
-            wide.set_axis(["below", "above"], axis=1), "above", "below", self.seed
-        )
+    def _ratio(self, rows: pd.DataFrame, by: str) -> Estimate:
+        """Mean of the rows where a column is true over that of the others."""
+        names = rows[by].map({True: by, False: "other"})
+        wide = rows.groupby(["prompt", names])["value"].mean().unstack()
+        return statistics.ratio(wide.reindex(columns=[by, "other"]), by, "other", self.seed)
 
     def pick(self, term: str, metric: str, order: str = "parameters_first") -> pd.DataFrame:
         """Rows of one term and metric in one order."""
@@ -306,7 +296,9 @@ def by_step(found: Mapping[str, Terms], metric: str, order: str) -> pd.DataFrame
     """One number of each term at every step, a panel for each pruned model: for
     ``figures.lines``."""
     return pd.concat(
-        _line(name, term, one.pick(term, metric, order).set_index("step")["value"], "step")
+        line(one.pick(term, metric, order).set_index("step")["value"]).assign(
+            panel=name, series=term, space="embedding"
+        )
         for name, one in found.items()
         for term in TERMS
     )

@@ -18,7 +18,8 @@ from helpers.pruning.methods import METHODS
 from reporting import parting
 from reporting.claims import OURS, Claim
 from reporting.parting import TEXT
-from reporting.statistics import Estimate, mean
+from reporting.statistics import Estimate, mean, over_prompts
+from reporting.step_frames import picked
 from reporting.trends import Trend, windows
 from runs.parameters import RunParameters
 from runs.store import Measurement
@@ -109,12 +110,9 @@ class Seen:
     def along(self, metric: str) -> pd.DataFrame:
         """A teacher-forced metric at every step, and whether its text has ``parted`` before;
         ``flip`` is 1 − agreement."""
-        kept = self.deviations["metric"].eq("agreement" if metric == "flip" else metric)
-        kept &= self.deviations["decoding"].eq("forced") & self.deviations["quantity"].eq(
-            "measured"
-        )
-        rows = self.deviations.loc[kept, [*TEXT, "step", "value"]]
-        rows = rows.assign(prompt=rows["prompt"].astype(str), step=rows["step"].astype(int))
+        where = {"metric": "agreement" if metric == "flip" else metric, "decoding": "forced"}
+        rows = picked(self.deviations, quantity="measured", **where)[[*TEXT, "step", "value"]]
+        rows = rows.astype({"prompt": str, "step": int})
         if metric == "flip":
             rows["value"] = 1.0 - rows["value"]
         known = self.matches.assign(parted=parting.parted_before(self.matches))
@@ -185,10 +183,10 @@ def stage(rows: pd.DataFrame, name: str) -> pd.DataFrame:
 def likelihood(rows: pd.DataFrame, seed: int, less: pd.DataFrame | None = None) -> Estimate:
     """Mean log-likelihood per token in nats, within prompts and then over them; or how much it is
     above that of the rows ``less``, over the prompts that both have."""
-    means = rows.groupby("prompt")["value"].mean()
-    if less is not None:
-        means = (means - less.groupby("prompt")["value"].mean()).dropna()
-    return mean(means, seed)
+    if less is None:
+        return over_prompts(rows, seed)
+    own, theirs = (each.groupby("prompt")["value"].mean() for each in (rows, less))
+    return mean((own - theirs).dropna(), seed)
 
 
 def same_place(rows: pd.DataFrame, dense: pd.DataFrame, seed: int) -> Estimate:
@@ -196,8 +194,7 @@ def same_place(rows: pd.DataFrame, dense: pd.DataFrame, seed: int) -> Estimate:
     end."""
     there = dense[[*TEXT, "step", "token"]].rename(columns={"token": "theirs"})
     both = rows.merge(there, on=[*TEXT, "step"], how="left")
-    equal = both["token"].eq(both["theirs"]).astype(float)
-    return mean(equal.groupby(both["prompt"]).mean(), seed)
+    return over_prompts(both.assign(value=both["token"].eq(both["theirs"]).astype(float)), seed)
 
 
 def gain(rows: pd.DataFrame, writer: str, every: int, seed: int) -> Estimate:

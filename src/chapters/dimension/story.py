@@ -100,13 +100,10 @@ class Widths:
                 "panel": panel,
                 "series": series,
                 "x": width,
-                "mean": found.value,
-                "low": found.low,
-                "high": found.high,
-                "n": found.n,
                 "point": f"{width:,} outputs",
                 "space": "logit" if readout == "linear" else "probability",
             }
+            | found.point
             for lens, panel in LENSES.items()
             for series, (family, readout, metric) in cells.items()
             for width in self.widths
@@ -132,7 +129,7 @@ def levels(found: Widths, family: str) -> dict[str, list[Reference]]:
 def reach(frame: pd.DataFrame, references: dict[str, list[Reference]]) -> Range:
     """A logarithmic range that holds the curves and the lines to compare with."""
     heights = [height for each in references.values() for one in each for height in one.y]
-    ends = frame[["mean", "low", "high"]].astype(float).to_numpy().ravel()
+    ends = frame[["mean", "low", "high"]].to_numpy().ravel()
     return extent([], [*ends[np.isfinite(ends)], *heights], "log")
 
 

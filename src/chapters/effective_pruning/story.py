@@ -9,6 +9,7 @@ from reporting import statistics
 from reporting.claims import Claim
 from reporting.scores import Kept
 from reporting.statistics import Estimate
+from reporting.step_frames import line, picked
 
 SPACES = ("embedding", "logit", "probability")
 READS = {"forced": "both read the same text", "free": "each reads its own text"}
@@ -19,8 +20,8 @@ STAGES = ("among a few", "among its kind", "among all tokens", "whole answer wri
 
 def output_deviation(deviations: pd.DataFrame, space: str, decoding: str) -> pd.Series:
     """1 − cos of the model's output in one space, mean within each prompt."""
-    rows = deviations[deviations["metric"].eq("angular") & deviations["quantity"].eq("measured")]
-    rows = rows[rows["space"].eq(space) & rows["decoding"].eq(decoding) & ~rows["centred"]]
+    where = {"space": space, "decoding": decoding}
+    rows = picked(deviations, metric="angular", quantity="measured", **where)
     return rows.groupby("prompt", observed=True)["value"].mean()
 
 
@@ -40,16 +41,13 @@ def courses(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     of reading, a line for each space."""
     parts = []
     for name, table in tables.items():
-        rows = table[table["metric"].eq("angular") & table["quantity"].eq("measured")]
-        rows = rows[~rows["centred"]].astype({"space": str, "decoding": str})
         for decoding, words in READS.items():
-            steps = rows[rows["decoding"].eq(decoding)].groupby(["space", "step"])["value"]
-            line = pd.DataFrame({"mean": steps.mean(), "n": steps.size()}).reset_index()
-            line = line.rename(columns={"step": "x"}).assign(panel=f"{name}: {words}")
-            parts.append(line)
-    found = pd.concat(parts, ignore_index=True)
-    found = found[found["space"].isin(SPACES) & found["mean"].gt(0)]
-    return found.assign(series=found["space"], point="step " + found["x"].astype(str))
+            rows = picked(table, metric="angular", quantity="measured", decoding=decoding)
+            for space in SPACES:
+                steps = line(rows[rows["space"].eq(space)].set_index("step")["value"])
+                parts.append(steps.assign(panel=f"{name}: {words}", series=space, space=space))
+    found = pd.concat(parts, ignore_index=True).drop(columns=["low", "high"])
+    return found[found["mean"].gt(0)]
 
 
 def stages(
@@ -111,15 +109,12 @@ def kept_curve(found: Mapping[str, Mapping[str, Kept]]) -> pd.DataFrame:
             "series": name,
             "x": float(STAGES.index(stage)),
             "point": stage,
-            "mean": one.share.value,
-            "low": one.share.low,
-            "high": one.share.high,
-            "n": one.n,
         }
+        | one.share.point
         for name, kept in found.items()
         for stage, one in sorted(kept.items(), key=lambda each: STAGES.index(each[0]))
     ]
-    return pd.DataFrame(rows).astype({"low": float, "high": float})
+    return pd.DataFrame(rows)
 
 
 def kept_table(found: Mapping[str, Mapping[str, Kept]]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from reporting.figures import Reference
 from reporting.forms import FORMS, above_chance, counted_families
 from reporting.scores import title
 from reporting.statistics import Estimate
+from reporting.step_frames import line, picked
 from reporting.verdicts import marked
 from runs.parameters import RunParameters
 from runs.settings import DENSE
@@ -62,15 +63,12 @@ def figure_9(
     for panel, (metric, space, _) in PANELS.items():
         for name, table in tables.items():
             rows = _cells(table, metric, space)
-            steps = rows[rows["decoding"].eq("free")].groupby("step")["value"]
-            line = pd.DataFrame({"mean": steps.mean(), "n": steps.size()})
+            steps = line(rows[rows["decoding"].eq("free")].set_index("step")["value"])
             if smoothed:
-                line["mean"] = line["mean"].ewm(alpha=SMOOTHING, adjust=False).mean()
-            line = line.rename_axis("x").reset_index().assign(space=(hues or {}).get(name, "dense"))
-            parts.append(
-                line.assign(panel=panel, series=name, point="step " + line["x"].astype(str))
-            )
-    return pd.concat(parts, ignore_index=True)
+                steps["mean"] = steps["mean"].ewm(alpha=SMOOTHING, adjust=False).mean()
+            hue = (hues or {}).get(name, "dense")
+            parts.append(steps.assign(panel=panel, series=name, space=hue))
+    return pd.concat(parts, ignore_index=True).drop(columns=["low", "high"])
 
 
 def printed_9(printed: pd.DataFrame, steps: int) -> pd.DataFrame:
@@ -81,9 +79,9 @@ def printed_9(printed: pd.DataFrame, steps: int) -> pd.DataFrame:
         rows = printed[printed["metric"].eq(metric) & printed["space"].eq(space)]
         rows = rows[rows["step"] < steps]
         if metric != "magnitude":
-            line = rows.rename(columns={"step": "x", "value": "mean"})
-            series = line["series"].map(PRINTED)
-            parts.append(line.assign(panel=panel, series=series, quantity="reported", n=1))
+            own = rows.rename(columns={"step": "x", "value": "mean"})
+            series = own["series"].map(PRINTED)
+            parts.append(own.assign(panel=panel, series=series, quantity="reported", n=1))
     columns = ["panel", "series", "x", "mean", "n", "quantity"]
     return pd.concat(parts, ignore_index=True)[columns]
 
@@ -125,12 +123,8 @@ class Compressed:
 
     def named(self, metric: str, space: str) -> Estimate:
         """As :meth:`mean`, of a metric of the table itself, such as ``variance_p``."""
-        rows = self.deviations
-        kept = rows["metric"].eq(metric) & rows["space"].eq(space) & rows["decoding"].eq("forced")
-        kept &= rows["quantity"].eq("measured") & ~rows["centred"]
-        return statistics.mean(
-            rows[kept].groupby("prompt", observed=True)["value"].mean(), self.seed
-        )
+        where = {"metric": metric, "space": space, "decoding": "forced", "quantity": "measured"}
+        return statistics.over_prompts(picked(self.deviations, **where), self.seed)
 
     def tracked(self, metric: str) -> Tracking:
         """How Theorem 2 (``angular``) or 3 (``kl``) tracks the truth in the probability space."""
@@ -176,14 +170,11 @@ def memory(
                     "panel": panel,
                     "series": kind(one.parameters),
                     "x": one.bytes / MEGABYTE,
-                    "mean": value.value,
-                    "low": value.low,
-                    "high": value.high,
-                    "n": value.n,
                     "point": name,
                     "call": name if name in best else "",
                     "space": SPACES[kind(one.parameters)],
                 }
+                | value.point
             )
     frame = pd.DataFrame(rows)
     order = {panel: place for place, panel in enumerate(frame["panel"].unique())}

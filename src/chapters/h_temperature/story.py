@@ -6,6 +6,7 @@ from reporting import statistics
 from reporting.claims import Claim, conditions
 from reporting.estimates import CLOSE, RANKED, Tracking, theorem, tracking
 from reporting.statistics import Estimate
+from reporting.step_frames import picked
 
 PANELS = {"angular": "Angular deviation", "kl": "KL divergence"}
 THEOREMS = {"angular": "Theorem 2", "kl": "Theorem 3"}
@@ -28,8 +29,7 @@ def levels(deviations: pd.DataFrame, seed: int) -> pd.DataFrame:
     used = deviations[deviations["metric"].isin(list(PANELS))]
     keys = ["lens", "metric", "quantity", "temperature"]
     for (lens, metric, quantity, temperature), part in used.groupby(keys, observed=True):
-        each = part.groupby("prompt", observed=True)["value"].median()
-        found = statistics.mean(each, seed)
+        found = statistics.mean(part.groupby("prompt", observed=True)["value"].median(), seed)
         measured = quantity == "measured"
         series = {"measured": "measured", "bounded": "bounded form"}
         rows.append(
@@ -58,8 +58,7 @@ def levels(deviations: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def average(deviations: pd.DataFrame, temperature: float, seed: int) -> Estimate:
     """Mean KL in nats at one temperature, normed lens, averaged within prompts first."""
-    rows = _kl(deviations, temperature)
-    return statistics.mean(rows.groupby("prompt", observed=True)["value"].mean(), seed)
+    return statistics.over_prompts(_kl(deviations, temperature), seed)
 
 
 def same_order(deviations: pd.DataFrame, first: float, second: float) -> float:
@@ -73,9 +72,7 @@ def same_order(deviations: pd.DataFrame, first: float, second: float) -> float:
 
 def _kl(deviations: pd.DataFrame, temperature: float) -> pd.DataFrame:
     wanted = {"metric": "kl", "quantity": "measured", "lens": "normed", "temperature": temperature}
-    for column, value in wanted.items():
-        deviations = deviations[deviations[column] == value]
-    return deviations
+    return picked(deviations, **wanted)
 
 
 Tracked = dict[tuple[str, str, float], Tracking]

@@ -17,7 +17,7 @@ from helpers.evaluation.collapse import GRAMS, distinct, measures
 from helpers.texts.data import Prompt
 from reporting.claims import TOO_FEW, Claim
 from reporting.parting import Course, matches_of_texts
-from reporting.statistics import FEWEST, Estimate, mean
+from reporting.statistics import FEWEST, Estimate, mean, over_prompts
 from runs.parameters import RunParameters
 from runs.store import Measurement
 
@@ -112,7 +112,7 @@ def counterpart(name: str) -> str:
 
 def average(rows: pd.DataFrame, column: str, seed: int) -> Estimate:
     """The mean of one measure over prompts; texts without a value are left out."""
-    return mean(rows.groupby("prompt")[column].mean(), seed)
+    return over_prompts(rows, seed, column)
 
 
 def beyond(rows: pd.DataFrame, other: pd.DataFrame, column: str, seed: int) -> Estimate:

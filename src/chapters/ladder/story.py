@@ -226,10 +226,9 @@ class Ladders:
         for setting in self.settings:
             for panel, kind, size, x, point in points:
                 score = self.score(setting, kind, size) if kind else Estimate(np.nan)
-                numbers = {"mean": score.value, "low": score.low, "high": score.high}
                 place = {"panel": PANELS[panel], "series": setting, "x": x, "point": point}
-                rows.append(place | numbers | {"n": self.questions})
-        return pd.DataFrame(rows).astype({"low": float, "high": float})
+                rows.append(place | score.point | {"n": self.questions})
+        return pd.DataFrame(rows)
 
     def accuracies(self) -> pd.DataFrame:
         """Accuracy by number and kind of candidates, one row for each model, with the numbers of

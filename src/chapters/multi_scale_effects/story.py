@@ -19,6 +19,7 @@ from reporting.figures.specification import Reference
 from reporting.figures.style import Style, style_of
 from reporting.parting import FLOOR, TEXT, Course, matches, partings, survival
 from reporting.statistics import Estimate, mean
+from reporting.step_frames import QUARTILES, line, picked
 from reporting.trends import Trend
 from reporting.words import percent, shown
 from runs.parameters import RunParameters
@@ -52,10 +53,8 @@ def number(value: float) -> str:
 def measured(deviations: pd.DataFrame, metric: str, space: str) -> pd.DataFrame:
     """Rows of one metric in one space, as measured and not centred, prompts and decodings as
     text."""
-    kept = deviations["metric"].eq(metric) & deviations["space"].eq(space)
-    kept &= deviations["quantity"].eq("measured") & ~deviations["centred"]
-    rows = deviations.loc[kept, [*TEXT, "step", "decoding", "value"]]
-    return rows.assign(prompt=rows["prompt"].astype(str), decoding=rows["decoding"].astype(str))
+    rows = picked(deviations, metric=metric, space=space, quantity="measured")
+    return rows[[*TEXT, "step", "decoding", "value"]].astype({"prompt": str, "decoding": str})
 
 
 def traces(deviations: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -77,9 +76,8 @@ def traces(deviations: pd.DataFrame, measure: str) -> pd.DataFrame:
 def course(deviations: pd.DataFrame, metric: str, space: str, decoding: str) -> pd.DataFrame:
     """One number at each step, within prompts and then over them: ``x``, the step, ``mean``,
     quartiles over prompts ``low`` and ``high``, and ``n``, the prompts that got so far."""
-    rows = measured(deviations, metric, space)
-    rows = rows[rows["decoding"].eq(decoding)]
-    return _quartiles(rows.groupby(["step", "prompt"])["value"].mean())
+    rows = measured(deviations, metric, space).query("decoding == @decoding")
+    return line(rows.groupby(["step", "prompt"])["value"].mean(), edges=QUARTILES)
 
 
 def around_parting(tables: Mapping[str, pd.DataFrame], measure: str) -> pd.DataFrame:
@@ -93,17 +91,9 @@ def around_parting(tables: Mapping[str, pd.DataFrame], measure: str) -> pd.DataF
         rows = found[found["after"].between(-BEFORE, AFTER)].assign(step=lambda one: one["after"])
         for decoding, (series, space) in labels.items():
             within = rows.dropna(subset=decoding).groupby(["step", "prompt"])[decoding].mean()
-            parts.append(_quartiles(within).assign(panel=name, series=series, space=space))
+            own = line(within, edges=QUARTILES)
+            parts.append(own.assign(panel=name, series=series, space=space))
     return pd.concat(parts, ignore_index=True)
-
-
-def _quartiles(by_prompt: pd.Series) -> pd.DataFrame:
-    """Mean, quartiles and count at each step, of one number for each step and prompt."""
-    steps = by_prompt.groupby("step")
-    low, high = (steps.quantile(share) for share in (0.25, 0.75))
-    found = pd.DataFrame({"mean": steps.mean(), "low": low, "high": high, "n": steps.size()})
-    found = found.rename_axis("x").reset_index()
-    return found.assign(point=[f"step {step:.0f}" for step in found["x"]])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from reporting.claims import OURS, Claim
 from reporting.hierarchy import Hierarchy
 from reporting.layers import LABELS, PLACE, by_prompt, layer_means, over_depth
 from reporting.statistics import FEWEST, Estimate, rank_correlation, resampled
+from reporting.step_frames import picked
 
 SPACES = ("embedding", "logit", "probability")
 CHOSEN = 8  # sublayers of one kind that are dropped together, as in the paper's Drop-8A and Drop-8M
@@ -106,14 +107,6 @@ class Reach:
 
     def _estimate(self, samples: np.ndarray) -> Estimate:
         return Estimate.of(samples, self.prompts)
-
-
-def picked(deviations: pd.DataFrame, centred: bool = False, /, **equal: str) -> pd.DataFrame:
-    """Rows where each named column equals the value; centred logits, if wanted, in their space."""
-    kept = deviations["centred"].eq(centred) | (centred & deviations["space"].ne("logit"))
-    for column, value in equal.items():
-        kept &= deviations[column].eq(value)
-    return deviations[kept]
 
 
 def reaches(deviations: pd.DataFrame, lens: str, seed: int) -> dict[str, Reach]:

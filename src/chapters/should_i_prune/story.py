@@ -285,18 +285,15 @@ def cloud(choices: Iterable[Choice]) -> pd.DataFrame:
             "panel": {"choice": "Chosen among four", "generation": "Written"}[form],
             "series": one.kind,
             "x": one.bytes / MEGABYTE,
-            "mean": one.scores[form].value,
-            "low": one.scores[form].low,
-            "high": one.scores[form].high,
-            "n": one.scores[form].n,
             "point": one.name,
             "call": one.name if one.name in best else "",
             "space": LOOKS[one.kind],
         }
+        | one.scores[form].point
         for form in FORMS
         for one in every
     ]
-    return pd.DataFrame(rows).astype({"low": float, "high": float})
+    return pd.DataFrame(rows)
 
 
 def signs(found: Mapping[str, pd.DataFrame], limit: int) -> pd.DataFrame:

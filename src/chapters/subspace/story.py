@@ -207,13 +207,11 @@ def gap_frame(by_form: Mapping[str, Subsets]) -> pd.DataFrame:
                         "series": SETS[name],
                         "space": "probability" if name == "options" else "dense",
                         "x": part["x"].mean(),
-                        "mean": survived.value,
-                        "low": survived.low,
-                        "high": survived.high,
-                        "n": len(part),
                     }
+                    | survived.point
+                    | {"n": len(part)}
                 )
-    return pd.DataFrame(rows).astype({"low": float, "high": float})
+    return pd.DataFrame(rows)
 
 
 def band_frame(found: Found) -> pd.DataFrame:
@@ -231,13 +229,11 @@ def band_frame(found: Found) -> pd.DataFrame:
                         "space": space,
                         "x": math.sqrt(math.prod(ends(band))),
                         "point": f"ranks {band}",
-                        "mean": ratio.value,
-                        "low": ratio.low,
-                        "high": ratio.high,
-                        "n": one.items,
                     }
+                    | ratio.point
+                    | {"n": one.items}
                 )
-    return pd.DataFrame(rows).astype({"low": float, "high": float})
+    return pd.DataFrame(rows)
 
 
 def survival_table(found: Found) -> pd.DataFrame:
