@@ -85,13 +85,19 @@ class Claim:
         low: float = -np.inf,
         high: float = np.inf,
         form: str = ".2f",
-        paper: Mapping[str, float] | None = None,
+        paper: Mapping[str, float] | str = "",
+        counting: bool = False,
+        judged: bool = True,
     ) -> "Claim":
         """A claim on one number of each of several models, ``found``, whose whole interval must
-        lie between ``low`` and ``high``, as the ``paper``'s numbers must; measured shows all."""
-        printed = Printed.of(paper or {}, low, high, form)
-        met = conditions(found.values(), low, high)
-        return cls(claim, tests, listed(found, form), criterion, met, printed, found)
+        lie between ``low`` and ``high``, as the ``paper``'s numbers must, or a text says where it
+        draws them; measured shows all, with how many questions are behind them if ``counting``.
+        Too few data where they are not ``judged``."""
+        bounds = (low, high)
+        printed = Printed(paper) if isinstance(paper, str) else Printed.of(paper, *bounds, form)
+        met = conditions(found.values() if judged else (), *bounds)
+        measured = listed(found, form) + (counted(found) if counting else "")
+        return cls(claim, tests, measured, criterion, met, printed, found)
 
     @property
     def verdict(self) -> str:
@@ -127,6 +133,12 @@ def conditions(
 def listed(found: Mapping[str, Estimate], form: str = ".2f") -> str:
     """``0.62 [0.55–0.71] (Drop-8A); 0.10 [0.05–0.12] (Drop-8M)``; a dash for none."""
     return "; ".join(f"{one.text(form)} ({name})" for name, one in found.items()) or "–"
+
+
+def counted(found: Mapping[str, Estimate]) -> str:
+    """How many questions are behind the largest of these numbers: `` (n = 49)``, or nothing."""
+    numbers = [one.n for one in found.values() if one.n]
+    return f" (n = {max(numbers)})" if numbers else ""
 
 
 def claims_table(claims: Iterable[Claim]) -> pd.DataFrame:

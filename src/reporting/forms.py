@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.evaluation.paired import RIGHT
-from reporting.claims import TOO_FEW, Claim, conditions, listed
+from reporting.claims import TOO_FEW, Claim
 from reporting.statistics import Estimate, resampled
 
 FORMS = ("choice", "generation")
@@ -117,20 +117,8 @@ def effect(table: pd.DataFrame, families: Iterable[str], seed: int = 0) -> Effec
 def form_decides(claim: str, found: Mapping[str, Effect], names: Iterable[str]) -> Claim:
     """The claim that the same questions lose more when written, on the models by ``names``."""
     differences = {name: found[name].effect for name in names if name in found}
-    return Claim(
-        claim,
-        "abstract-form-decides",
-        listed(differences) + counted(differences),
-        "generation loses more than multiple choice, asked the same",
-        conditions(differences.values(), low=0.0),
-        numbers=differences,
-    )
-
-
-def counted(found: Mapping[str, Estimate]) -> str:
-    """How many questions are behind the largest of these numbers: `` (n = 49)``, or nothing."""
-    numbers = [one.n for one in found.values() if one.n]
-    return f" (n = {max(numbers)})" if numbers else ""
+    criterion = "generation loses more than multiple choice, asked the same"
+    return Claim.of(claim, "abstract-form-decides", differences, criterion, low=0.0, counting=True)
 
 
 def tally(found: Mapping[str, Effect]) -> str:

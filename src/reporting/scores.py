@@ -14,8 +14,8 @@ from helpers.evaluation import paired
 from helpers.evaluation.comparison import KEYS
 from helpers.evaluation.tasks import TASKS
 from reporting import figures
-from reporting.claims import TOO_FEW, TOO_WEAK, Claim, Printed, conditions, listed
-from reporting.forms import Effect, counted, counted_families
+from reporting.claims import TOO_FEW, TOO_WEAK, Claim, counted
+from reporting.forms import Effect, counted_families
 from reporting.statistics import FEWEST, Estimate, resampled
 from runs.parameters import RunParameters
 from runs.settings import DENSE
@@ -30,6 +30,7 @@ VERDICTS = {"at_floor": TOO_WEAK, "at_ceiling": "at ceiling"}
 LOST, GAINED = "lost", "gained"
 Paper = Mapping[str, float] | str  # numbers that the paper gives, or where it draws them
 KEPT, HALF = 0.8, 0.5  # comparable: at least this share is left; collapsed: less than that
+LEFT = " of the score above guessing is left"
 ANSWER = [*KEYS, "item", "family", "chance"]
 
 
@@ -231,22 +232,17 @@ def series_of(kept: pd.DataFrame, space: str) -> list[str]:
 def keeps(claim: str, tests: str, found: Mapping[str, Estimate], paper: Paper = "") -> Claim:
     """The claim that most of a score is left; ``found`` are shares kept, by name of model, and so
     are the ``paper``'s, or a text that says where it draws them."""
-    return _share_claim(claim, tests, found, f"at least {KEPT:.0%}", paper, low=KEPT)
+    criterion = f"at least {KEPT:.0%}{LEFT}"
+    return Claim.of(
+        claim, tests, found, criterion, low=KEPT, form=".0%", paper=paper, counting=True
+    )
 
 
 def loses(claim: str, tests: str, found: Mapping[str, Estimate], paper: Paper = "") -> Claim:
     """The claim that most of a score is gone; else as :func:`keeps`."""
-    return _share_claim(claim, tests, found, f"less than {HALF:.0%}", paper, high=HALF)
-
-
-def _share_claim(
-    claim: str, tests: str, found: Mapping[str, Estimate], share: str, paper: Paper, **bounds: float
-) -> Claim:
-    measured = listed(found, ".0%") + counted(found)
-    criterion = f"{share} of the score above guessing is left"
-    printed = Printed(paper) if isinstance(paper, str) else Printed.of(paper, **bounds, form=".0%")
-    return Claim(
-        claim, tests, measured, criterion, conditions(found.values(), **bounds), printed, found
+    criterion = f"less than {HALF:.0%}{LEFT}"
+    return Claim.of(
+        claim, tests, found, criterion, high=HALF, form=".0%", paper=paper, counting=True
     )
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pandas as pd
 
 from reporting import scores
-from reporting.claims import Claim, Printed, conditions, listed
+from reporting.claims import Claim
 from reporting.forms import Effect, form_decides
 from reporting.statistics import Estimate
 from runs.parameters import RunParameters
@@ -75,14 +75,14 @@ def claims(
             for series in stricter
         ),
         *(
-            Claim(
+            Claim.of(
                 f"… the more, the stricter ({series})",
                 "G-writing-sharp",
-                listed(falls, ".0%"),
-                "the share that is left falls at each step",
-                conditions(falls.values(), low=0.0),
-                Printed("Figure 10, GSM8K"),
                 falls,
+                "the share that is left falls at each step",
+                low=0.0,
+                form=".0%",
+                paper="Figure 10, GSM8K",
             )
             for series, falls in stricter.items()
         ),

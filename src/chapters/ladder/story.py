@@ -14,7 +14,7 @@ import pandas as pd
 
 from helpers.evaluation import paired
 from reporting import prose
-from reporting.claims import OURS, Claim, conditions, listed
+from reporting.claims import OURS, Claim
 from reporting.figures import Reference
 from reporting.statistics import FEWEST, RESAMPLES, Estimate
 from reporting.words import shown
@@ -282,14 +282,13 @@ class Ladders:
         """Is anything lost where neither softmax nor time has a part? Not to be judged where the
         dense model is at its floor in every family."""
         found = {one: self.change(one, WHOLE) for one in self.pruned}
-        judged = {} if self.families == self.floored else found
-        return Claim(
+        return Claim.of(
             "Pruning loses answers by rivals alone, without softmax and without time (ours)",
             OURS,
-            listed(found),
+            found,
             "accuracy among all tokens, at the first step, pruned minus dense, below 0",
-            conditions(judged.values(), high=0),
-            numbers=found,
+            high=0,
+            judged=self.families != self.floored,
         )
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reporting.claims import OURS, Claim, conditions, listed
+from reporting.claims import OURS, Claim
 from reporting.figures import Reference
 from reporting.statistics import Estimate, counted, resampled
 from reporting.words import percent
@@ -319,14 +320,10 @@ def claims(found: Found, weak: bool = False) -> dict[str, Claim]:
         tests: str,
         criterion: str,
         number: Callable[[Subsets], Estimate],
-        low: float = -np.inf,
-        high: float = np.inf,
-        form: str = ".2f",
+        **bounds: Any,
     ) -> Claim:
-        """That the whole interval of a number lies between two bounds."""
         answers = {name: number(one) for name, one in beside.items()}
-        met = conditions([] if weak else answers.values(), low, high)
-        return Claim(words, tests, listed(answers, form), criterion, met, numbers=answers)
+        return Claim.of(words, tests, answers, criterion, judged=not weak, **bounds)
 
     wider = "with the wider half of their family's gaps survive more often"
     return {
