@@ -54,15 +54,19 @@ def main(arguments: list[str] | None = None) -> int:
         for each in takes:
             command.add_argument(each, type=Path if each == "file" else str)
     given = parser.parse_args(arguments)
-    if given.command in ("plan", "status"):
-        return _told(given)
-    if given.command != "run":
-        return _travel(given)
+    kept = "finished measurements are kept" if given.command == "run" else "nothing was changed"
     try:
         with stoppable():
-            return _attempt(given) if given.attempt else _run(given)
+            if given.command == "run":
+                return _attempt(given) if given.attempt else _run(given)
+            if said := _done(given):
+                print(said)
+            return 0
+    except InputError as error:
+        _say(f"error: {error}")
+        return 2
     except Stopped as request:
-        _say(f"{request}: finished measurements are kept")
+        _say(f"{request}: {kept}")
         return request.code
 
 
@@ -121,52 +125,31 @@ def _ended(given: argparse.Namespace) -> tuple[int, str, str]:
     return 0, "", ""
 
 
-def _told(given: argparse.Namespace) -> int:
-    """Print the plan or the status of a profile."""
-    from runs import plan, profiles, published, status
+def _done(given: argparse.Namespace) -> str:
+    """Do any command but ``run``; what there is to say of it."""
+    from runs import dataset, exchange, parameters, plan, profiles, status
 
-    try:
-        profile = profiles.read(given.profile)
-        if given.command == "plan":
-            published.take_in(profiles.ROOT / "book" / "published")
-        if given.command == "plan" and given.keep:
+    results = parameters.validate({}).results_folder()
+    match given.command:
+        case "plan" if given.keep:
             os.nice(10)  # the build itself goes first
-            plan.plan(profile, anew=False).keep()
-        elif given.command == "plan":
-            print(plan.as_text(plan.plan(profile, given.machine), given.profile))
-        else:
-            print(status.as_text(status.status(profile)))
-    except InputError as error:
-        _say(f"error: {error}")
-        return 2
-    return 0
-
-
-def _travel(given: argparse.Namespace) -> int:
-    try:
-        with stoppable():
-            from runs import dataset, exchange, parameters, profiles
-
-            results = parameters.validate({}).results_folder()
-            match given.command:
-                case "export":
-                    said = exchange.pack(profiles.read(given.profile), results, given.file)
-                case "import":
-                    said = exchange.take_in(given.file, results)
-                case "forget-imports":
-                    said = exchange.forget(results)
-                case _:
-                    rows = dataset.write(results)
-                    counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
-                    said = f"Rows in {results / dataset.FOLDER}: {counts}"
-        print(said)
-        return 0
-    except InputError as error:
-        _say(f"error: {error}")
-        return 2
-    except Stopped as request:
-        _say(f"{request}: nothing was changed")
-        return request.code
+            plan.plan(profiles.read(given.profile), anew=False).keep()
+            return ""
+        case "plan":
+            found = plan.plan(profiles.read(given.profile), given.machine)
+            return plan.as_text(found, given.profile)
+        case "status":
+            return status.as_text(status.status(profiles.read(given.profile)))
+        case "export":
+            return exchange.pack(profiles.read(given.profile), results, given.file)
+        case "import":
+            return exchange.take_in(given.file, results)
+        case "forget-imports":
+            return exchange.forget(results)
+        case _:
+            rows = dataset.write(results)
+            counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
+            return f"Rows in {results / dataset.FOLDER}: {counts}"
 
 
 def _say(line: str) -> None:

@@ -24,19 +24,13 @@ def _drawn(name: str) -> pd.DataFrame:
         return pd.read_csv(file)
 
 
-FIGURE_4 = Source(
-    where="Figure 4 of arXiv 2603.24652, read back from its vector drawing",
-    model="Qwen-2.5-7B-Instruct",
-    size="7B",
-    points=204,
-)
+def _drawing(number: int, points: int) -> Source:
+    where = f"Figure {number} of arXiv 2603.24652, read back from its vector drawing"
+    return Source(where, "Qwen-2.5-7B-Instruct", "7B", points)
 
-FIGURE_7 = Source(
-    where="Figure 7 of arXiv 2603.24652, read back from its vector drawing",
-    model="Qwen-2.5-7B-Instruct",
-    size="7B",
-    points=222,
-)
+
+FIGURE_4, FIGURE_7 = _drawing(4, 204), _drawing(7, 222)
+FIGURE_8, FIGURE_9 = _drawing(8, 1), _drawing(9, 190)
 
 
 @cache
@@ -92,14 +86,6 @@ def figure_4_from_6a() -> pd.DataFrame:
     )
 
 
-FIGURE_8 = Source(
-    where="Figure 8 of arXiv 2603.24652, read back from its vector drawing",
-    model="Qwen-2.5-7B-Instruct",
-    size="7B",
-    points=1,
-)
-
-
 @cache
 def figure_8() -> pd.DataFrame:
     """Outputs of the dense model and of Drop-8A after one multiple-choice prompt, as the paper
@@ -113,14 +99,6 @@ def figure_8() -> pd.DataFrame:
     text = frame["text"].str.replace("\\n", "\n", regex=False)
     likelihood = frame["value"].where(frame["role"] == "option", np.log(frame["value"].abs()))
     return frame.assign(text=text, value=likelihood)
-
-
-FIGURE_9 = Source(
-    where="Figure 9 of arXiv 2603.24652, read back from its vector drawing",
-    model="Qwen-2.5-7B-Instruct",
-    size="7B",
-    points=190,
-)
 
 
 @cache
