@@ -218,9 +218,10 @@ def stacked(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(full, ignore_index=True) if full else given[0]
 
 
-def shares(kept: pd.DataFrame, series: str) -> dict[str, Estimate]:
-    """What each pruned model keeps of one series of :func:`kept_series`, by name."""
-    rows = kept[kept["series"].eq(series)]
+def shares(kept: pd.DataFrame, series: str, column: str = "series") -> dict[str, Estimate]:
+    """What each pruned model keeps of one series of :func:`kept_series`, or of one value of another
+    ``column`` of :func:`kept_by`, by name."""
+    rows = kept[kept[column].eq(series)]
     return dict(zip(rows["setting"], rows["share"], strict=True))
 
 

@@ -127,17 +127,18 @@ def _ended(given: argparse.Namespace) -> tuple[int, str, str]:
 
 def _done(given: argparse.Namespace) -> str:
     """Do any command but ``run``; what there is to say of it."""
-    from runs import dataset, exchange, parameters, plan, profiles, status
+    from runs import dataset, exchange, parameters, plan, profiles, published, status
 
     results = parameters.validate({}).results_folder()
     match given.command:
-        case "plan" if given.keep:
-            os.nice(10)  # the build itself goes first
-            plan.plan(profiles.read(given.profile), anew=False).keep()
-            return ""
         case "plan":
-            found = plan.plan(profiles.read(given.profile), given.machine)
-            return plan.as_text(found, given.profile)
+            profile = profiles.read(given.profile)
+            published.take_in(profiles.ROOT / "book" / "published")
+            if given.keep:
+                os.nice(10)  # the build itself goes first
+                plan.plan(profile, anew=False).keep()
+                return ""
+            return plan.as_text(plan.plan(profile, given.machine), given.profile)
         case "status":
             return status.as_text(status.status(profiles.read(given.profile)))
         case "export":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runs.files import write_whole
+from runs.planning.kept import read
 
 REFUSED = 2  # the exit code of bad input, which a second attempt would not mend
 
@@ -35,11 +36,7 @@ def failed(output: Path) -> dict[str, Any] | None:
     ``run``, ``chapter``, ``error`` (one line), ``log`` (its path), ``finished`` (a time in UTC),
     ``attempts``, ``seconds`` of the last one, and its ``exit`` code.
     """
-    try:
-        found = json.loads(mark_of(output).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    return read(mark_of(output)) or None
 
 
 def mark_failed(

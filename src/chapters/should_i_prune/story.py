@@ -1,5 +1,6 @@
 """Should I prune? What is left for each use of a model, what it costs to run, how to test it."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ MANY_RANDOM = 1024  # candidates, or the most that the ladder has short of all t
 PREFIX = "generation, prefix"
 MEGABYTE = 1e6
 WIDTHS = (0.2, 0.1, 0.05, 0.02)  # half of an interval
+MOST = 10**6  # questions, with which every such interval is narrower
 BYTES = {"bfloat16": 2.0, "4 bits": 4.5 / 8}  # a weight; with a scale for every 32 of them
 LOOKS = {  # how each kind of model is drawn
     "dense": "dense",
@@ -103,8 +105,7 @@ def by_use(
 
 def shares(kept: pd.DataFrame, use: str) -> dict[str, Estimate]:
     """What each pruned model keeps for one use, by name."""
-    rows = kept[kept["use"].eq(use)]
-    return dict(zip(rows["setting"], rows["share"], strict=True))
+    return scores.shares(kept, use, "use")
 
 
 def safe(kept: pd.DataFrame) -> pd.DataFrame:
@@ -330,18 +331,12 @@ def questions_for(half: float, share: float = scores.KEPT) -> int:
     >>> questions_for(0.1, 0.5)
     93
     """
-    low, high = 1, 1
-    while _wide(high, share) > 2 * half:
-        low, high = high, 2 * high
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _wide(middle, share) > 2 * half else (low, middle)
-    return high
 
+    def narrow(n: int) -> bool:
+        low, high = paired.wilson(share * n, n)
+        return high - low <= 2 * half
 
-def _wide(n: int, share: float) -> float:
-    low, high = paired.wilson(share * n, n)
-    return high - low
+    return 1 + bisect_left(range(1, MOST), True, key=narrow)
 
 
 def sizes_of_a_test() -> pd.DataFrame:

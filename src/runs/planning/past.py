@@ -2,9 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,15 @@ from helpers.errors import InputError
 from helpers.texts import data, passages
 from runs import imported, source
 from runs.parameters import CALIBRATION, SETTING
+from runs.planning.kept import read
 from runs.planning.steps import Step
 from runs.store import MANIFEST, Stored, every_measurement
 
-PINNED = ("prompts", "calibration", "tasks", "task_folder", "run_code", "collections", "checkpoint")
+PINS = {  # what stands in a manifest for a parameter, besides what a measurement says of its own
+    "prompts": lambda run: data.identity(run.prompts),
+    "calibration": lambda run: passages.identity(run.calibration),
+    "checkpoint": lambda run: Path(run.checkpoint).name,
+}
 INNER = ("masks", "ranking")  # taken inside the time of those that step them
 WHOLE = ("model", "revision", "dtype", "seed", *SETTING, *CALIBRATION)  # a pruned model
 READ = frozenset(  # of a manifest
@@ -70,34 +74,39 @@ class Past:
     def __init__(self, results: Path | None, identities: Identities) -> None:
         self.identities = identities
         paths = results.glob(f"measurements/*/*/{MANIFEST}") if results else ()
-        self.manifests = [found for path in paths if (found := _read(path))]
-        self._by_key: dict[Key, list[Manifest]] = defaultdict(list)
-        for each in self.manifests:
-            self._by_key[_plain(each["measurement"], each["parameters"])].append(each)
-        self._imported: dict[Key, list[Manifest]] = defaultdict(list)
-        for one in imported.measurements(results) if results else ():
-            manifest = one.manifest
-            key = _plain(manifest["measurement"], manifest["parameters"])
-            self._imported[key].append(manifest)
+        self.manifests = [found for path in paths if (found := read(path)).keys() >= READ]
+        others = imported.measurements(results) if results else ()
+        self._here = _by_key(self.manifests)
+        self._imported = _by_key([one.manifest for one in others])
+        self._asked = cache(self._described)
 
     def of(self, step: Step, device: str) -> Manifest | None:
         """The newest measurement of a step on this kind of device, by any code; one by the
         code as it is now comes first."""
-        found = [each for each in self._fitting(self._by_key, step) if each["device"] == device]
-        return max(found, key=lambda each: (self.valid(each), each["finished"]), default=None)
+        found = self._here.get(self._asked(step), ()) if self._here else ()
+        mine = [each for each in found if each["device"] == device]
+        return max(mine, key=lambda each: (self.valid(each), each["finished"]), default=None)
 
     def is_imported(self, step: Step) -> bool:
         """Whether somebody else's measurement answers a step, if its models are those here."""
-        return any(self._fitting(self._imported, step))
+        return bool(self._imported) and self._asked(step) in self._imported
 
-    def _fitting(self, known: Mapping[Key, list[Manifest]], step: Step) -> Iterator[Manifest]:
+    def _described(self, step: Step) -> str:
+        """Name and parameters of a step as manifests have them; empty if they name what is not
+        there."""
         stored, run = self.identities.stored.get(step.name), step.parameters
-        if stored:
-            ignored = run.unread(stored.uses)
-            used = {name: getattr(run, name) for name in stored.uses if name not in ignored}
-            for each in known.get(_plain(step.name, used), []):
-                if _same_pins(stored, step, each["parameters"]):
-                    yield each
+        if not stored:
+            return ""
+        ignored, pins = run.unread(stored.uses), PINS | dict(stored.pins)
+        try:
+            used = {
+                name: pins[name](run) if name in pins else getattr(run, name)
+                for name in stored.uses
+                if name not in ignored
+            }
+        except InputError:
+            return ""
+        return _key(step.name, used)
 
     def valid(self, manifest: Manifest) -> bool:
         """Whether the code behind a measurement is still the same."""
@@ -128,34 +137,18 @@ def _inside(inner: dict[str, Any], outer: dict[str, Any]) -> bool:
     return all(outer[name] == value for name, value in inner.items() if name in outer)
 
 
-def _plain(name: str, used: dict[str, Any]) -> Key:
-    kept = sorted((key, value) for key, value in used.items() if key not in PINNED)
-    return (name, *kept)
+def _by_key(manifests: list[Manifest]) -> dict[str, list[Manifest]]:
+    found: dict[str, list[Manifest]] = defaultdict(list)
+    for each in manifests:
+        found[_key(each["measurement"], each["parameters"])].append(each)
+    return found
 
 
-def _same_pins(stored: Stored, step: Step, known: dict[str, Any]) -> bool:
-    """Whether texts, tasks and the like are those that a manifest names."""
-    run = step.parameters
-    pins: dict[str, Any] = {
-        "prompts": lambda one: data.identity(one.prompts),
-        "calibration": lambda one: passages.identity(one.calibration),
-        "checkpoint": lambda one: Path(one.checkpoint).name,
-    } | dict(stored.pins)
-    try:
-        return all(pins[name](run) == known[name] for name in pins if name in known)
-    except InputError:
-        return False
+def _key(name: str, used: dict[str, Any]) -> str:
+    return json.dumps([name, used], sort_keys=True)
 
 
 def span(manifest: Manifest) -> Span:
     """When a measurement or a run began and ended, in seconds since 1970."""
     end = datetime.fromisoformat(manifest["finished"]).timestamp()
     return end - manifest["seconds"], end
-
-
-def _read(path: Path) -> Manifest | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and found.keys() >= READ else None
