@@ -26,6 +26,7 @@ from runs.planning.sizes import size_of
 from runs.planning.steps import Step, steps
 from runs.planning.work import PRUNED
 from runs.profiles import ROOT, Profile, Run
+from runs.status import number
 from runs.store import write_whole
 
 COLUMNS = (
@@ -179,7 +180,7 @@ def as_text(one: Plan, profile: str) -> str:
     frame, machine = one.frame, one.machine
     lines = [f"{'run':44} {'state':11} {'minutes':>8} {'GB':>6} {'disk MB':>8}  to measure"]
     for row in frame.itertuples():
-        numbers = f"{_number(row.minutes):>8} {_number(row.memory_gb):>6} {_number(row.disk_mb):>8}"
+        numbers = f"{number(row.minutes):>8} {number(row.memory_gb):>6} {number(row.disk_mb):>8}"
         count = "" if pd.isna(row.taken) else f"  {row.taken:.0f} of {row.measurements:.0f}"
         lines.append(f"{row.run:44} {row.state:11} {numbers}{count}")
         if row.note:
@@ -204,7 +205,3 @@ def as_text(one: Plan, profile: str) -> str:
         lines.append(f"Too little disk: {machine.disk / 1e9:.1f} GB are free")
     lines.append(f"To begin: make book PROFILE={profile}")
     return "\n".join(lines)
-
-
-def _number(value: Any) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.1f}"

@@ -24,6 +24,7 @@ from helpers.texts.passages import check_source
 from runs import asked, declared, imported, kernel, provenance, source
 from runs.files import room_in, writable
 from runs.parameters import RunParameters, refuse_unknown, validate
+from runs.planning.kept import read
 
 
 def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any]) -> None:
@@ -126,24 +127,16 @@ def _check_output(output: Path, notebook: Path) -> None:
     if output.exists() and output.samefile(notebook):
         raise InputError(f"output {output} is the notebook itself: choose another name")
     manifest = output.with_suffix(".json")
-    if manifest.exists():
-        try:
-            known = {"notebook", "parameters"} <= set(json.loads(manifest.read_bytes()))
-        except (OSError, ValueError, TypeError):
-            known = False
-        if not known:
-            raise InputError(
-                f"the manifest of {output} would overwrite {manifest.name}, which no run has "
-                "written: choose another name"
-            )
+    if manifest.exists() and not {"notebook", "parameters"} <= read(manifest).keys():
+        raise InputError(
+            f"the manifest of {output} would overwrite {manifest.name}, which no run has written: "
+            "choose another name"
+        )
 
 
 def _made(output: Path, described: Mapping[str, Any]) -> bool:
     """Whether ``output`` is there, from the same notebook, parameters and code."""
-    try:
-        manifest = json.loads(output.with_suffix(".json").read_bytes())
-    except (OSError, ValueError):
-        return False
+    manifest = read(output.with_suffix(".json"))
     asked = json.loads(json.dumps(described))
     same = all(manifest.get(key) == asked[key] for key in ("notebook", "parameters", "code"))
     return output.is_file() and same

@@ -91,8 +91,8 @@ def as_text(found: pd.DataFrame) -> str:
     """The table for a terminal, with what failed in a line of its own, and a last line of sums."""
     lines = [f"{'run':40} {'state':11} {'minutes':>8} {'planned':>8} {'GB':>5} {'planned':>8}"]
     for row in found.itertuples():
-        numbers = f"{_number(row.minutes):>8} {_number(row.planned_minutes):>8}"
-        memory = f"{_number(row.memory_gb):>5} {_number(row.planned_memory_gb):>8}"
+        numbers = f"{number(row.minutes):>8} {number(row.planned_minutes):>8}"
+        memory = f"{number(row.memory_gb):>5} {number(row.planned_memory_gb):>8}"
         made = "" if pd.isna(row.torch) else f"  torch {row.torch}, {row.processor or '?'}"
         lines.append(f"{row.run:40} {row.state:11} {numbers} {memory}{made}")
         if row.state == FAILED:
@@ -102,5 +102,6 @@ def as_text(found: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _number(value: Any) -> str:
+def number(value: Any) -> str:
+    """One digit after the point; a dash for what is not known."""
     return "–" if value is None or pd.isna(value) else f"{value:.1f}"
