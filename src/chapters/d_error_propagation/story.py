@@ -359,17 +359,6 @@ def claims(
     powers = [f"{line.series} {line.slope:.2f} ({line.panel})" for line in lines.itertuples()]
     met = ((lines["slope"] - lines["order"]).abs() <= TOLERANCE).tolist()
 
-    def claim(
-        words: str,
-        tests: str,
-        found: dict[str, Estimate],
-        bound: float,
-        criterion: str,
-        form: str = ".2f",
-    ) -> Claim:
-        """That whole intervals lie above ``bound``."""
-        return Claim.of(words, tests, found, criterion, low=bound, form=form)
-
     return [
         Claim(
             "D.1: to first order there are two paths, values and weights",
@@ -379,46 +368,46 @@ def claims(
             f"with order 2, to ± {TOLERANCE}",
             met or [None],
         ),
-        claim(
+        Claim.of(
             "D.1: … and they dominate",
             "D.1-dominate",
             {name: one.dominant for name, one in paths.items()},
-            HALF,
             "at full size the remainder is shorter than each path in most layers",
-            ".0%",
+            low=HALF,
+            form=".0%",
         ),
-        claim(
+        Claim.of(
             "The values are the larger path (ours)",
             OURS,
             {name: one.by_values for name, one in paths.items()},
-            HALF,
             "their share exceeds that of the weights in most layers",
-            ".0%",
+            low=HALF,
+            form=".0%",
         ),
-        claim(
+        Claim.of(
             "7.1: deviations of earlier steps persist",
             "7.1-persist",
             history,
-            HALF,
             "on the same tokens, the history's term is in the later half of the text at least "
             "half as long as in the earlier half",
+            low=HALF,
         ),
-        claim(
+        Claim.of(
             "D.3, 7.1: … and compound",
             "7.1-compound",
             history,
-            1,
             "on the same tokens, the history's term is longer in the later half",
+            low=1,
         ),
-        claim(
+        Claim.of(
             "D.4: generation adds a term that a fixed text does not have",
             "D.4-generated",
             {name: one.value("tokens", "relative", True) for name, one in terms.items()},
-            0.0 if before == 0 else math.inf,
             f"the tokens' term is 0 while texts are equal (largest: {before:.1g}) and longer "
             "than 0 afterwards",
+            low=0.0 if before == 0 else math.inf,
         ),
-        claim(
+        Claim.of(
             "That term is the main one (ours)",
             OURS,
             {
@@ -426,21 +415,21 @@ def claims(
                 for name, one in terms.items()
                 for order, words in ORDERS.items()
             },
-            HALF,
             "after parting, the tokens' share is above one half in both orders",
+            low=HALF,
         ),
-        claim(
+        Claim.of(
             "7.1: the deviation rises sharply once texts differ",
             "7.1-jump",
             {name: one.rise() for name, one in terms.items()},
-            1,
             "whole difference after parting over before, above 1",
+            low=1,
         ),
-        claim(
+        Claim.of(
             "7.1: … and goes on growing",
             "7.1-compound",
             {name: one.growth("whole", True) for name, one in terms.items()},
-            1,
             "after parting, later half over earlier half, above 1",
+            low=1,
         ),
     ]
