@@ -135,10 +135,8 @@ def test_proof_counts_what_holds():
 
 
 def test_errors_and_their_slopes():
-    frame = derivations.errors(
-        [derivations.THEOREM_2, derivations.LINEAR], [skewed()], sizes=(1, 0.5)
-    )
-    assert len(frame) == 2 * 3 * 2
+    frame = derivations.errors([derivations.THEOREM_2, derivations.LINEAR], [skewed()])
+    assert len(frame) == 2 * 3 * len(derivations.SIZES)
     row = frame[(frame["series"] == "T = 2") & (frame["x"] == 0.5)].iloc[0]
     one = skewed().at(2).scaled(0.5)
     assert row["mean"] == abs(float(one.turn - derivations.theorem_2(one)))

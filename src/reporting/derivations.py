@@ -46,13 +46,13 @@ class Step:
         left, right = as_tensors(self.sides(state))
         return (left - right).norm()
 
-    def slope(self, state: State, sizes: Sequence[float] = SMALL) -> float:
+    def slope(self, state: State) -> float:
         """Measured order: by which power the error falls as Δz shrinks; infinite without error."""
-        errors = torch.stack([self.error(state.scaled(size)) for size in sizes])
+        errors = torch.stack([self.error(state.scaled(size)) for size in SMALL])
         seen = errors > 0
         if seen.sum() < 2:
             return float("inf")
-        return theory.order(torch.tensor(sizes)[seen], errors[seen])
+        return theory.order(torch.tensor(SMALL)[seen], errors[seen])
 
 
 def as_tensors(sides: tuple[Side, Side]) -> tuple[Tensor, Tensor]:
@@ -161,7 +161,6 @@ def errors(
     steps: Iterable[Step],
     states: Iterable[State],
     temperatures: Sequence[float] = TEMPERATURES,
-    sizes: Sequence[float] = SIZES,
     by: str = "temperature",
     space: str = "probability",
 ) -> pd.DataFrame:
@@ -186,7 +185,7 @@ def errors(
                     "slope": step.slope(one),
                     "order": step.order,
                 }
-                found = {size: float(step.error(one.scaled(size))) for size in sizes}
+                found = {size: float(step.error(one.scaled(size))) for size in SIZES}
                 rows += [line | {"x": size, "mean": error} for size, error in found.items()]
     frame = pd.DataFrame(rows)
     return frame.assign(mean=frame["mean"].where(frame["mean"] > 0))
@@ -221,7 +220,6 @@ def by_size(
     estimates: Mapping[tuple[str, str], Callable[[State], Tensor]],
     states: Iterable[State],
     sizes: Sequence[float],
-    space: str = "probability",
 ) -> pd.DataFrame:
     """Numbers of every state as Δz is scaled, for ``figures.lines``: a panel for each state, a
     line for each of ``estimates``, which has functions by name and quantity (``measured``,
@@ -231,7 +229,7 @@ def by_size(
             "panel": state.name[0].upper() + state.name[1:],
             "series": name,
             "quantity": quantity,
-            "space": space,
+            "space": "probability",
             "x": size,
             "mean": float(function(state.scaled(size))),
         }

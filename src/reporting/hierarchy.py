@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from reporting.claims import OURS, Claim, Printed
+from reporting.figures import SPACES
 from reporting.layers import KEYS, LABELS, by_prompt, layer_means
 from reporting.statistics import FEWEST, Estimate, resampled
 
-SPACES = ("embedding", "logit", "probability")
 STABLE = 0.95  # a cosine that Section 5 would call high: most of its embedding curves lie above it
 
 

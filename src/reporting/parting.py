@@ -15,21 +15,21 @@ TEXT = ["prompt", "seed"]  # what names a text
 FLOOR = 0.1  # mean probability cosine at the first step below which nothing is left to lose
 
 
-def matches(deviations: pd.DataFrame, decoding: str = "forced") -> pd.DataFrame:
+def matches(deviations: pd.DataFrame) -> pd.DataFrame:
     """Same choice or not, from rows of ``deviations``: ``prompt``, ``seed``, ``step``, ``same``.
 
-    ``forced``: both models have read the dense text, at every step until it ends. There the
-    first mismatch of a text is the step at which the two free texts part.
+    Both models have read the dense text, at every step until it ends. There the first mismatch of
+    a text is the step at which the two free texts part.
     """
-    kept = deviations["metric"].eq("choice") & deviations["decoding"].eq(decoding)
+    kept = deviations["metric"].eq("choice") & deviations["decoding"].eq("forced")
     rows = deviations.loc[kept, ["prompt", "seed", "step", "value"]]
     return _plain(rows.rename(columns={"value": "same"}))
 
 
-def matches_of_texts(tokens: pd.DataFrame, every: int = 0) -> pd.DataFrame:
-    """The same from table ``tokens``: the pruned model's text against the dense one, 1 up to the
-    parting and 0 from there on."""
-    rows = tokens[tokens["writer"].eq("pruned") & tokens["every"].eq(every)]
+def matches_of_texts(tokens: pd.DataFrame) -> pd.DataFrame:
+    """The same from table ``tokens``: the pruned model's text, written without help, against the
+    dense one, 1 up to the parting and 0 from there on."""
+    rows = tokens[tokens["writer"].eq("pruned") & tokens["every"].eq(0)]
     return _plain(rows.assign(same=1.0 - rows["parted"].astype(float)))
 
 

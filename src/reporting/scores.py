@@ -365,9 +365,7 @@ def curves(
         panel=rows["setting"].map(panels),
         x=rows["setting"].map(places).astype(float),
         point=rows["setting"],
-        mean=[one.value for one in rows["share"]],
-        low=np.array([one.low for one in rows["share"]], dtype=float),
-        high=np.array([one.high for one in rows["share"]], dtype=float),
+        **{name: [one.point[name] for one in rows["share"]] for name in ("mean", "low", "high")},
     )
     dense = frame.drop_duplicates(["panel", "series"]).assign(x=0.0, point="dense", mean=1.0)
     dense[["low", "high"]] = dense[["low", "high"]].where(dense[["low", "high"]].isna(), 1.0)

@@ -7,6 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from reporting.layers import LABELS
+
 
 def vector(*values: float) -> Tensor:
     """A float64 vector."""
@@ -167,9 +169,6 @@ def skewed() -> State:
         vector(2.0, 1.1, 0.3, -0.5, -1.2, -3.0),
         vector(0.3, -0.6, 0.9, 0.1, -0.4, 2.0),
     )
-
-
-LABELS = {"attention": "attention", "mlp": "MLP"}
 
 
 def states(logits: pd.DataFrame, temperature: float = 1.0) -> list[State]:

@@ -40,12 +40,12 @@ class Trend:
     @property
     def mean(self) -> Estimate:
         """The mean."""
-        return self._estimate(self.means)
+        return Estimate.of(self.means, self.prompts)
 
     @property
     def slope(self) -> Estimate:
         """The change per step."""
-        return self._estimate(self.slopes)
+        return Estimate.of(self.slopes, self.prompts)
 
     @property
     def growth(self) -> Estimate:
@@ -53,10 +53,7 @@ class Trend:
         longest text, along the slope."""
         with np.errstate(divide="ignore", invalid="ignore"):
             share = self.slopes * (self.steps - 1) / np.abs(self.means)
-        return self._estimate(np.where(np.isfinite(share), share, np.nan))
-
-    def _estimate(self, samples: np.ndarray) -> Estimate:
-        return Estimate.of(samples, self.prompts)
+        return Estimate.of(np.where(np.isfinite(share), share, np.nan), self.prompts)
 
 
 def windows(rows: pd.DataFrame, edges: list[int], seed: int, at: str = "step") -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from reporting.layers import LABELS
 from reporting.words import percent, shown
 
 FORMS = {
@@ -11,7 +12,6 @@ FORMS = {
     "sentence": "word, after the sentence",
 }
 LENSES = {"raw": "raw lens", "normed": "normed lens"}
-SUBLAYERS = {"attention": "attention", "mlp": "MLP"}
 DENSE = "dense"
 
 
@@ -19,7 +19,7 @@ def by_model(readouts: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows of the dense model and of each pruned one, by its name in words."""
     dropped = readouts[readouts["method"] == "drop"]
     return {DENSE: readouts[readouts["method"] == DENSE]} | {
-        f"{amount:.0f} {SUBLAYERS[str(target)]} dropped": part
+        f"{amount:.0f} {LABELS[str(target)]} dropped": part
         for (target, amount), part in dropped.groupby(["target", "amount"], observed=True)
     }
 

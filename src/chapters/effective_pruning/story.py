@@ -7,11 +7,11 @@ import pandas as pd
 from helpers.evaluation import paired
 from reporting import statistics
 from reporting.claims import Claim
+from reporting.figures import SPACES
 from reporting.scores import Kept
 from reporting.statistics import Estimate
 from reporting.step_frames import line, picked
 
-SPACES = ("embedding", "logit", "probability")
 READS = {"forced": "both read the same text", "free": "each reads its own text"}
 PREFIX = "generation, prefix"
 FEW = 4  # candidates, as many as a quiz has options

@@ -15,8 +15,7 @@ import pandas as pd
 
 from reporting import reported
 from reporting.claims import OURS, Claim, Printed, conditions, listed
-from reporting.figures.specification import Reference
-from reporting.figures.style import Style, style_of
+from reporting.figures import SPACES, Reference, Style, style_of
 from reporting.parting import FLOOR, TEXT, Course, matches, partings, survival
 from reporting.statistics import Estimate, mean
 from reporting.step_frames import QUARTILES, line, picked
@@ -25,7 +24,6 @@ from reporting.words import percent, shown
 from runs.parameters import RunParameters
 from runs.settings import settings
 
-SPACES = ("embedding", "logit", "probability")
 MEASURES = {space: ("angular", space) for space in SPACES} | {"KL": ("kl", "probability")}
 HEADINGS = {space: f"1 − cos, {space}" for space in SPACES} | {"KL": "KL (nats)"}
 READS = {"free": "its own text", "forced": "the dense text"}

@@ -5,8 +5,10 @@ import math
 
 import pandas as pd
 
+from reporting.figures import SPACES
 from reporting.figures.scales import short
 from reporting.hierarchy import Hierarchy, claims
+from reporting.layers import PANELS
 
 CONDITIONS = {
     "again": "the same run again",
@@ -19,13 +21,11 @@ CONDITIONS = {
     "float64": "float64 throughout",
 }
 ORDERS = ("batch", "cached", "one_thread")  # the same format, summed in another order
-SPACES = ("embedding", "logit", "probability")
 REFERENCE, DROPPING = "reference", "dropping a sublayer"
 PLACE = ["prompt", "step", "layer", "sublayer", "space"]
 ABSOLUTE = 1e-9  # effects below are too small for their relative change to mean anything
 RESOLUTION = 1e-16  # of float64 beside 1: smaller deviations are there, but tell nothing
 LOWEST = 1e-18  # far below that: what lies there is not drawn
-PANELS = {"attention": "Attention", "mlp": "MLP"}
 
 
 def floor(noise: pd.DataFrame) -> pd.DataFrame:
@@ -102,17 +102,17 @@ def top_changes(noise: pd.DataFrame) -> pd.DataFrame:
     return found.reindex(present(noise))
 
 
-def layer_noise(noise: pd.DataFrame, space: str = "probability") -> pd.DataFrame:
-    """Median 1 − cos (raw lens) per sublayer and layer, over prompts and steps, for
-    ``figures.lines``: of dropping that sublayer, in the hue of ``space``, and of the dense model in
-    every condition that is not exactly the reference everywhere, in grey.
+def layer_noise(noise: pd.DataFrame) -> pd.DataFrame:
+    """Median 1 − cos of probabilities (raw lens) per sublayer and layer, over prompts and steps,
+    for ``figures.lines``: of dropping that sublayer, in the hue of their space, and of the dense
+    model in every condition that is not exactly the reference everywhere, in grey.
 
     Projections alone are left out: their line would lie on that of float64 throughout. What is
     exactly 0 has no place on a logarithmic axis.
     """
     rows = noise[
         noise["metric"].eq("angular")
-        & noise["space"].eq(space)
+        & noise["space"].eq("probability")
         & noise["lens"].eq("raw")
         & noise["condition"].ne("projection")
         & (noise["quantity"].eq("noise") | noise["condition"].eq(REFERENCE))
@@ -125,7 +125,7 @@ def layer_noise(noise: pd.DataFrame, space: str = "probability") -> pd.DataFrame
     table = table.assign(
         panel=table["sublayer"].map(PANELS),
         series=pd.Categorical(names, [DROPPING, *CONDITIONS.values()]),
-        space=table["condition"].eq(REFERENCE).map({True: space, False: "dense"}),
+        space=table["condition"].eq(REFERENCE).map({True: "probability", False: "dense"}),
         x=table["layer"] / max(last, 1),
         point=[f"layer {layer} of 0–{last}" for layer in table["layer"]],
     )

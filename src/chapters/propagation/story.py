@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from reporting.claims import OURS, Claim
+from reporting.figures import SPACES
 from reporting.hierarchy import Hierarchy
 from reporting.layers import LABELS, PLACE, by_prompt, layer_means, over_depth
 from reporting.statistics import FEWEST, Estimate, rank_correlation, resampled
 from reporting.step_frames import picked
 
-SPACES = ("embedding", "logit", "probability")
 CHOSEN = 8  # sublayers of one kind that are dropped together, as in the paper's Drop-8A and Drop-8M
 OUTPUT = {"intervention": "propagated", "space": "probability", "lens": "normed"}
 ALIKE = 0.5  # rank correlation above which one order is said to follow the other
@@ -55,24 +55,24 @@ class Reach:
     @property
     def correlation(self) -> Estimate:
         """Spearman correlation over sublayers between in place and output."""
-        return self._estimate(rank_correlation(self.here, self.there))
+        return Estimate.of(rank_correlation(self.here, self.there), self.prompts)
 
     @property
     def amplification(self) -> Estimate:
         """Median over sublayers of output over in place."""
-        return self._estimate(np.nanmedian(self.ratio, axis=1))
+        return Estimate.of(np.nanmedian(self.ratio, axis=1), self.prompts)
 
     @property
     def repaired(self) -> Estimate:
         """Number of sublayers whose deviation is smaller at the output than in place."""
-        return self._estimate((self.ratio < 1).sum(axis=1))
+        return Estimate.of((self.ratio < 1).sum(axis=1), self.prompts)
 
     @property
     def trend(self) -> Estimate:
         """Spearman correlation over sublayers between depth and output over in place."""
         depth = self.places.get_level_values("layer").to_numpy(float)
-        return self._estimate(
-            rank_correlation(np.broadcast_to(depth, self.ratio.shape), self.ratio)
+        return Estimate.of(
+            rank_correlation(np.broadcast_to(depth, self.ratio.shape), self.ratio), self.prompts
         )
 
     def least(self, count: int, here: bool = True) -> np.ndarray:
@@ -87,7 +87,9 @@ class Reach:
     def overlap(self, count: int) -> Estimate:
         """How many of the ``count`` sublayers that do least in place are among the ``count``
         that do least at the output."""
-        return self._estimate((self.least(count) & self.least(count, here=False)).sum(axis=1))
+        return Estimate.of(
+            (self.least(count) & self.least(count, here=False)).sum(axis=1), self.prompts
+        )
 
     def table(self) -> pd.DataFrame:
         """One row per sublayer: ``here``, ``there``, their ratio (``mean``) with its interval
@@ -104,9 +106,6 @@ class Reach:
         }
         found = pd.DataFrame(columns, index=self.places).reset_index()
         return found.assign(layers=found["layer"].max() + 1, n=self.prompts)
-
-    def _estimate(self, samples: np.ndarray) -> Estimate:
-        return Estimate.of(samples, self.prompts)
 
 
 def reaches(deviations: pd.DataFrame, lens: str, seed: int) -> dict[str, Reach]:

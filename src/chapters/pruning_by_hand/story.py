@@ -14,6 +14,8 @@ from helpers.pruning import METHODS, Recipe
 from helpers.pruning.methods import Evidence
 from helpers.pruning.sparsegpt import HessianFactor, hessian_factor, layer_error
 from reporting.claims import OURS, Claim
+from reporting.layers import LABELS as SUBLAYERS
+from reporting.layers import PANELS
 from runs.store import Measurement
 
 # the control first, then as the registry has them
@@ -21,7 +23,6 @@ TITLES = {
     name: METHODS[name].title for name in sorted(METHODS, key=lambda name: not METHODS[name].drawn)
 }
 CONTROLS = [METHODS[name].title for name in METHODS if METHODS[name].drawn]
-SUBLAYERS = {"attention": "attention", "mlp": "MLP"}
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def importances(prunings: pd.DataFrame) -> pd.DataFrame:
         first = found["sublayer"].eq(name) & found["layer"].isin(least(found, name))
         found.loc[first, "call"] = found["layer"].map("layer {}".format)
     return found.assign(
-        panel=found["sublayer"].map({"attention": "Attention", "mlp": "MLP"}),
+        panel=found["sublayer"].map(PANELS),
         series="1 − cos",
         x=found["layer"],
         point=found["layer"].map(f"layer {{}} of 0–{last}".format),
