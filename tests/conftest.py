@@ -71,6 +71,14 @@ def tiny_model(architecture: str, seed: int = 0, **changes: object) -> torch.nn.
     return model.eval().requires_grad_(False)
 
 
+@pytest.fixture
+def little_text(tmp_path: Path) -> str:
+    """A file of text to calibrate with."""
+    path = tmp_path / "text.txt"
+    path.write_text("Pruned models keep their choices and lose their sentences. " * 40)
+    return str(path)
+
+
 def tiny_batch() -> tuple[torch.Tensor, torch.Tensor]:
     """Three sequences of 5, 9 and 7 tokens, padded on the left: ids and mask (3, 9)."""
     generator = torch.Generator().manual_seed(1)

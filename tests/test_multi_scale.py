@@ -6,20 +6,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_lines import WORDS
 
 from chapters.multi_scale_effects import story
 from chapters.multi_scale_effects.measure import multiple_choice_prompts, options
 from reporting import claims, figures, reported
 from runs.parameters import validate
-
-WORDS = {
-    "name": "f",
-    "title": "T",
-    "caption": "C",
-    "provenance": {},
-    "x_label": "x",
-    "y_label": "y",
-}
 
 
 def text(prompt, seed, parting, steps, level=0.2, after=2.0, slope=0.0, short=0):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ARCHITECTURES, LAYERS, VOCABULARY, tiny_batch, tiny_model
+from test_drop import EACH, without_contributions
 
 from chapters.propagation.measure import METRICS, both_interventions, propagation
 from helpers.capture.resume import last_state, resumed, states_between, without_each
@@ -14,29 +15,14 @@ from helpers.pruning.drop import dropped, dropped_in
 from helpers.spaces import Comparison, Space
 from runs.parameters import validate
 
-EACH = [(layer, kind) for layer in range(LAYERS) for kind in ("attention", "mlp")]
-
 
 def final_state(model, ids, without=None):
     """The state before the final norm of one unpadded text (T, d), by hooks alone."""
-    decoder = Decoder.of(model)
-    seen = []
-
-    def zeros(_module, _args, output):
-        if isinstance(output, tuple):
-            return torch.zeros_like(output[0]), *output[1:]
-        return torch.zeros_like(output)
-
-    handles = [decoder.final_norm.register_forward_pre_hook(lambda _, args: seen.append(args[0]))]
-    handles += [
-        part.last.register_forward_hook(zeros)
-        for part in decoder.sublayers
-        if (part.layer, part.kind) == without
-    ]
-    assert len(handles) == 1 + (without is not None)
-    model(input_ids=ids[None], use_cache=False)
-    for handle in handles:
-        handle.remove()
+    decoder, seen = Decoder.of(model), []
+    handle = decoder.final_norm.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with without_contributions(decoder, [without] if without else []):
+        model(input_ids=ids[None], use_cache=False)
+    handle.remove()
     return seen[0].reshape(len(ids), -1)
 
 

@@ -14,13 +14,11 @@ from runs.settings import named
 
 
 @pytest.fixture
-def run(tiny_folder, tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_text("Pruned models keep their choices and lose their sentences. " * 40)
+def run(tiny_folder, little_text, tmp_path):
     return RunParameters(
         model=str(tiny_folder),
         results=str(tmp_path / "results"),
-        calibration=str(text),
+        calibration=little_text,
         calibration_samples=3,
         calibration_length=16,
         group_size=16,

@@ -11,14 +11,12 @@ from runs.settings import named
 
 
 @pytest.fixture
-def asked(tiny_folder, tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_text("Pruned models keep their choices and lose their sentences. " * 40)
+def asked(tiny_folder, little_text):
 
     def ask(name):
         run = RunParameters(
             model=str(tiny_folder),
-            calibration=str(text),
+            calibration=little_text,
             calibration_samples=3,
             calibration_length=16,
             group_size=16,

@@ -22,10 +22,8 @@ PAGE = Path(__file__).parents[1] / "notebooks" / "should-i-prune.md"
 
 
 @pytest.fixture
-def run(tiny_folder, tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_text("Pruned models keep their choices and lose their sentences. " * 40)
-    words = {"calibration": str(text), "calibration_samples": 2, "calibration_length": 16}
+def run(tiny_folder, little_text, tmp_path):
+    words = {"calibration": little_text, "calibration_samples": 2, "calibration_length": 16}
     place = {"model": str(tiny_folder), "results": str(tmp_path / "results"), "device": "cpu"}
     return RunParameters(**words, **place)
 
