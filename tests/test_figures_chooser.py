@@ -150,6 +150,19 @@ def test_views_on_other_scales_keep_their_own_ranges():
     assert axes[0]["range"] == axes[2]["range"]
 
 
+def test_what_a_log_axis_has_no_place_for_is_marked_and_downloaded_in_every_choice():
+    zero = made(0)
+    frame = zero.figure.data.assign(mean=lambda each: each["mean"].where(each["x"] > 0, 0.0))
+    axes = {"x_label": "step", "y_label": "y", "y_scale": "log", "title": "t", "caption": "c"}
+    figures = {"a": lines(frame, name="zero", **axes, **WORDS), "b": zero}
+    output = chooser(figures, name="zero", label="Figure")
+    axis = content(output)["choices"][0]["plot"]["layout"]["yaxis"]
+    assert axis["ticktext"][0] == "≤ 0"
+    text = re.findall(r'href="data:text/csv;base64,([^"]+)"', output.html)[0]
+    back = pd.read_csv(io.StringIO(base64.b64decode(text).decode()), comment="#")
+    assert set(back.loc[back["x"].eq(0), "y"]) == {0.0}
+
+
 def test_sixty_layers_stay_below_three_megabytes():
     few, more = (len(block(count, 64).html.encode()) for count in (2, 6))
     assert few + (more - few) / 4 * 58 < 3_000_000

@@ -94,7 +94,8 @@
     const rows = plot.data.filter((trace) => trace.meta).flatMap((trace) =>
       trace.x.map((x, at) => {
         const [n, low, high] = trace.customdata?.[at] ?? [];
-        return [choice, trace.meta.panel, trace.name, x, plain(trace.text?.[at]), trace.y[at], low, high, n];
+        const y = trace.meta.grounded?.[at] ?? trace.y[at];
+        return [choice, trace.meta.panel, trace.name, x, plain(trace.text?.[at]), y, low, high, n];
       }),
     );
     const columns = ["choice", "panel", "series", "x", "point", "y", "low", "high", "n"];

@@ -158,7 +158,10 @@ def _drawn(choice: Mapping[str, Any]) -> pd.DataFrame:
         named = [choice["choice"], trace.get("meta", {}).get("panel"), trace.get("name")]
         points = trace.get("text") or repeat(None)
         told = trace.get("customdata") or repeat([])
-        for x, point, y, more in zip(trace["x"], points, trace["y"], told, strict=False):
+        grounded = trace.get("meta", {}).get("grounded", {})
+        places = enumerate(zip(trace["x"], points, trace["y"], told, strict=False))
+        for at, (x, point, y, more) in places:
+            y = grounded.get(str(at), y)
             n, low, high = [*more, None, None, None][:3]
             rows.append([*named, x, point and unescape(point), y, low, high, n])
     return pd.DataFrame(rows, columns=COLUMNS, dtype=object).dropna(subset="panel")

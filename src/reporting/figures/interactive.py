@@ -136,14 +136,21 @@ def _line(line: Line, panel: str) -> go.Scatter:
     return go.Scatter(
         mode="markers" if line.cloud else "lines+markers" if line.markers else "lines",
         name=line.label,
-        meta={"panel": panel, "reported": line.reported},
+        meta={"panel": panel, "reported": line.reported} | _grounded(line),
         x=numbers(line.x),
-        y=numbers(line.grounded.get(at, mean) for at, mean in enumerate(line.mean)),
+        y=numbers(line.mean),
         line=_stroke(look),
         marker=marker,
         text=[_escaped(text) for text in told] if told else None,
         customdata=customdata if line.n or edges else None,
         hovertemplate=_hover(line, edges),
+    )
+
+
+def _grounded(line: Line) -> dict[str, Any]:
+    """What the downloaded values hold where the axis has no place, by number of the point."""
+    return (
+        {"grounded": {str(at): mean for at, mean in line.grounded.items()}} if line.grounded else {}
     )
 
 

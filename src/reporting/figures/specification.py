@@ -134,6 +134,7 @@ class Line:
         low, high = (None if edge is None else kept(edge) for edge in (self.low, self.high))
         points = enumerate(zip(places, self.mean, strict=True))
         grounded = {at: mean for at, (x_at, mean) in points if y and mean <= 0 and x_at == x_at}
+        grounded = {**self.grounded, **grounded}
         return replace(self, x=places, mean=kept(self.mean), low=low, high=high, grounded=grounded)
 
 
