@@ -414,7 +414,7 @@ def draw(frame: pd.DataFrame, **words: Any) -> figures.FigureOutput:
     return figures.lines(
         frame,
         unbanded=frame.loc[width > 1, "series"].unique(),
-        y_label="share of the score above guessing that is kept",
+        y_label="share of the dense score kept",
         y_range=(min(-0.1, means.min() - 0.05), max(1.15, means.max() + 0.05)),
         references=LEVELS,
         value="score",

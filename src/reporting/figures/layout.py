@@ -107,7 +107,7 @@ def _axes(figure: Figure, panel: Panel, x_title: str) -> Axes:
     ends = [
         (line.label, right, line.end, line.look)
         for line in panel.lines
-        if line.named and line.end is not None
+        if panel.names(line) and line.end is not None
     ]
     for guide, look in panel.guides():
         height = panel.reference_end(guide, right)
@@ -185,11 +185,13 @@ def key(figure: Figure) -> list[KeyEntry]:
     neutral grey. Lines without markers are told apart by their dashes, which only the key shows.
     """
     lines: dict[str, list[Line]] = {}
+    at_ends: dict[str, bool] = {}
     guides: dict[str, Style] = {}
     direct: dict[str, bool] = {}
     for axes in laid_out(figure).axes:
         for line in axes.panel.lines:
             lines.setdefault(line.label, []).append(line)
+            at_ends[line.label] = at_ends.get(line.label, True) and axes.panel.names(line)
         named = {label.text for label in axes.end_labels}
         for guide, look in axes.panel.guides():
             guides.setdefault(guide.label, look)
@@ -197,7 +199,7 @@ def key(figure: Figure) -> list[KeyEntry]:
     entries = []
     for text, same in lines.items():
         look = _common([line.look for line in same])
-        at_end = look.marker != "none" and all(line.named for line in same)
+        at_end = look.marker != "none" and at_ends[text]
         cloud = all(line.cloud for line in same)
         entries.append(KeyEntry(text, look, at_end, cloud))
     return entries + [KeyEntry(text, look, direct[text]) for text, look in guides.items()]

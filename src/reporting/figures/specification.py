@@ -207,6 +207,10 @@ class Panel:
         """The lines in the order of drawing: what was reported lies behind."""
         return sorted(self.lines, key=lambda line: not line.reported)
 
+    def names(self, line: Line) -> bool:
+        """Whether a line is named at its end; lines that share a name are so in the key alone."""
+        return line.named and sum(other.label == line.label for other in self.lines) == 1
+
     def guides(self) -> list[tuple[Reference, Style]]:
         """The references with the styles that tell them apart."""
         return [

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure as Canvas
 
 from reporting.figures.layout import AXIS_TITLE, HEADER, PANEL_HEIGHT, TICKS, Axes, laid_out
@@ -128,7 +129,14 @@ def _cloud(axes: Any, line: Line) -> None:
     look = line.look
     strong = [1.0 if text else CLOUD_OPACITY for text in line.called]
     points = pd.DataFrame({"x": line.x, "y": line.mean, "opacity": strong}).dropna()
-    filled = {"edgecolor": look.colour, "facecolor": "none" if look.hollow else look.colour}
+    alpha = {"alpha": points["opacity"].tolist()}
+    if look.marker == "cross":
+        colours = alpha | {"color": look.colour}
+    elif look.hollow:  # an array of opacities needs as many fills
+        edges = [to_rgba(look.colour, opacity) for opacity in points["opacity"]]
+        colours = {"edgecolor": edges, "facecolor": "none"}
+    else:
+        colours = alpha | {"edgecolor": look.colour, "facecolor": look.colour}
     sns.scatterplot(
         points,
         x="x",
@@ -138,8 +146,7 @@ def _cloud(axes: Any, line: Line) -> None:
         marker=MARKERS[look.marker],
         s=_size(line) ** 2,
         linewidth=0.9,
-        alpha=points["opacity"].tolist(),
-        **({"color": look.colour} if look.marker == "cross" else filled),
+        **colours,
     )
 
 
