@@ -1,6 +1,7 @@
 """Checks of exercises on changes of logits: what they do to p, and what noise alone would do."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 from math import exp, log, sqrt, tanh
 from typing import Any
 
@@ -175,8 +176,8 @@ def third_order(answer: Callable[[Tensor, Tensor, float], float]) -> str:
     """KL(p‖q) of logits and their change, to third order."""
     cases = [(logits(seed), size * logits(seed + 10), heat) for seed, size, heat in SETTINGS]
     traps = {
-        "the second order is right, the third is missing": lambda *case: _to_order(*case, 0.0),
-        "the third term has the other sign": lambda *case: _to_order(*case, -1.0),
+        "the second order is right, the third is missing": partial(_to_order, third=0.0),
+        "the third term has the other sign": partial(_to_order, third=-1.0),
     }
     return compared(answer, _to_order, cases, traps)
 
