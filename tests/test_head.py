@@ -65,7 +65,7 @@ def test_a_run_that_took_longer_than_its_measurements_tells_its_own_time(grid):
     run = ran(grid, 90, (1, 3))
     node = notebook()
     head.add_facts(node, grid, run)
-    assert "1.5 minutes, in a process of 1.0 GiB" in node.cells[0].outputs[0].data["text/markdown"]
+    assert "1.5 minutes, in a process of 3.0 GiB" in node.cells[0].outputs[0].data["text/markdown"]
 
 
 def test_a_page_without_an_answer_stays_as_it_is(grid):

@@ -46,13 +46,16 @@ def add_facts(node: Any, grid: Grid, run: Run) -> None:
 
 
 def _took(grid: Grid, run: Run) -> str:
-    """Time and memory of all measurements that the run asked for, or of the run itself, whichever
-    took longer: measurements that were there already cost it nothing."""
-    manifest = read_json(grid.folder / f"{run.name}.json")
-    itself = [Measurement(grid.folder, manifest)]
-    taken = list(dataset.asked_for(grid.folder.parent, [manifest]))
-    longer = max(taken, itself, key=lambda some: sum(one.manifest["seconds"] for one in some))
-    return prose.cost(*longer)
+    """Time and memory of all measurements that a run asked for, or of the run itself where those
+    are more: what was measured before cost it nothing."""
+    itself = read_json(grid.folder / f"{run.name}.json")
+    taken = [one.manifest for one in dataset.asked_for(grid.folder.parent, [itself])]
+    cost = {
+        **{name: [itself, *taken][-1][name] for name in ("threads", "processor")},
+        "seconds": max(itself["seconds"], sum(one["seconds"] for one in taken)),
+        "peak_memory_bytes": max(one["peak_memory_bytes"] for one in (itself, *taken)),
+    }
+    return prose.cost(Measurement(grid.folder, cost))
 
 
 def _places(node: Any) -> Iterator[tuple[Any, str]]:
