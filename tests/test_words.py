@@ -20,7 +20,7 @@ def link(word, shown=""):
 def test_a_word_is_linked_once_a_page_in_the_order_of_its_texts():
     explain = words.explaining()
     assert explain("Sublayers? Two sublayers, one sublayer.") == (
-        f"Sublayers? Two {link('sublayer', 'sublayers')}, one sublayer."
+        f"{link('sublayer', 'Sublayers')}? Two sublayers, one sublayer."
     )
     assert explain("A sublayer in nats.") == f"A sublayer in {link('nats')}."
     assert words.explaining()("one sublayer") == f"one {link('sublayer')}"
@@ -29,6 +29,12 @@ def test_a_word_is_linked_once_a_page_in_the_order_of_its_texts():
 def test_the_longer_word_is_meant():
     assert words.explaining()("the noise floor, a floor") == (
         f"the {link('noise floor')}, a {link('floor')}"
+    )
+
+
+def test_a_short_form_leads_to_its_entry():
+    assert words.explaining()("KL, the KL divergence") == (
+        f"{link('KL divergence', 'KL')}, the KL divergence"
     )
 
 
@@ -45,6 +51,7 @@ def test_the_longer_word_is_meant():
         "```python\nfloor\n```",
         "a floor-like thing",
         "flooring",
+        "<summary>the floor</summary>",
     ],
 )
 def test_what_is_no_prose_stays(text):

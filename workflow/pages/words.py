@@ -6,18 +6,22 @@ from collections.abc import Callable
 from runs.profiles import ROOT
 
 EXPLAINED = (  # entries of the glossary that are linked; the others are too common
-    *("residual stream", "sublayer", "lens", "calibration text", "dequantized", "4:8", "nats"),
-    *("perplexity", "KL divergence", "rank correlation", "cumulant", "centred", "margin"),
+    *("residual stream", "sublayer", "lens", "calibration text", "dequantized", "2:4", "4:8"),
+    *("nats", "perplexity", "KL divergence", "rank correlation", "cumulant", "centred", "margin"),
     *("teacher-forced", "acc_norm", "nDCG@10", "flips", "noise floor", "floor", "bootstrap"),
     *("bfloat16", "fingerprint"),
 )
+SHORT = {"KL": "KL divergence"}  # other forms, and the entry that each is of
 ENTRY = re.compile(r"^```\{glossary\}\n(.*?)^```", re.MULTILINE | re.DOTALL)
 KEPT = re.compile(  # code, formulas, links, tags, headings and tables stay as they are
-    r"(`{3,}.*?`{3,}|:{3,}.*?:{3,}|`[^`]*`|\$\$.*?\$\$|\$[^$\n]*\$|!?\[[^\]]*\]\([^)]*\)|<[^>]*>"
-    r"|^#.*?$|^\|.*?$|\\begin\{.*?\\end\{)",
+    r"(`{3,}.*?`{3,}|:{3,}.*?:{3,}|`[^`]*`|\$\$.*?\$\$|\$[^$\n]*\$|!?\[[^\]]*\]\([^)]*\)"
+    r"|<summary>.*?</summary>|<[^>]*>|^#.*?$|^\|.*?$|\\begin\{.*?\\end\{)",
     re.MULTILINE | re.DOTALL,
 )
-WORDS = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, EXPLAINED))})(?:s|es)?(?![\w@:-])")
+FORMS = "|".join(  # at the beginning of a sentence, too
+    f"(?i:{re.escape(word[0])}){re.escape(word[1:])}" for word in (*EXPLAINED, *SHORT)
+)
+WORDS = re.compile(rf"(?<![\w-])(?:{FORMS})(?:s|es)?(?![\w@:-])")
 
 
 def entries() -> set[str]:
@@ -38,7 +42,9 @@ def explaining() -> Callable[[str], str]:
     seen: set[str] = set()
 
     def link(found: re.Match[str]) -> str:
-        word = next(one for one in EXPLAINED if found[0].startswith(one))
+        said = found[0].lower()
+        form = next(one for one in (*EXPLAINED, *SHORT) if said.startswith(one.lower()))
+        word = SHORT.get(form, form)
         if word in seen:
             return found[0]
         seen.add(word)
