@@ -1,10 +1,13 @@
 """What every chapter says in the same way: who measured, on what, and prose with numbers in it."""
 
-from collections.abc import Iterable
+import ast
+import inspect
+import statistics
+from collections.abc import Callable, Iterable
 from math import isfinite
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, cast
 
 from IPython.display import Markdown
 
@@ -15,10 +18,42 @@ from runs import imported
 from runs.parameters import RunParameters
 from runs.store import Measurement
 
+MOST_LINES = 25  # of code that a reader takes in at once
+
 
 def say(text: str) -> Markdown:
     """Prose whose numbers come from results, as the output of a cell."""
     return Markdown(dedent(text).strip())
+
+
+def answer(text: str, summary: str, beneath: str) -> Markdown:
+    """What a chapter answers, a short paragraph; ``beneath`` it, in a fold, the intervals, counts
+    and names that belong to its numbers."""
+    return say(f"{text.strip()}\n\n{_fold(summary, beneath.strip())}")
+
+
+def source(summary: str, *functions: Callable[..., Any]) -> Markdown:
+    """The lines of ``functions`` of the library as they run, without docstrings, in a fold that
+    ``summary`` opens. Raises ValueError for more than ``MOST_LINES``: show what does the work."""
+    blocks = [_without_docstring(one) for one in functions]
+    if (lines := "\n".join(blocks).count("\n") + 1) > MOST_LINES:
+        raise ValueError(f"{lines} lines of code for {summary!r}, at most {MOST_LINES}")
+    named = (f"# {one.__module__}\n{block}" for one, block in zip(functions, blocks, strict=True))
+    return Markdown(_fold(summary, "```python\n" + "\n\n\n".join(named) + "\n```"))
+
+
+def _without_docstring(function: Callable[..., Any]) -> str:
+    text = dedent(inspect.getsource(function)).rstrip()
+    defined = cast(ast.FunctionDef, ast.parse(text).body[0])
+    if ast.get_docstring(defined) is None:
+        return text
+    lines, docstring = text.splitlines(), defined.body[0]
+    return "\n".join(lines[: docstring.lineno - 1] + lines[docstring.end_lineno :])
+
+
+def _fold(summary: str, text: str) -> str:
+    """Text, in Markdown, that opens at a line, wherever a notebook is read."""
+    return f'<details class="fold">\n<summary>{summary}</summary>\n\n{text}\n\n</details>'
 
 
 def measured_at(run: Measurement) -> str:
@@ -134,3 +169,9 @@ def span(values: Iterable[float], form: str = ".2f") -> str:
     finite = [value for value in values if isfinite(value)]
     ends = [f"{end(finite):z{form}}".replace("-", "−") for end in (min, max) if finite]
     return " to ".join(dict.fromkeys(ends)) or "–"
+
+
+def median(values: Iterable[float], form: str = ".2f") -> str:
+    """The middle one of some numbers, such as those of several pruned models; a dash for none."""
+    finite = [value for value in values if isfinite(value)]
+    return span([statistics.median(finite)] if finite else [], form)

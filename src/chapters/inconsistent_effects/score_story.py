@@ -108,7 +108,9 @@ def claims(
             reported_kept("generation"),
         ),
         scores.loses(ON_PROBES, "4-generation-collapses", left(dropped, scores.WRITTEN)),
-        form_decides("The form of the task decides, at fixed content", effects, dropped),
+        form_decides(
+            "The same questions lose more when written than when chosen", effects, dropped
+        ),
         scores.loses(
             "Weights removed by half: generative tasks degrade",
             "4-weights-alike",
@@ -122,7 +124,9 @@ def claims(
             left(half, scores.CHOOSING),
             "Figure 3",
         ),
-        form_decides("Weights removed by half: the form decides, at fixed content", effects, half),
+        form_decides(
+            "Weights removed by half: the same questions lose more when written", effects, half
+        ),
     ]
 
 
