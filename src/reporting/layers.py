@@ -70,17 +70,24 @@ def views(
 ) -> dict[Choice, FigureOutput]:
     """Cosines over an ``axis`` (lines of ``figures.lines``) twice, for ``figures.chooser`` with the
     label ``SCALE``: as deviations 1 − cosine on a logarithmic scale, where a factor of ten is a
-    distance that one sees, and as they are. ``titles`` are one for each view."""
+    distance that one sees, and as they are. ``titles`` are one for each view. The logarithmic scale
+    is as long as the means need it; bands may leave it."""
     turned = frame.assign(mean=1 - frame["mean"], low=1 - frame["high"], high=1 - frame["low"])
     limits = cosine_range(frame[["mean", "low", "high"]].to_numpy(float).ravel())
     upright: list[tuple[pd.DataFrame, dict[str, Any]]] = [
-        (turned, {"y_label": DEVIATION, "y_scale": "log"}),
+        (turned, {"y_label": DEVIATION, "y_scale": "log", "y_range": log_range(turned)}),
         (frame, {"y_label": COSINE, "y_range": limits}),
     ]
     return {
         view: lines(rows, **axis, **scale, title=title, **words)
         for view, title, (rows, scale) in zip(VIEWS, titles, upright, strict=True)
     }
+
+
+def log_range(frame: pd.DataFrame) -> tuple[float, float] | None:
+    """A logarithmic range around all that is positive among ``mean``; None where nothing is."""
+    means = frame.loc[frame["mean"] > 0, "mean"].astype(float)
+    return (means.min() / 2, means.max() * 1.6) if len(means) else None
 
 
 def draw(frame: pd.DataFrame, titles: tuple[str, str], **words: Any) -> HtmlOutput:

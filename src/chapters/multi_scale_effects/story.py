@@ -16,6 +16,7 @@ import pandas as pd
 from reporting import reported
 from reporting.claims import OURS, Claim, Printed, conditions, listed
 from reporting.figures import SPACES, Reference, Style, style_of
+from reporting.layers import log_range
 from reporting.parting import FLOOR, TEXT, Course, matches, partings, survival
 from reporting.statistics import Estimate, mean
 from reporting.step_frames import QUARTILES, line, picked
@@ -397,14 +398,15 @@ def panels(metric: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def axes(metric: str, level: list[Reference]) -> dict[str, object]:
-    """The axes of :func:`panels` for ``figures.lines``, with a ``level`` of KL to compare with."""
+def axes(metric: str, frame: pd.DataFrame, level: list[Reference]) -> dict[str, object]:
+    """The axes of :func:`panels` for ``figures.lines`` and a ``frame`` of :func:`figure_7`, with a
+    ``level`` of KL to compare with. A logarithmic one is as long as the means need it."""
     shown = panels(metric)
+    logs = [panel for panel, (one, _) in shown.items() if one == "angular"]
     return {
         "y_label": {panel: AXES[one] for panel, (one, _) in shown.items()},
-        "y_scale": {
-            panel: "log" if one == "angular" else "linear" for panel, (one, _) in shown.items()
-        },
+        "y_scale": dict.fromkeys(logs, "log"),
+        "y_range": dict.fromkeys(logs, log_range(frame[frame["panel"].isin(logs)])),
         "references": {panel: level for panel, (one, _) in shown.items() if one == "kl"},
     }
 

@@ -30,7 +30,7 @@ Choice = str | tuple[str, ...]
 
 
 def chooser(
-    choices: Mapping[Choice, Figure | FigureOutput],
+    choices: Mapping[str, Figure | FigureOutput] | Mapping[tuple[str, ...], Figure | FigureOutput],
     *,
     name: str,
     label: Choice,
