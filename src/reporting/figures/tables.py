@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +14,7 @@ from reporting import verdicts
 from reporting.figures.style import SPACES, style_of
 
 T = TypeVar("T")
+NUMBER = re.compile(r"-?\d[\d.,]*(?:e[-+]\d+)?%?")
 LONG = 25  # rows, beyond which a table is folded
 ROOMY = 32  # characters of a cell, beyond which a row is a card on a phone
 
@@ -155,10 +157,8 @@ def _cell(name: str, value: Any, form: str | None) -> str:
         return badge(value)
     if isinstance(value, str):
         verdict, rest = verdicts.said(value)
-        return (
-            verdicts.badge(verdict) + escape(rest)
-            if verdict
-            else escape(value).replace("\n", "<br>")
-        )
+        if verdict:
+            return verdicts.badge(verdict) + escape(rest)
     shown = format(value, form or (".3g" if isinstance(value, float) else ""))
-    return escape(shown.replace("-", "−") if pd.api.types.is_number(value) else shown)
+    text = escape(shown.replace("-", "−") if NUMBER.fullmatch(shown) else shown)
+    return text.replace("\n", "<br>")
