@@ -23,6 +23,8 @@ SEARCH = re.compile(
     r'\s*<script src="[./]*(?:_static/searchtools|_static/language_data|searchindex)\.js"></script>'
 )
 SCRIPTS = {  # and what a page has in it that needs them
+    "formulas": "mathjax/startup.js",
+    "pictures": "figure-interactive",
     "panel-model": "book-panel",
     "panel": "book-panel",
     "points": "point-switcher",
