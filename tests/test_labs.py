@@ -58,7 +58,7 @@ WRONG = {  # what a student may try instead: the text to change in the solution,
 def model(tmp_path_factory):
     """The embedded model, loaded once, and four questions of each student instead of twelve. Where
     it is judged by nothing but what is read, a tiny network reads."""
-    model, folder = labs.model_here(), tmp_path_factory.mktemp("tiny")
+    model, folder = labs.the_model(), tmp_path_factory.mktemp("tiny")
     sizes = {"vocab_size": len(model.tokenizer), "max_position_embeddings": 512}
     tiny_model("llama", **sizes).save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)

@@ -68,8 +68,7 @@ def experiment(name: str, **asked_for: Any) -> pd.DataFrame:
     grid = EXPERIMENTS[name].grid
     if asked_for.keys() != grid.keys():
         raise InputError(f"experiment {name!r} takes {', '.join(grid) or 'nothing else'}")
-    model = model_here()
-    if model is None:
+    if model_here() is None:
         return stored(name, **asked_for)
     return _measured(name, tuple(asked_for.items())).copy()
 
@@ -84,6 +83,13 @@ def model_here() -> LoadedModel | None:
             f"Rows that were measured before stand in for the model, which does not load: {error}"
         )
         return None
+
+
+def the_model() -> LoadedModel:
+    """The embedded model, where it is known to load."""
+    model = model_here()
+    assert model is not None
+    return model
 
 
 def stored(name: str, **asked_for: Any) -> pd.DataFrame:
@@ -106,10 +112,8 @@ def _table(name: str) -> pd.DataFrame:
 
 @cache
 def _measured(name: str, asked_for: tuple[tuple[str, Any], ...]) -> pd.DataFrame:
-    model = model_here()
-    assert model is not None
     with torch.inference_mode():
-        return EXPERIMENTS[name].measure(model, **dict(asked_for)).reset_index(drop=True)
+        return EXPERIMENTS[name].measure(the_model(), **dict(asked_for)).reset_index(drop=True)
 
 
 def changed(model: LoadedModel, pruned: str) -> AbstractContextManager[LoadedModel]:
@@ -122,18 +126,15 @@ def changed(model: LoadedModel, pruned: str) -> AbstractContextManager[LoadedMod
 
 @cache
 def _least(pruned: str) -> tuple[Place, ...]:
-    model = model_here()
     found = re.fullmatch(r"Drop-(\d+)([AMB])", pruned)
-    if not found or model is None:
+    if not found:
         raise InputError(f"pruned={pruned!r} is unknown: write dense, or such as Drop-2M, Drop-4A")
-    return api.least_important(model, TARGETS[found[2]], int(found[1]), _calibration())
+    return api.least_important(the_model(), TARGETS[found[2]], int(found[1]), _calibration())
 
 
 @cache
 def _calibration() -> Any:
-    model = model_here()
-    assert model is not None
-    return api.calibration(model, samples=WINDOWS, length=WINDOW)
+    return api.calibration(the_model(), samples=WINDOWS, length=WINDOW)
 
 
 def forms(model: LoadedModel, pruned: str) -> pd.DataFrame:

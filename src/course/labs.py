@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import helpers.api as api
-from course.experiments import model_here
+from course.experiments import the_model
 from course.variants import mine
 from helpers.evaluation.probing import probe_rows
 from helpers.models.load import LoadedModel
@@ -39,12 +39,6 @@ TINY = {
     "bos_token_id": None,
     "eos_token_id": None,
 }
-
-
-def _model() -> LoadedModel:
-    model = model_here()
-    assert model is not None
-    return model
 
 
 # 1: attention that is left out
@@ -97,7 +91,7 @@ def nats_of(student: str) -> float:
 
 @cache
 def _nats(layer: int, text: str) -> float:
-    model = _model()
+    model = the_model()
     ids = model.tokenizer(text, return_tensors="pt").input_ids
     with torch.no_grad(), api.dropped(model, [(layer, "attention")]) as rest:
         logs = rest.model(ids).logits[0, :-1].double().log_softmax(-1)
@@ -128,7 +122,7 @@ def gone_of(student: str) -> float:
 
 @cache
 def _gone(layer: int) -> float:
-    mlp: Any = _model().decoder.layers[layer].mlp
+    mlp: Any = the_model().decoder.layers[layer].mlp
     weight = mlp.down_proj.weight
     steps = (weight / weight.abs().amax(1, keepdim=True) * 7).round().abs()
     last = int(AMOUNT * steps.shape[1]) - 1
@@ -177,7 +171,7 @@ def gaps_of(student: str) -> tuple[float, float]:
 
 @cache
 def _gaps(family: str) -> tuple[float, float]:
-    model, found = _model(), []
+    model, found = the_model(), []
     own = probes(family, QUESTIONS)
     for end in ("prefix", "plain"):
         forms = [f"choice, {end}", f"generation, {end}"]

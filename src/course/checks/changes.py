@@ -1,7 +1,6 @@
 """Checks of exercises on changes of logits: what they do to p, and what noise alone would do."""
 
 from collections.abc import Callable, Collection
-from functools import partial
 from math import exp, log, sqrt, tanh
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
-from course.checks.estimates import SETTINGS, example
+from course.checks.estimates import SETTINGS, example, off, to_order
 from course.checks.judging import compared, logits, number, picked, predicted
 from course.experiments import experiment
 from course.verdict import check
@@ -165,36 +164,22 @@ def towards_one(answer: dict[str, str]) -> str:
     return predicted(answer, right, lines)
 
 
-def _to_order(z: Tensor, delta: Tensor, heat: float, third: float = 1.0) -> Tensor:
-    """KL to second order, and so much of the third."""
-    weights, u = theory.log_p(z, heat), delta / heat
-    return theory.variance(weights, u) / 2 + third * theory.third_cumulant(weights, u) / 6
-
-
 @check
 def third_order(answer: Callable[[Tensor, Tensor, float], float]) -> str:
     """KL(p‖q) of logits and their change, to third order."""
     cases = [(logits(seed), size * logits(seed + 10), heat) for seed, size, heat in SETTINGS]
     traps = {
-        "the second order is right, the third is missing": partial(_to_order, third=0.0),
-        "the third term has the other sign": partial(_to_order, third=-1.0),
+        "the second order is right, the third is missing": to_order,
+        "the third term has the other sign": lambda *case: to_order(*case, third=-1.0),
     }
-    return compared(answer, _to_order, cases, traps)
+    return compared(answer, lambda *case: to_order(*case, third=1.0), cases, traps)
 
 
 @check
 def warm_enough(answer: float) -> str:
     """The lowest temperature from which on Theorem 3 is less than a tenth off."""
     z, delta = example()
-
-    def off(heat: float) -> float:
-        return abs(float(_to_order(z, delta, heat, 0.0) / theory.kl_identity(z, delta, heat)) - 1)
-
-    high = 20.0
-    while off(high / 2) < TENTH:
-        high /= 2
-    right = brentq(lambda heat: off(heat) - TENTH, high / 2, high)
+    right = brentq(lambda heat: off(z, delta, heat) - TENTH, 1.0, 20.0)
     side = "look higher" if float(answer) < right else "it is so at lower ones too"
-    return number(
-        answer, right, f"at T = {answer:.4g} it is {off(float(answer)):.1%} off: {side}", {}
-    )
+    line = f"at T = {answer:.4g} it is {off(z, delta, float(answer)):.1%} off: {side}"
+    return number(answer, right, line, {})

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from course.checks.judging import number
 from course.labs import (
     FAMILIES,
     TEXTS,
@@ -33,13 +34,11 @@ TOKENS = 12
 @check
 def one_pass(student: str, nats: float) -> str:
     """The mean cost of a token, read in one pass without the attention of one layer."""
-    wanted = nats_of(student)
-    if abs(nats - wanted) <= 0.005 * wanted:
-        return ""
-    return (
+    line = (
         f"{nats:.4g} nats are not what your text costs: it is the mean over all tokens but the "
         "first, of a network without the attention of your one layer"
     )
+    return number(nats, nats_of(student), line, {}, share=0.005)
 
 
 @check
@@ -66,13 +65,11 @@ def writes_as_it_reads(drop_attention: Callable[..., Any]) -> str:
 @check
 def share_gone(student: str, gone: float) -> str:
     """The share that the colleague's mask takes."""
-    wanted = gone_of(student)
-    if abs(gone - wanted) <= 0.002:
-        return ""
-    return (
+    line = (
         f"{gone:.4g} is not the share that goes of your matrix: put it in four bits, take the mask "
         "of its magnitudes, and count where it is False"
     )
+    return number(gone, gone_of(student), line, {}, share=0.005)
 
 
 @check
@@ -102,9 +99,7 @@ def asks_alike(right: Callable[..., Any], model: Any) -> str:
         if said := asked_apart(read_by(model, noted, probe)):
             return said
         if not knows["choice"]:
-            return (
-                f"of {probe.question!r} the choice is wrong: the model does choose {probe.answer}"
-            )
+            return f"of {probe.question!r} the choice is wrong: the model chooses {probe.answer}"
     return ""
 
 

@@ -1,7 +1,6 @@
 """Checks of exercises on masks: which weights go."""
 
 from collections.abc import Callable, Collection
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -59,9 +58,6 @@ def two_of_four(answer: Callable[[Tensor], Tensor]) -> str:
         ),
         "half of each row goes, but some fours of neighbours lose three: look at each four": (
             lambda weight: lowest(weight.abs(), weight.shape[1] // 2)
-        ),
-        "four neighbours stand along the inputs, which are the columns": (
-            lambda weight: right(weight.T).T
         ),
     }
     return compared(answer, right, [(_weight(4, 8)[0],)], traps)
@@ -131,8 +127,10 @@ def one_outlier(answer: str) -> str:
 def rounded(answer: Callable[[Tensor, int], Tensor]) -> str:
     """A group of weights on 2^bits values from its lowest to its highest."""
     cases = [(row()[:size] + 0.3, bits) for size, bits in ((64, 4), (32, 3), (128, 8))]
-    traps: dict[str, Callable[..., Tensor]] = {
-        "so many steps take one value more than bits can name": partial(_rounded, extra=1),
+    traps = {
+        "so many steps take one value more than bits can name": lambda *case: _rounded(
+            *case, extra=1
+        ),
         "zero need not be in the middle: begin at the lowest weight": lambda group, bits: (
             (step := group.abs().max() / (2 ** (bits - 1) - 1)) * (group / step).round()
         ),

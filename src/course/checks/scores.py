@@ -55,22 +55,15 @@ def left(answer: Scores) -> str:
 @check
 def first_break(answer: int) -> str:
     """The fewest MLPs without which writing, and not choosing, has lost half of its score."""
-    dense, before = experiment("forms", pruned="dense"), True
+    dense, now, broken = experiment("forms", pruned="dense"), "", False
     for mlps in range(1, int(answer) + 1):
         rows = experiment("forms", pruned=f"Drop-{mlps}M")
         chosen, written = (kept(rows, dense, form) for form in ("choice", "generation"))
         broken = written < HALF < chosen
-        if mlps < answer and broken:
-            return (
-                f"fewer will do: without {mlps}, writing keeps {written:.0%}, choice {chosen:.0%}"
-            )
-        before = broken
-    if not before:
-        return (
-            f"without {answer}, writing keeps {written:.0%} and choice {chosen:.0%} of what they "
-            "had above guessing: look for the first below one half beside one above it"
-        )
-    return ""
+        now = f"without {mlps}, writing keeps {written:.0%}, choice {chosen:.0%} above guessing"
+        if broken and mlps < answer:
+            return f"fewer will do: {now}"
+    return "" if broken else f"{now}: look for the first below one half beside one above it"
 
 
 @check
@@ -91,7 +84,7 @@ def more_lost(answer: Scores) -> str:
             lambda *scores: -more(*scores)
         ),
         "a choice among few cannot fall below guessing, so its loss looks small: measure both "
-        "from guessing (0) to all right (1)": lambda a, b, c, d, _: more(a, b, c, d, 0.0),
+        "from guessing (0) to all right (1)": lambda *scores: more(*scores[:4], chance=0.0),
     }
     return compared(answer, more, cases, traps)
 

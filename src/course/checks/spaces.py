@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course.checks.judging import compared, logits, near, picked
+from course.checks.judging import compared, logits, picked
 from course.experiments import experiment
 from course.verdict import check
 from helpers import theory
@@ -58,23 +58,16 @@ def temperature_for(answer: Callable[[Tensor, float], float]) -> str:
         if not found > 0:
             return f"a temperature is above 0, not {found:.3g}"
         if abs(entropy(z, found) - nats) > 0.01:
-            return (
-                f"at T = {found:.3g} the entropy is {entropy(z, found):.2f} nats where {nats:g} "
-                f"were wanted; at T = 1 it is {entropy(z):.2f}, and it grows with T, not in "
-                "proportion"
-            )
+            now = f"at T = {found:.3g} the entropy is {entropy(z, found):.2f} nats, not {nats:g}"
+            return f"{now}; at T = 1 it is {entropy(z):.2f}, and it grows with T, not in proportion"
     return ""
 
 
 @check
 def moved_by_temperature(answer: dict[str, str]) -> str:
     """What becomes of each space's deviation where the temperature is raised from 1 to 4."""
-    means = [
-        experiment("spaces", pruned="Drop-2M", temperature=each)
-        .groupby("space")["deviation"]
-        .mean()
-        for each in (1.0, 4.0)
-    ]
+    rows = [experiment("spaces", pruned="Drop-2M", temperature=heat) for heat in (1.0, 4.0)]
+    means = [each.groupby("space")["deviation"].mean() for each in rows]
     for space in ("embedding", "logit", "probability"):
         before, after = (float(each[space]) for each in means)
         same = abs(after - before) < 1e-6
@@ -88,26 +81,19 @@ def moved_by_temperature(answer: dict[str, str]) -> str:
 def angular(answer: Callable[[Tensor, Tensor], float]) -> str:
     """1 − cos of two float32 vectors (d,), without cancellation."""
     luck = torch.Generator().manual_seed(4)
-    state = 20 * torch.randn(576, generator=luck)
-    for size in (1.0, 1e-2, 1e-4):
-        other = state + size * state.norm() * torch.randn(576, generator=luck) / 24
-        a, b = state.double(), other.double()
-        right = float((a / a.norm() - b / b.norm()).square().sum() / 2)
-        said = float(answer(state.clone(), other.clone()))
-        if near(said, right):
-            continue
-        cosine = 1 - right
-        if near(said, cosine):
-            return "that is the cosine: the deviation of equal vectors is 0, not 1"
-        if size < 1:
-            return (
-                f"right for vectors far apart; for near ones it gives {said:.3g}, not {right:.3g}: "
-                "float32 has seven digits, and 1 − 0.99999999 has none of them left"
-            )
-        return f"it gives {said:.3g} where 1 − cos is {right:.3g}: lengths must not matter"
-    said = float(answer(state.clone(), state.clone()))
-    return (
-        "" if said == 0 else f"a state deviates from itself by {said:.2g}: it should be exactly 0"
+    state, other = 20 * torch.randn(2, 576, generator=luck)
+    near_ones = [(state, state + size * other) for size in (1e-2, 1e-4, 0.0)]
+
+    def right(a: Tensor, b: Tensor) -> Tensor:
+        return (a.double() / a.double().norm() - b.double() / b.double().norm()).square().sum() / 2
+
+    cosine = "that is the cosine: the deviation of equal vectors is 0, not 1"
+    said = compared(answer, right, [(state, other)], {cosine: lambda *both: 1 - right(*both)})
+    small = compared(answer, right, near_ones, {})
+    return said or (
+        small
+        and f"right for vectors far apart, but float32 has seven digits, and 1 − 0.99999999 "
+        f"has none of them left: {small}"
     )
 
 

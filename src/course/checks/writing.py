@@ -1,16 +1,16 @@
 """Checks of exercises on writing: where texts part, and how many rivals an answer has."""
 
 from collections.abc import Callable, Collection
-from math import exp
+from itertools import product
+from math import prod
 from typing import Any
 
 import pandas as pd
 
-from course.checks.judging import compared, number, picked
+from course.checks.judging import compared, number, picked, predicted
 from course.experiments import experiment
 from course.verdict import check
 from helpers.evaluation import collapse
-from helpers.evaluation.paired import log_binomial
 
 TEXTS = ((1, 2, 3, 4), (1, 2, 3, 4)), ((1, 2, 3, 4), (1, 2, 5, 4)), ((1, 2, 3), (1, 2, 3, 4))
 PARTED = (*TEXTS, ((9, 2, 3), (1, 2, 3)), ((), (1,)))
@@ -27,10 +27,8 @@ def common(one: Any, other: Any) -> int:
 
 def best_of(rank: int, vocabulary: int, candidates: int) -> float:
     """The chance that none of the ``rank`` − 1 better tokens is among the rivals drawn."""
-    rivals, drawn, better = vocabulary - 1, candidates - 1, rank - 1
-    if drawn > rivals - better:
-        return 0.0
-    return exp(log_binomial(rivals - better, drawn) - log_binomial(rivals, drawn))
+    rivals, drawn = vocabulary - 1, candidates - 1
+    return prod((rivals - drawn - other) / (rivals - other) for other in range(rank - 1))
 
 
 def accuracy(ranks: pd.DataFrame, candidates: int) -> float:
@@ -42,11 +40,11 @@ def accuracy(ranks: pd.DataFrame, candidates: int) -> float:
 @check
 def copy_that_draws(answer: dict[str, str]) -> str:
     """KL of an exact copy that draws with luck of its own, read forced and free."""
-    if answer.get("forced") != "zero":
-        return "forced, both read the same text: what can differ between a model and its copy?"
-    if answer.get("free") != "above zero":
-        return "free, each reads its own text: what happens after the first draw that differs?"
-    return ""
+    lines = {
+        "forced": "both read the same text: what can differ between a model and its copy?",
+        "free": "each reads its own text: what happens after the first draw that differs?",
+    }
+    return predicted(answer, {"forced": "zero", "free": "above zero"}, lines)
 
 
 @check
@@ -79,16 +77,15 @@ def shared_beginnings(answer: dict[str, float]) -> str:
 
 
 def _texts(pruned: str) -> list[list[int]]:
-    """The tokens of each text of the experiment ``written``."""
     return list(experiment("written", pruned=pruned).groupby("text")["token"].apply(list))
 
 
 @check
 def sharper_ladder(answer: str) -> str:
     """What a temperature of 0.5 does to the ladder."""
-    if answer in ("falls more steeply", "falls less steeply"):
-        return "the ladder asks which logit is largest: does dividing all by 0.5 reorder them?"
-    return "" if answer == "nothing changes" else "choose one of the three answers"
+    if answer == "nothing changes":
+        return ""
+    return "the ladder asks which logit is largest: does dividing all by 0.5 reorder them?"
 
 
 @check
@@ -132,14 +129,10 @@ def chosen_not_written(answer: list[str]) -> str:
     for item in answer:
         if item not in found["dense"].index:
             return f"{item!r} is no question: an item is such as {found['dense'].index[0]!r}"
-        for pruned, form, right in (
-            ("dense", "choice", 1),
-            ("dense", "generation", 1),
-            ("Drop-2M", "choice", 1),
-            ("Drop-2M", "generation", 0),
-        ):
-            if found[pruned].loc[item, form] != right:
-                said = "right" if not right else "wrong"
+        for pruned, form in product(found, ("choice", "generation")):
+            right = (pruned, form) != ("Drop-2M", "generation")
+            if bool(found[pruned].loc[item, form]) != right:
+                said = "wrong" if right else "right"
                 return f"{item}: the {pruned} model is {said} in the form {form!r}"
     return ""
 
