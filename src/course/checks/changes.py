@@ -170,9 +170,9 @@ def third_order(answer: Callable[[Tensor, Tensor, float], float]) -> str:
     cases = [(logits(seed), size * logits(seed + 10), heat) for seed, size, heat in SETTINGS]
     traps = {
         "the second order is right, the third is missing": to_order,
-        "the third term has the other sign": lambda *case: to_order(*case, third=-1.0),
+        "the third term has the other sign": lambda z, d, t: to_order(z, d, t, -1.0),
     }
-    return compared(answer, lambda *case: to_order(*case, third=1.0), cases, traps)
+    return compared(answer, lambda z, d, t: to_order(z, d, t, 1.0), cases, traps)
 
 
 @check

@@ -128,8 +128,8 @@ def rounded(answer: Callable[[Tensor, int], Tensor]) -> str:
     """A group of weights on 2^bits values from its lowest to its highest."""
     cases = [(row()[:size] + 0.3, bits) for size, bits in ((64, 4), (32, 3), (128, 8))]
     traps = {
-        "so many steps take one value more than bits can name": lambda *case: _rounded(
-            *case, extra=1
+        "so many steps take one value more than bits can name": lambda group, bits: _rounded(
+            group, bits, 1
         ),
         "zero need not be in the middle: begin at the lowest weight": lambda group, bits: (
             (step := group.abs().max() / (2 ** (bits - 1) - 1)) * (group / step).round()

@@ -84,7 +84,7 @@ def more_lost(answer: Scores) -> str:
             lambda *scores: -more(*scores)
         ),
         "a choice among few cannot fall below guessing, so its loss looks small: measure both "
-        "from guessing (0) to all right (1)": lambda *scores: more(*scores[:4], chance=0.0),
+        "from guessing (0) to all right (1)": lambda d, w, p, n, _: more(d, w, p, n, 0.0),
     }
     return compared(answer, more, cases, traps)
 
