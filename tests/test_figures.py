@@ -252,6 +252,7 @@ def test_a_table_says_what_its_look_depends_on():
     assert '<table aria-label="Few">' in html
     for shown in ("−1.5e−07", "−2", "2026-01-02", "−0.5"):
         assert f">{shown}<" in html
+    assert ">a &lt; b<br>c<" in table(data.assign(day="a < b\nc"), "Lines").html
     words = data.assign(criterion="at least 80% of the score above guessing")
     assert '<table aria-label="Words" class="cards">' in table(words, "Words").html
     wide = pd.DataFrame([range(7)], columns=list("abcdefg"))

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from reporting.figures import FigureOutput, HtmlOutput, chooser, cosine_range, lines
-from reporting.figures.chooser import Choice
 from reporting.statistics import Estimate, resampled
 
 LABELS = {"attention": "attention", "mlp": "MLP"}
@@ -67,7 +66,7 @@ def over_depth(means: pd.DataFrame, series: str = "space") -> pd.DataFrame:
 
 def views(
     frame: pd.DataFrame, titles: tuple[str, str], axis: Mapping[str, Any] = DEPTH, **words: Any
-) -> dict[Choice, FigureOutput]:
+) -> dict[str, FigureOutput]:
     """Cosines over an ``axis`` (lines of ``figures.lines``) twice, for ``figures.chooser`` with the
     label ``SCALE``: as deviations 1 − cosine on a logarithmic scale, where a factor of ten is a
     distance that one sees, and as they are. ``titles`` are one for each view. The logarithmic scale
