@@ -93,14 +93,14 @@ def test_fewest_questions_by_trying_every_number(half, share):
 
 def test_safe_is_by_the_whole_interval():
     found = {"kept": (0.9, 0.85, 0.95), "lost": (0.5, 0.4, 0.6), "open": (0.85, 0.7, 1.0)}
-    found["best"] = (0.95, 0.9, 1.0)
+    found["best 50%"] = (0.95, 0.9, 1.0)
     kept = pd.DataFrame(
         {"use": story.FEW, "setting": name, "share": Estimate(*numbers, 20)}
         for name, numbers in found.items()
     )
     table = story.safe(kept).set_index("my task …")
     cells = table.loc[story.FEW, ["✓ safe", "✗ not safe", "? too few data"]]
-    assert cells.tolist() == ["95% best\n90% kept", "50% lost", "85% open"]
+    assert cells.tolist() == ["95% best\N{NO-BREAK SPACE}50%\n90% kept", "50% lost", "85% open"]
     assert table.loc[story.WRITES, "✓ safe"] == "–"
     told = story.left(kept, [story.FEW, story.MANY]).set_index("model")
     assert told.loc["kept"].tolist() == ["90% [85%–95%]", "–"]

@@ -117,7 +117,7 @@ def safe(kept: pd.DataFrame) -> pd.DataFrame:
         found = shares(kept, use)
         told = {True: [], False: [], None: []}  # type: ignore[var-annotated]
         for name, share in sorted(found.items(), key=lambda one: -one[1].value):
-            told[share.within(low=scores.KEPT)].append(f"{share.value:.0%} {name}")
+            told[share.within(low=scores.KEPT)].append(f"{share.value:.0%} {_whole(name)}")
         rows.append(
             {
                 "my task …": use,
@@ -128,6 +128,11 @@ def safe(kept: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _whole(name: str) -> str:
+    """A model's name that no line breaks: its ``50%`` alone would read like a share."""
+    return name.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _lines(texts: list[str]) -> str:
