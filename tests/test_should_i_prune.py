@@ -200,7 +200,7 @@ def test_memory_of_the_papers_model_is_its_parameters_times_their_width():
 
 
 def test_the_code_of_the_page_runs(tiny_folder, capsys):
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (block, *_) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     code = block.replace("smollm2-135m", str(tiny_folder)).replace("tokens=64", "tokens=3")
     code = code.replace('"attention", 4', '"attention", 1')
     exec(compile(code, PAGE.name, "exec"), {})
