@@ -151,8 +151,9 @@ def test_patterns_stand_after_shares_the_strictest_last():
 
 
 def test_wide_bands_end_at_the_edge_and_no_point_does():
-    """An interval of a score just above guessing can be many times as wide as all points are."""
-    frame = introduction.curves(kept_of(), MODELS).assign(low=-9.0, high=9.0)
+    """An interval of a score just above guessing can be many times as wide as all points are: wider
+    than the whole score, it is told alone."""
+    frame = introduction.curves(kept_of(), MODELS).assign(low=0.4, high=1.35)
     words = {"name": "f", "title": "t", "caption": "c", "provenance": {}, "x_label": "x"}
     panel = scores.draw(frame, **words).figure.panels[0]
     assert panel.y_range == pytest.approx((-0.1, 1.15))
@@ -161,6 +162,11 @@ def test_wide_bands_end_at_the_edge_and_no_point_does():
     assert (chosen.marker, chosen.dash) != (piqa.marker, piqa.dash)
     assert all(line.banded for line in panel.lines[:3])
     assert [look.hollow for look in theirs] == [True, True]
+    wide = frame["series"].eq("PIQA") & frame["x"].gt(0)
+    swamped = scores.draw(frame.assign(low=frame["low"].mask(wide, -9.0)), **words).figure.panels[0]
+    assert [line.banded for line in swamped.lines[:3]] == [True, True, False]
+    assert min(swamped.lines[2].low) == -9
+    assert swamped.y_range == panel.y_range
     higher = scores.draw(frame.assign(mean=3.0), **words).figure.panels[0]
     assert higher.y_range == pytest.approx((-0.1, 3.05))
 
@@ -177,8 +183,9 @@ def test_a_model_without_a_score_gives_no_rows_but_the_papers():
 def test_the_papers_points_are_those_of_figure_1():
     paper = figure_1()
     assert len(introduction.reported(paper.assign(name=paper["task"]))) == len(paper)
-    mean = introduction.curves(kept_of(), MODELS).query("quantity == 'reported'")
-    assert 2 * len(mean) == len(paper)
+    found = introduction.curves(kept_of(), MODELS)
+    mean, ours = (found[found["quantity"].eq("reported") == flag] for flag in (True, False))
+    assert 2 * len(mean) == (paper["dropped"] <= ours["x"].max()).sum() < len(paper)
     at = mean[mean["point"].eq("Drop-5B") & mean["space"].eq("choosing")]["mean"].item()
     assert at == pytest.approx(((68 - 25) / (82 - 25) + (40 - 25) / (72 - 25)) / 2)
 
