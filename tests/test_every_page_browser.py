@@ -35,9 +35,8 @@ CUT_OFF = """() => [...document.querySelectorAll("article *")].filter((one) => {
       && !one.closest("pre, svg, select, span.math, mjx-container *");
   }).map((one) => `${one.outerHTML.slice(0, 120)}: ${one.scrollWidth} > ${one.clientWidth}`)"""
 UNNAMED = """() => [...document.querySelectorAll("article figure, article img")].filter((one) =>
-    !(one.alt || one.querySelector(
-        "[aria-label], img[alt]:not([alt='']), svg title, table, pre, .text-blocks")))
-  .map((one) => one.outerHTML.slice(0, 120))"""
+    !(one.alt || one.querySelector("[aria-label], img[alt]:not([alt='']), svg title, table, pre")
+      || one.querySelector(".text-blocks"))).map((one) => one.outerHTML.slice(0, 120))"""
 FINDINGS = {"resultTypes": ["violations"], "preload": False}  # ask for no style anew
 FIRST = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
