@@ -32,7 +32,7 @@ MASKS = [
     (r"(?<![\w</:.])/(?:[\w.+-]+/)+[\w.+-]*", "PATH"),
     (r"(?<!\w)(?=[a-f]*\d)[0-9a-f]{7,64}(?!\w)", "#"),  # identities, commits, fingerprints
     # a number, but no name such as MC2 or Drop-1A
-    (r"(?<![\w.])(?<![A-Za-z]-)[+±−-]?\d+(?:[.,:]\d+)*(?:e[+-]?\d+)?(?:[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?", "#"),
+    (r"(?<![\w.])(?<![A-Za-z]-)[+±−-]?\d+(?:[.,:]\d+)*(?:e[+−-]?\d+)?(?:[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?", "#"),
     (r"(# ?)(?:[KMGT]i?B|bytes)\b", r"\1MEMORY"),
     (r"(# ?)(?:ms|µs|s|seconds?|min|minutes?|h|hours?)\b", r"\1TIME"),
     (r"# threads? \([^)]*\)", "# threads (PROCESSOR)"),
