@@ -199,6 +199,7 @@ def test_cosines_run_from_minus_a_tenth_to_one_unless_a_point_lies_beyond():
 def test_text_takes_the_colour_of_the_page():
     picture = svg(made().figure)
     assert "fill: currentColor" in picture
+    assert "font-family" not in picture
     assert not re.search(r"(fill|stroke): (#000000|#262626|black)", picture)
     layout = plot(made().figure)["layout"]
     assert "color" not in {*layout.get("font", {}), *layout["template"]["layout"]["font"]}

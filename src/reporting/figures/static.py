@@ -194,10 +194,5 @@ def _inline(document: str, figure: Figure) -> str:
     text = re.sub(r' id="[a-z0-9.]+_\d+"', "", text)
     for reference in ('\\bid="', 'href="#', r"url\(#"):
         text = re.sub(reference, lambda found: f"{found.group()}{figure.name}-", text)
-    # keep the size and the weight of the letters, and leave the typeface to the page
-    text = re.sub(
-        r"font: (?:(\d+|bold) )?([\d.]+px) [^;\"]*",
-        lambda found: f"font-weight: {found[1] or 'normal'}; font-size: {found[2]}",
-        text,
-    )
+    text = re.sub(r"font-family: [^;\"]*(; )?", "", text)  # the typeface is the page's
     return text.replace(INK, "currentColor")
