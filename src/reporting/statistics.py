@@ -113,6 +113,18 @@ def over_prompts(rows: pd.DataFrame, seed: int, column: str = "value") -> Estima
     return mean(rows.groupby("prompt", observed=True)[column].mean().dropna(), seed)
 
 
+def mean_right(above: np.ndarray, chance: float, seed: int) -> Estimate:
+    """The mean of answers, right or wrong, ``above`` guessing (N,): 1 if right, and if wrong as far
+    below 0 as ``chance`` makes it. Where all N are alike, so are all resamples: then 3 in N may be
+    otherwise, as if none of them was seen (the rule of three)."""
+    found = mean(above, seed)
+    if found.low is None or found.low != found.high:
+        return found
+    room, value = 3 / len(above) / (1 - chance), found.value
+    ends = (value - room, value) if value > 0 else (value, value + room)
+    return Estimate(value, *ends, found.n)
+
+
 def ratio(by_prompt: pd.DataFrame, above: str, below: str, seed: int) -> Estimate:
     """Mean of column ``above`` over mean of column ``below``, over the prompts that have both."""
     both = by_prompt[[above, below]].dropna()

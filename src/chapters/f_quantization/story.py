@@ -202,7 +202,7 @@ def kept_scores(
 
     def note(asked: str, setting: str, above: pd.DataFrame, chance: float) -> None:
         for name, model in {DENSE: "dense", setting: "pruned"}.items():
-            found[name][asked] = _right(above[model].to_numpy(float), chance, seed)
+            found[name][asked] = statistics.mean_right(above[model].to_numpy(float), chance, seed)
 
     if families:
         for name, part in probes.groupby("setting", observed=True):
@@ -216,17 +216,6 @@ def kept_scores(
         above = part[["dense", "pruned"]].sub(chance, axis=0).div(1 - chance, axis=0)
         note(title(task), name, above, chance.mean())
     return found
-
-
-def _right(above: np.ndarray, chance: float, seed: int) -> Estimate:
-    """The mean of answers, right or wrong, above guessing (N,). Where all N are alike, so are all
-    resamples: then 3 in N may be otherwise, as if nothing was seen (the rule of three)."""
-    found = statistics.mean(above, seed)
-    if found.low is None or found.low != found.high:
-        return found
-    room, value = 3 / len(above) / (1 - chance), found.value
-    ends = (value - room, value) if value > 0 else (value, value + room)
-    return Estimate(value, *ends, found.n)
 
 
 def score_table(scores: Mapping[str, Mapping[str, Estimate]]) -> pd.DataFrame:

@@ -235,7 +235,7 @@ def quality(items: pd.DataFrame, families: Iterable[str], seed: int) -> dict[str
         rows = items[items["form"].eq(f"{form}, prefix") & items["family"].isin(list(families))]
         rows = rows.sort_values("item")
         above = (rows["value"] - rows["chance"]) / (1 - rows["chance"])
-        found[form] = statistics.mean(above.to_numpy(), seed)
+        found[form] = statistics.mean_right(above.to_numpy(), rows["chance"].mean(), seed)
     return found
 
 
