@@ -4,7 +4,7 @@
 
   const reach = () => {
     for (const formula of document.querySelectorAll('mjx-container[display="true"]')) {
-      const wide = formula.scrollWidth > formula.clientWidth + 1;
+      const wide = formula.scrollWidth > formula.clientWidth;
       wide ? formula.setAttribute("tabindex", "0") : formula.removeAttribute("tabindex");
     }
   };
