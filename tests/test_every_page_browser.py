@@ -30,8 +30,8 @@ VISITS = [
 # What is wider than its place without a shadow at the edge that says so; code shows a scroll bar.
 CUT_OFF = """() => [...document.querySelectorAll("article *")].filter((one) => {
     const { overflowX, backgroundImage, clipPath } = getComputedStyle(one);
-    return one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1 && overflowX !== "visible"
-      && clipPath === "none" && backgroundImage === "none"
+    return one.checkVisibility() && one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1
+      && overflowX !== "visible" && clipPath === "none" && backgroundImage === "none"
       && !one.closest("pre, svg, select, span.math, mjx-container *");
   }).map((one) => `${one.outerHTML.slice(0, 120)}: ${one.scrollWidth} > ${one.clientWidth}`)"""
 UNNAMED = """() => [...document.querySelectorAll("article figure, article img")].filter((one) =>
