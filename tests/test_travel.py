@@ -58,7 +58,7 @@ def shown(notebook):
         if "data" in output
     ]
     texts = [each.get("text/markdown", each.get("text/html", "")) for each in data]
-    provenance = r'<div class="figure-provenance">.*?</div>'
+    provenance = r'<div class="figure-provenance">.*?</div>|"head": ?"(?:[^"\\]|\\.)*"'
     return [
         re.sub(provenance, "", IMPORTED.sub("", text), flags=re.DOTALL) for text in texts
     ], texts

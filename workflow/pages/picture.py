@@ -15,7 +15,8 @@ def picture() -> str:
     drawn = re.search(r"<svg.*</svg>", ladder(), re.DOTALL)
     if drawn is None:
         raise ValueError("the lesson's ladder has no drawing")
-    return drawn[0].replace('style="', 'style="background:#fff;color:#222;', 1) + "\n"
+    look = "background:#fff;color:#222;font-family:sans-serif"
+    return drawn[0].replace('style="', f'style="{look};', 1) + "\n"
 
 
 if __name__ == "__main__":
