@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lines import WORDS
 
-from chapters.multi_scale_effects import story
+from chapters.multi_scale_effects import figure_8, story
 from chapters.multi_scale_effects.measure import multiple_choice_prompts, options
 from reporting import claims, figures, reported
 from runs.parameters import validate
@@ -258,9 +258,9 @@ def choices():
 
 
 def test_every_number_of_two_outputs_is_drawn_and_the_right_option_has_a_hue(choices):
-    frame = story.outputs(choices[choices["template"]], "B")
+    frame = figure_8.outputs(choices[choices["template"]], "B")
     top, options = figures.lines(frame, **WORDS).figure.panels
-    assert (top.title, options.title) == (story.TOP, story.OPTIONS)
+    assert (top.title, options.title) == (figure_8.TOP, figure_8.OPTIONS)
     for panel in (top, options):
         assert {line.label: line.mean for line in panel.lines} == {
             "A": (-1.0, -1.5),
@@ -280,29 +280,29 @@ def test_many_tokens_look_different_also_where_their_texts_are_equal():
             for output, value in (("dense", -float(token)), ("pruned", float(token) - 15))
         ]
     )
-    top = figures.lines(story.outputs(rows), **WORDS).figure.panels[0]
+    top = figures.lines(figure_8.outputs(rows), **WORDS).figure.panels[0]
     assert len(top.lines) == 8  # four of each model
     assert {line.label for line in top.lines} == {f"t #{n}" for n in (0, 1, 2, 3, 12, 13, 14, 15)}
     assert len({(line.look.dash, line.look.marker) for line in top.lines}) == 8
 
 
 def test_letters_that_stay_and_letters_that_are_right(choices):
-    found = story.letters({"Drop-1A": choices}, {"MC1": "B"})
+    found = figure_8.letters({"Drop-1A": choices}, {"MC1": "B"})
     assert found["form"].tolist() == ["chat template", "plain text"]
     assert found["pruned"].tolist() == ["A", "B"]
-    shown = story.letter_table(found)
+    shown = figure_8.letter_table(found)
     assert shown["letter stays"].tolist() == ["1 of 1", "0 of 1", "1 of 1"]
     assert shown["right, pruned"].tolist() == ["0 of 1", "1 of 1", "0 of 1"]
 
 
 def test_figure_8_as_reported():
     """The paper keeps A, which is the answer to none of its four prompts; the top token changes."""
-    one = story.preferred(reported.figure_8(), "B")
+    one = figure_8.preferred(reported.figure_8(), "B")
     assert (one["dense"], one["pruned"]) == ("A", "A")
     expected = sum(math.exp(value) for value in (-10.4054, -12.0704, -13.2473, -14.4533))
     assert one["dense_mass"] == pytest.approx(expected)
-    drawn = story.outputs(reported.figure_8(), quantity="reported")
-    top = drawn[drawn["panel"] == story.TOP].set_index(["x", "series"])["mean"]
+    drawn = figure_8.outputs(reported.figure_8(), quantity="reported")
+    top = drawn[drawn["panel"] == figure_8.TOP].set_index(["x", "series"])["mean"]
     assert (top.loc[0].idxmax(), top.loc[1].idxmax()) == ("↵↵", "↵")
     panels = figures.lines(drawn, **WORDS).figure.panels
     assert all(line.reported for panel in panels for line in panel.lines)
@@ -313,7 +313,7 @@ def test_four_prompts_in_four_forms(tiny_folder, tmp_path):
     table = options(validate(asked | {"calibration_samples": 2, "calibration_length": 64}))
     assert [prompt.answer for prompt in multiple_choice_prompts()] == ["C", "B", "C", "C"]
     right = {prompt.id: prompt.answer for prompt in multiple_choice_prompts()}
-    found = story.letters({"Drop-1A": table.table("choices")}, right)
+    found = figure_8.letters({"Drop-1A": table.table("choices")}, right)
     assert len(found) == 16
-    assert set(found["form"]) == set(story.FORMS.values())
-    assert len(story.letter_table(found)) == 5
+    assert set(found["form"]) == set(figure_8.FORMS.values())
+    assert len(figure_8.letter_table(found)) == 5
