@@ -144,15 +144,9 @@ def ratios(base: pd.DataFrame, other: pd.DataFrame, seed: int) -> pd.DataFrame:
     ``mean``, its 95% interval ``low`` to ``high`` (missing with too few prompts), ``n`` prompts and
     the ``layers`` of the model."""
     places, prompts, here, there = _beside(base, other, seed)
-    estimates = [Estimate.of(each, prompts) for each in _over(there, here).T]
-    found = places.to_frame(index=False).assign(n=prompts, layers=int(base["layer"].max()) + 1)
-    columns = {"mean": "value", "low": "low", "high": "high"}
-    return found.assign(
-        **{
-            name: np.array([getattr(one, of) for one in estimates], dtype=float)
-            for name, of in columns.items()
-        }
-    )
+    points = pd.DataFrame([Estimate.of(each, prompts).point for each in _over(there, here).T])
+    found = places.to_frame(index=False).assign(layers=int(base["layer"].max()) + 1)
+    return found.join(points)
 
 
 def _beside(

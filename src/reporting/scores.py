@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -158,11 +158,8 @@ class Kept:
 
     def _estimate(self, samples: np.ndarray, fewest: int, room: float) -> Estimate:
         """With ``room`` to either side if the interval has no width."""
-        found = Estimate.of(samples, self.n if fewest >= FEWEST else 0)
-        low, high = found.low, found.high
-        if low is not None and low == high:
-            low, high = found.value - room, found.value + room
-        return Estimate(found.value, low, high, self.n)
+        found = Estimate.of(samples, self.n if fewest >= FEWEST else 0).widened(room)
+        return replace(found, n=self.n)
 
     @property
     def _room(self) -> float:

@@ -45,6 +45,14 @@ class Estimate:
         low, high = (np.nan if end is None else end for end in (self.low, self.high))
         return {"mean": self.value, "low": low, "high": high, "n": self.n}
 
+    def widened(self, room: float, least: float = -np.inf, most: float = np.inf) -> "Estimate":
+        """Where all samples are alike, ``room`` to either side, from ``least`` to ``most``: they
+        tell of no doubt that there is. By the rule of three, 3 in n may be otherwise."""
+        if self.low is None or self.low != self.high:
+            return self
+        ends = max(self.value - room, least), min(self.value + room, most)
+        return Estimate(self.value, *ends, self.n)
+
     def text(self, form: str = ".2f") -> str:
         """``0.62 [0.55–0.71]``; a dash where there is no number."""
         if not np.isfinite(self.value):
@@ -115,14 +123,9 @@ def over_prompts(rows: pd.DataFrame, seed: int, column: str = "value") -> Estima
 
 def mean_right(above: np.ndarray, chance: float, seed: int) -> Estimate:
     """The mean of answers, right or wrong, ``above`` guessing (N,): 1 if right, and if wrong as far
-    below 0 as ``chance`` makes it. Where all N are alike, so are all resamples: then 3 in N may be
-    otherwise, as if none of them was seen (the rule of three)."""
-    found = mean(above, seed)
-    if found.low is None or found.low != found.high:
-        return found
-    room, value = 3 / len(above) / (1 - chance), found.value
-    ends = (value - room, value) if value > 0 else (value, value + room)
-    return Estimate(value, *ends, found.n)
+    below 0 as ``chance`` makes it; never certain (:meth:`Estimate.widened`)."""
+    step = 1 / (1 - chance)
+    return mean(above, seed).widened(3 / max(len(above), 1) * step, least=1 - step, most=1.0)
 
 
 def ratio(by_prompt: pd.DataFrame, above: str, below: str, seed: int) -> Estimate:
