@@ -145,8 +145,8 @@ def left(kept: pd.DataFrame, uses: Iterable[str]) -> pd.DataFrame:
     rows = kept[kept["use"].isin(list(uses))]
     texts = rows.assign(share=[each.text(".0%") for each in rows["share"]])
     wide = texts.pivot(index="setting", columns="use", values="share")
-    wide = wide.reindex(index=rows["setting"].unique(), columns=list(uses)).fillna("–")
-    return wide.rename_axis(index="model", columns=None).reset_index()
+    wide = wide.reindex(index=rows["setting"].unique(), columns=list(uses))
+    return wide.astype(object).fillna("–").rename_axis(index="model", columns=None).reset_index()
 
 
 def printed(use: str) -> str:
