@@ -1,7 +1,6 @@
 """Sphinx extension: tables of pages become cards on a phone, as those of notebooks do.
 
-Each cell of such a table carries the name of its column; `tables.css` does the rest. Tables of two
-columns, and those whose cells are short, stay tables; those of many columns are set closer.
+Each cell of such a table carries the name of its column; `tables.css` does the rest.
 """
 
 import re
@@ -9,8 +8,9 @@ from typing import Any
 
 from bs4 import BeautifulSoup
 
+from reporting.figures.tables import looks
+
 TABLE = re.compile(r'<table class="table">.*?</table>', re.DOTALL)
-ROOMY, MANY = 24, 6  # characters of a cell beyond which a row is a card; columns
 
 
 def labelled(found: re.Match[str]) -> str:
@@ -18,10 +18,9 @@ def labelled(found: re.Match[str]) -> str:
     page: Any = BeautifulSoup(found.group(), "html.parser")
     heads = [" ".join(head.get_text().split()) for head in page.select("thead th")]
     cells = page.select("tbody td")
-    page.table["class"] += ["many"] if len(heads) > MANY else []
-    if len(heads) < 3 or all(len(cell.get_text()) <= ROOMY for cell in cells):
+    page.table["class"] += looks(len(heads), max((len(one.get_text()) for one in cells), default=0))
+    if "cards" not in page.table["class"]:
         return str(page)
-    page.table["class"].append("cards")
     for row in page.select("tbody tr"):
         for cell, head in zip(row.find_all("td", recursive=False), heads, strict=False):
             cell["data-label"] = head

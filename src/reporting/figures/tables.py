@@ -122,9 +122,15 @@ def _form(frame: pd.DataFrame) -> str:
     """What the table's look depends on, as an attribute: words in its cells, many columns."""
     words = frame.iloc[:, 1:].select_dtypes(exclude="number")
     longest = max((len(str(cell)) for cell in words.to_numpy().flat), default=0)
-    kinds = ["cards"] if len(frame.columns) > 2 and longest > ROOMY else []
-    kinds += ["many"] if len(frame.columns) > 6 else []
+    kinds = looks(len(frame.columns), longest)
     return f' class="{" ".join(kinds)}"' if kinds else ""
+
+
+def looks(columns: int, longest: int) -> list[str]:
+    """Classes of a table with so many columns and characters in the longest cell of words: rows
+    that become ``cards`` on a phone, and ``many`` columns, which are set closer."""
+    kinds = ["cards"] if columns > 2 and longest > ROOMY else []
+    return kinds + (["many"] if columns > 6 else [])
 
 
 def folded(shown: Any, line: str) -> HtmlOutput:
