@@ -115,7 +115,11 @@ def _folded(part: str, entries: list[Entry], sizes: Mapping[str, str]) -> str:
     bodies = "\n".join(_entry(one, sizes) for one in entries)
     found = [
         f"{sizes[model]}: "
-        + ", ".join(f"{sign} {each[kind]}" for kind, sign in verdicts.MARKS.items() if each[kind])
+        + ", ".join(
+            f"{sign}\N{NO-BREAK SPACE}{each[kind]}"
+            for kind, sign in verdicts.MARKS.items()
+            if each[kind]
+        )
         for model, each in counts(entries).items()
     ]
     told = "".join(f"<small>{escape(one)}</small>" for one in found or ["not tested"])
